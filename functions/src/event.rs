@@ -1,0 +1,138 @@
+//! An API Gateway event on its way to `lambda_http`.
+//!
+//! `lambda_http` turns an event into an [`http::Request`](lambda_http::Request), and fails or panics where a part of
+//! it does not fit: a header value beyond ASCII, a `Host` that is no host, a query with a raw `<` in it. A client can
+//! cause all of these, and each would be answered 500. So those parts are made to fit first, without a change of
+//! meaning, and what only serves to rebuild a URI that no handler reads is left out.
+
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, header};
+use lambda_http::request::LambdaRequest;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
+
+/// The characters that a URI's query cannot hold as they are. Those beyond ASCII are always encoded.
+const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
+
+/// An event of an API Gateway HTTP API, [payload format 2.0][format].
+///
+/// [format]: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+pub struct Event(LambdaRequest);
+
+impl From<Event> for LambdaRequest {
+    fn from(event: Event) -> Self {
+        event.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The error tells nothing of the event, since it is logged and the event holds a key.
+        let refused = |_| de::Error::custom("not an event of an API Gateway HTTP API, payload format 2.0");
+        let mut event = Value::deserialize(deserializer)?;
+        let headers = event.get_mut("headers").map(Value::take);
+        let mut request: ApiGatewayV2httpRequest = serde_json::from_value(event).map_err(refused)?;
+        request.headers = header_map(headers);
+        request.headers.remove(header::HOST);
+        request.request_context.domain_name = None;
+        request.request_context.stage = None;
+        request.raw_path = None;
+        request.raw_query_string =
+            request.raw_query_string.map(|query| utf8_percent_encode(&query, NOT_IN_QUERY).to_string());
+        Ok(Self(LambdaRequest::ApiGatewayV2(request)))
+    }
+}
+
+/// The headers, with values beyond ASCII as the bytes they are (RFC 9110 §5.5, `obs-text`). What is no header at all
+/// is left out.
+fn header_map(headers: Option<Value>) -> HeaderMap {
+    let Some(Value::Object(headers)) = headers else { return HeaderMap::new() };
+    headers
+        .into_iter()
+        .filter_map(|(name, value)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            let value = HeaderValue::from_bytes(value.as_str()?.as_bytes()).ok()?;
+            Some((name, value))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::{Request, RequestExt};
+    use serde_json::json;
+
+    fn event() -> Value {
+        json!({
+            "version": "2.0",
+            "routeKey": "GET /v1/things/{thing}",
+            "rawPath": "/live/v1/things/a",
+            "rawQueryString": "",
+            "headers": {"host": "api.example.com", "x-forwarded-proto": "https"},
+            "pathParameters": {"thing": "a"},
+            "requestContext": {
+                "accountId": "123456789012", "apiId": "api", "stage": "live", "requestId": "JKJaXmPLvHcESHA=",
+                "domainName": "api.example.com", "time": "15/Jan/2025:10:32:00 +0000", "timeEpoch": 1736937120000i64,
+                "http": {"method": "GET", "path": "/live/v1/things/a", "protocol": "HTTP/1.1",
+                         "sourceIp": "192.0.2.1", "userAgent": "curl/8.0"}
+            },
+            "isBase64Encoded": false
+        })
+    }
+
+    fn request(event: &Value) -> Request {
+        let event: Event = serde_json::from_str(&event.to_string()).unwrap();
+        LambdaRequest::from(event).into()
+    }
+
+    #[test]
+    fn becomes_a_request_with_its_path_parameters() {
+        assert_eq!(request(&event()).path_parameters_ref().unwrap().first("thing"), Some("a"));
+    }
+
+    #[test]
+    fn a_header_beyond_ascii_is_kept_as_its_bytes() {
+        let mut event = event();
+        event["headers"]["user-agent"] = json!("Benoît 🔑");
+        event["headers"]["x-\u{1}"] = json!("no header");
+        let request = request(&event);
+        assert_eq!(request.headers()["user-agent"].as_bytes(), "Benoît 🔑".as_bytes());
+        assert_eq!(request.headers().len(), 2);
+    }
+
+    #[test]
+    fn no_host_path_or_forwarded_scheme_makes_a_panic() {
+        for hostile in
+            ["[", "", "a b", "a:b", "%", "\u{e9}", "http,https", "::", "//", "?#", "\0", &"x".repeat(70_000)]
+        {
+            let mut event = event();
+            event["headers"]["host"] = json!(hostile);
+            event["headers"]["x-forwarded-proto"] = json!(hostile);
+            event["requestContext"]["domainName"] = json!(hostile);
+            event["rawPath"] = json!(format!("/{hostile}"));
+            event["pathParameters"]["thing"] = json!(hostile);
+            assert_eq!(request(&event).path_parameters_ref().unwrap().first("thing"), Some(hostile));
+        }
+    }
+
+    #[test]
+    fn a_raw_query_keeps_its_meaning() {
+        let mut event = event();
+        event["rawQueryString"] = json!("a=<\" é#>&b=%3C+x");
+        let request = request(&event);
+        let query = request.query_string_parameters_ref().unwrap();
+        assert_eq!((query.first("a"), query.first("b")), (Some("<\" é#>"), Some("< x")));
+    }
+
+    #[test]
+    fn what_is_no_event_is_refused_without_being_repeated() {
+        for text in
+            ["{}", "[]", "null", r#"{"headers":{"authorization":"Bearer x"},"requestContext":"Bearer x"}"#]
+        {
+            let error = serde_json::from_str::<Event>(text).err().unwrap().to_string();
+            assert!(!error.contains("Bearer"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What is logged, and how loudly.
+//!
+//! Our own level is `AWS_LAMBDA_LOG_LEVEL`, as Lambda sets it, or else `RUST_LOG`: one word, `info` if neither says.
+//! Dependencies never get louder than `warn`: at `trace` some print whole requests.
+
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How a line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a line, for CloudWatch; on the standard output.
+    Json,
+    /// For people; on the standard error output.
+    Text,
+}
+
+/// Starts logging for this process; a second call changes nothing.
+pub fn init(format: Format) {
+    let layer = match format {
+        Format::Json => {
+            fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+        }
+        Format::Text => fmt::layer().with_ansi(false).with_writer(std::io::stderr).with_target(false).boxed(),
+    };
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter(own_level()))).try_init();
+}
+
+fn own_level() -> LevelFilter {
+    ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok()?.parse().ok())
+        .unwrap_or(LevelFilter::INFO)
+}
+
+fn filter(own: LevelFilter) -> Targets {
+    Targets::new().with_default(own.min(LevelFilter::WARN)).with_target("docyard", own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing_subscriber::filter::LevelFilter;
+
+    #[test]
+    fn dependencies_are_never_louder_than_warn() {
+        let filter = filter(LevelFilter::TRACE);
+        for ours in ["docyard::store", "docyard_functions::service", "docyard_cli"] {
+            assert!(filter.would_enable(ours, &tracing::Level::TRACE), "{ours}");
+        }
+        for theirs in ["aws_smithy_runtime", "hyper", "lambda_runtime", "dynoxide"] {
+            assert!(filter.would_enable(theirs, &tracing::Level::WARN), "{theirs}");
+            assert!(!filter.would_enable(theirs, &tracing::Level::INFO), "{theirs}");
+        }
+    }
+
+    #[test]
+    fn dependencies_are_not_louder_than_we_are() {
+        let filter = filter(LevelFilter::ERROR);
+        assert!(!filter.would_enable("hyper", &tracing::Level::WARN));
+    }
+}

@@ -1,0 +1,35 @@
+//! The table of routes, which the local server, the tests and the check of `template.yaml` all read.
+
+use std::pin::Pin;
+
+use docyard::context::Context;
+use docyard::error::Error;
+use lambda_http::Request;
+use lambda_http::http::{Method, Response};
+
+use crate::{create_recipient, generate_secret};
+
+/// Every endpoint, in the order of the documentation.
+pub const ROUTES: &[&Route] = &[&create_recipient::ROUTE, &generate_secret::ROUTE];
+
+/// An endpoint: where it is reached, which function serves it, and how.
+pub struct Route {
+    /// The function's name: its binary's, and in lower case with dashes what `template.yaml` calls it.
+    pub function: &'static str,
+    /// The method it is reached by.
+    pub method: Method,
+    /// The path it is reached by, parameters in braces, as API Gateway writes it.
+    pub path: &'static str,
+    /// The handler.
+    pub handle: for<'a> fn(&'a Context, &'a Request) -> Handled<'a>,
+}
+
+/// What a handler returns, in time.
+pub type Handled<'a> = Pin<Box<dyn Future<Output = Result<Response<String>, Error>> + Send + 'a>>;
+
+impl Route {
+    /// What API Gateway calls the route: `POST /v1/docks/{dockId}/recipients`.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}

@@ -1,0 +1,24 @@
+//! The domain of Docyard Access, its rules, its storage and its HTTP conventions.
+//!
+//! What belongs here: everything that more than one endpoint, or an endpoint and the command-line tool, must
+//! agree on. What does not: a particular endpoint (crate `docyard-functions`) and any HTTP server.
+//!
+//! Raw JSON becomes domain types once, at the edge ([`body`]); past it, nothing invalid can be written down.
+
+pub mod api_key;
+pub mod auth;
+pub mod body;
+pub mod clock;
+pub mod context;
+pub mod digest;
+pub mod dynamodb;
+pub mod email;
+pub mod error;
+pub mod id;
+pub mod identifiers;
+pub mod name;
+pub mod random;
+pub mod recipient;
+pub mod response;
+pub mod secret;
+pub mod store;

@@ -1,0 +1,13 @@
+//! The operating system's random generator, from which every id, key and secret comes.
+
+use rand::CryptoRng;
+use rand::rand_core::UnwrapErr;
+use rand::rngs::SysRng;
+
+/// The operating system's generator (`getrandom(2)` on Linux).
+///
+/// It panics where the operating system has no randomness to give, which on Linux happens only before the
+/// machine has booted: better no service than a guessable secret.
+pub fn system() -> impl CryptoRng {
+    UnwrapErr(SysRng)
+}

@@ -1,0 +1,249 @@
+//! The table, in the domain's words: one method for each way it is read or written.
+//!
+//! Items are described in `docs/architecture.md`. All reads are strongly consistent: what was answered a moment ago
+//! is there, and a key revoked a moment ago is gone. Nothing of a failed call but its operation and its error code
+//! leaves this module, since an error of the SDK can hold whole items.
+
+mod accounts;
+mod api_keys;
+mod docks;
+mod recipients;
+mod secrets;
+mod table;
+
+pub use accounts::Account;
+pub use docks::Dock;
+pub use recipients::RecipientCreation;
+pub use secrets::{RecipientWithSecrets, SecretCreation};
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Put, TransactWriteItem};
+use rand::Rng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+
+use crate::error::{Error, Fault};
+use crate::random;
+
+/// One item as the SDK has it.
+type Item = HashMap<String, AttributeValue>;
+
+/// How often a transaction is tried that meets another one on the same items.
+const TRANSACTION_ATTEMPTS: u32 = 8;
+
+/// The table and the client that reaches it. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+impl Store {
+    /// The table of this name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Opens as many connections as a request uses at once, so that the first request need not. It is an
+    /// optimisation: what fails here is tried again, and reported, when it is needed.
+    pub async fn connect(&self) {
+        let read = || async { self.get::<serde::de::IgnoredAny>("CONNECT", "CONNECT").await.map(|_| ()) };
+        let (first, second) = tokio::join!(read(), read());
+        for error in [first, second].into_iter().filter_map(Result::err) {
+            tracing::warn!(?error, "no connection to DynamoDB yet");
+        }
+    }
+
+    /// Reads one item; `None` if it is not there.
+    async fn get<T: DeserializeOwned>(
+        &self,
+        pk: impl Into<String>,
+        sk: impl Into<String>,
+    ) -> Result<Option<T>, Error> {
+        let output = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(pk.into()))
+            .key("sk", AttributeValue::S(sk.into()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| fault("GetItem", &error))?;
+        output.item.map(from_item).transpose()
+    }
+
+    /// Reads all items of one partition whose sort key lies between `from` and `to`, both included, page by page.
+    /// Only `attributes` are fetched, where any are named.
+    async fn query<T: DeserializeOwned>(
+        &self,
+        pk: String,
+        from: &str,
+        to: &str,
+        attributes: &[&str],
+    ) -> Result<Vec<T>, Error> {
+        let mut query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
+            .expression_attribute_values(":pk", AttributeValue::S(pk))
+            .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
+            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()));
+        if !attributes.is_empty() {
+            let names: Vec<String> = attributes.iter().map(|name| format!("#{name}")).collect();
+            query = query.projection_expression(names.join(", ")).set_expression_attribute_names(Some(
+                names.into_iter().zip(attributes).map(|(alias, name)| (alias, (*name).to_owned())).collect(),
+            ));
+        }
+        let mut items = Vec::new();
+        let mut start = None;
+        loop {
+            let page = query
+                .clone()
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| fault("Query", &error))?;
+            for item in page.items.unwrap_or_default() {
+                items.push(from_item(item)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// A write of `item`, which must not be there yet. Which item stands in its place, if one does, comes back with
+    /// the refusal.
+    fn put_new(&self, item: &impl Serialize) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(
+                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
+            )
+            .build()
+            .map_err(|_| Error::Internal(Fault::new("Put: incomplete")))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Writes `items` all or not at all.
+    ///
+    /// `token`, of at most 36 characters and new for every request of a caller, makes DynamoDB take an attempt whose
+    /// answer was lost, and its repetition, for one.
+    async fn transact(&self, items: Vec<TransactWriteItem>, token: String) -> Result<Transaction, Error> {
+        const OPERATION: &str = "TransactWriteItems";
+        let request =
+            self.client.transact_write_items().set_transact_items(Some(items)).client_request_token(token);
+        for attempt in 1.. {
+            let error = match request.clone().send().await {
+                Ok(_) => return Ok(Transaction::Done),
+                Err(error) => error,
+            };
+            let unavailable = match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                    let reasons = canceled.cancellation_reasons();
+                    if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+                        return Ok(Transaction::Refused(reasons.to_vec()));
+                    }
+                    let passing = |reason: &CancellationReason| {
+                        reason.code().is_none_or(|code| code == "None" || is_passing(code))
+                    };
+                    let codes: Vec<&str> = reasons.iter().filter_map(CancellationReason::code).collect();
+                    let fault = Fault::new(format!("{OPERATION}: canceled, {}", codes.join(", ")));
+                    if !reasons.iter().all(passing) {
+                        return Err(Error::Internal(fault));
+                    }
+                    Error::Unavailable(fault)
+                }
+                Some(TransactWriteItemsError::TransactionInProgressException(_)) => fault(OPERATION, &error),
+                _ => return Err(fault(OPERATION, &error)),
+            };
+            if attempt == TRANSACTION_ATTEMPTS {
+                return Err(unavailable);
+            }
+            tokio::time::sleep(backoff(attempt)).await;
+        }
+        Err(Error::Internal(Fault::new("TransactWriteItems: not tried")))
+    }
+}
+
+/// How a transaction ended.
+enum Transaction {
+    /// All of it is written.
+    Done,
+    /// None of it is, since a condition did not hold. The reasons stand in the order of the writes.
+    Refused(Vec<CancellationReason>),
+}
+
+/// The item that made the `index`th write of a refused transaction fail, if that was the one.
+fn obstacle<T: DeserializeOwned>(reasons: Vec<CancellationReason>, index: usize) -> Result<Option<T>, Error> {
+    let reason = reasons.into_iter().nth(index);
+    reason.and_then(|reason| reason.item).map(from_item).transpose()
+}
+
+/// A refusal that no state of the table explains.
+fn inexplicable(operation: &str) -> Error {
+    Error::Internal(Fault::new(format!("{operation}: refused by a condition that must hold")))
+}
+
+/// How long to wait after the given attempt: up to 25 ms doubled each time, up to 400 ms, at random so that those who
+/// collided do not collide again.
+fn backoff(attempt: u32) -> Duration {
+    let ceiling = 25 * 2_u64.pow(attempt.saturating_sub(1).min(4));
+    Duration::from_millis(random::system().next_u64() % ceiling + 1)
+}
+
+/// Whether an error of this code goes away by itself.
+fn is_passing(code: &str) -> bool {
+    matches!(
+        code,
+        "TransactionConflict"
+            | "TransactionConflictException"
+            | "TransactionInProgressException"
+            | "ProvisionedThroughputExceeded"
+            | "ProvisionedThroughputExceededException"
+            | "ThrottlingError"
+            | "ThrottlingException"
+            | "Throttling"
+            | "RequestLimitExceeded"
+            | "InternalServerError"
+            | "ServiceUnavailable"
+    )
+}
+
+/// What a failed call means for the caller: 503 where another try may help, else a defect.
+fn fault<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpResponse>) -> Error {
+    let (passing, cause) = match error {
+        SdkError::TimeoutError(_) => (true, "timed out"),
+        SdkError::DispatchFailure(_) => (true, "out of reach"),
+        SdkError::ResponseError(_) => (true, "unreadable answer"),
+        SdkError::ServiceError(context) => {
+            let code = error.code().unwrap_or("unknown error");
+            (is_passing(code) || context.raw().status().is_server_error(), code)
+        }
+        _ => (false, "not sent"),
+    };
+    let fault = Fault::new(format!("{operation}: {cause}"));
+    if passing { Error::Unavailable(fault) } else { Error::Internal(fault) }
+}
+
+fn to_item(value: &impl Serialize) -> Result<Item, Error> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_item(value)
+        .map_err(|_| Error::Internal(Fault::new("item cannot be written")))
+}
+
+fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(item)
+        .map_err(|_| Error::Internal(Fault::new("item cannot be read")))
+}

@@ -1,0 +1,53 @@
+//! The table itself, for the local server and the tests; in AWS, `template.yaml` makes it.
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+};
+
+use super::{Store, fault};
+use crate::error::{Error, Fault};
+
+impl Store {
+    /// Makes the table, with its keys and its time-to-live attribute, unless it is there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn create_table(&self) -> Result<(), Error> {
+        let incomplete = |_| Error::Internal(Fault::new("CreateTable: incomplete"));
+        let mut create =
+            self.client.create_table().table_name(&self.table).billing_mode(BillingMode::PayPerRequest);
+        for (name, key_type) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S)
+                .build()
+                .map_err(incomplete)?;
+            let key = KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(key_type)
+                .build()
+                .map_err(incomplete)?;
+            create = create.attribute_definitions(attribute).key_schema(key);
+        }
+        match create.send().await {
+            Ok(_) => {}
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
+                return Ok(());
+            }
+            Err(error) => return Err(fault("CreateTable", &error)),
+        }
+        let ttl = TimeToLiveSpecification::builder()
+            .attribute_name("ttl")
+            .enabled(true)
+            .build()
+            .map_err(|_| Error::Internal(Fault::new("UpdateTimeToLive: incomplete")))?;
+        self.client
+            .update_time_to_live()
+            .table_name(&self.table)
+            .time_to_live_specification(ttl)
+            .send()
+            .await
+            .map_err(|error| fault("UpdateTimeToLive", &error))?;
+        Ok(())
+    }
+}
