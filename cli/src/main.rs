@@ -1,1 +1,56 @@
-fn main() {}
+//! `docyard`: the whole API on this machine (`dev`), and an operator's commands for a deployed one.
+
+mod dev;
+mod operator;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use docyard_functions::logging::{self, Format};
+
+/// Docyard Access: recipients and their secrets.
+#[derive(Parser)]
+#[command(name = "docyard", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the whole API on this machine, with a database of its own.
+    Dev(dev::Options),
+    /// Accounts of a deployed table: who owns docks and keys.
+    #[command(subcommand)]
+    Accounts(operator::Accounts),
+    /// API keys of a deployed table.
+    #[command(subcommand)]
+    Keys(operator::Keys),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::init(Format::Text);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("no async runtime: {error}")),
+    };
+    let result = runtime.block_on(async {
+        match arguments.command {
+            Command::Dev(options) => dev::run(options).await,
+            Command::Accounts(command) => operator::accounts(command).await,
+            Command::Keys(command) => operator::keys(command).await,
+        }
+    });
+    // What still runs, such as a sweep of the database, is not waited for.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => fail(&reason),
+    }
+}
+
+fn fail(reason: &str) -> ExitCode {
+    eprintln!("docyard: {reason}");
+    ExitCode::FAILURE
+}

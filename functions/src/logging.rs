@@ -1,7 +1,8 @@
 //! What is logged, and how loudly.
 //!
 //! Our own level is `AWS_LAMBDA_LOG_LEVEL`, as Lambda sets it, or else `RUST_LOG`: one word, `info` if neither says.
-//! Dependencies never get louder than `warn`: at `trace` some print whole requests.
+//! Dependencies never get louder than `error`: at `trace` some print whole requests, and at `warn` the SDK reports every
+//! condition that did not hold, which is a plain 409 here.
 
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -37,7 +38,7 @@ fn own_level() -> LevelFilter {
 }
 
 fn filter(own: LevelFilter) -> Targets {
-    Targets::new().with_default(own.min(LevelFilter::WARN)).with_target("docyard", own)
+    Targets::new().with_default(own.min(LevelFilter::ERROR)).with_target("docyard", own)
 }
 
 #[cfg(test)]
@@ -46,20 +47,20 @@ mod tests {
     use tracing_subscriber::filter::LevelFilter;
 
     #[test]
-    fn dependencies_are_never_louder_than_warn() {
+    fn dependencies_never_log_more_than_errors() {
         let filter = filter(LevelFilter::TRACE);
         for ours in ["docyard::store", "docyard_functions::service", "docyard_cli"] {
             assert!(filter.would_enable(ours, &tracing::Level::TRACE), "{ours}");
         }
         for theirs in ["aws_smithy_runtime", "hyper", "lambda_runtime", "dynoxide"] {
-            assert!(filter.would_enable(theirs, &tracing::Level::WARN), "{theirs}");
-            assert!(!filter.would_enable(theirs, &tracing::Level::INFO), "{theirs}");
+            assert!(filter.would_enable(theirs, &tracing::Level::ERROR), "{theirs}");
+            assert!(!filter.would_enable(theirs, &tracing::Level::WARN), "{theirs}");
         }
     }
 
     #[test]
     fn dependencies_are_not_louder_than_we_are() {
-        let filter = filter(LevelFilter::ERROR);
-        assert!(!filter.would_enable("hyper", &tracing::Level::WARN));
+        let filter = filter(LevelFilter::OFF);
+        assert!(!filter.would_enable("hyper", &tracing::Level::ERROR));
     }
 }

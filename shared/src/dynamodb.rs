@@ -68,7 +68,8 @@ pub fn with_transport(config: Builder, roots: Roots) -> Builder {
         )
 }
 
-fn http_client(roots: Roots) -> SharedHttpClient {
+/// The HTTP client under the SDK: TLS by `rustls` and `ring`, with these roots.
+pub fn http_client(roots: Roots) -> SharedHttpClient {
     let trust_store = match roots {
         Roots::Amazon => TrustStore::empty().with_pem_certificate(AMAZON_ROOTS),
         Roots::System => TrustStore::default(),

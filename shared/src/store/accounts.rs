@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Store, Transaction, inexplicable};
+use super::{Store, Transaction};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::id::AccountId;
@@ -38,11 +38,11 @@ struct AccountItem<'a> {
 }
 
 impl Store {
-    /// Writes a new account.
+    /// Writes a new account; `false` if there is one of this id.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn create_account(&self, account: &Account) -> Result<(), Error> {
+    pub async fn create_account(&self, account: &Account) -> Result<bool, Error> {
         let item = AccountItem {
             pk: partition(account.id),
             sk: SORT_KEY,
@@ -50,9 +50,7 @@ impl Store {
             name: account.name.as_str(),
             created_at: account.created_at,
         };
-        match self.transact(vec![self.put_new(&item)?], account.id.to_string()).await? {
-            Transaction::Done => Ok(()),
-            Transaction::Refused(_) => Err(inexplicable("create account")),
-        }
+        let written = self.transact(vec![self.put_new(&item)?], account.id.to_string()).await?;
+        Ok(matches!(written, Transaction::Done))
     }
 }

@@ -1,0 +1,218 @@
+//! `docyard dev`: the whole API on this machine, with an embedded DynamoDB behind it.
+//!
+//! Here: its options, and the order in which things start and end. In [`gateway`]: what API Gateway does. In
+//! [`data_dir`]: what lies on disk.
+
+mod data_dir;
+mod gateway;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::{Config, Credentials, Region};
+use docyard::api_key::{ApiKey, ApiKeyRecord, Mode};
+use docyard::clock::Clock;
+use docyard::context::Context;
+use docyard::dynamodb::{self, Roots};
+use docyard::error::Error;
+use docyard::id::{AccountId, DockId, KeyId};
+use docyard::name::Name;
+use docyard::random;
+use docyard::store::{Account, Dock, Store};
+use dynoxide::Database;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use data_dir::DataDir;
+use gateway::Gateway;
+
+/// The table's name in the embedded database.
+const TABLE: &str = "docyard";
+
+/// The account and the dock that are there from the start: the same on every machine, so that a script can name them.
+const ACCOUNT_ID: &str = "acc_0000000000000000000000DEV0";
+const DOCK_ID: &str = "dock_0000000000000000000000DEV0";
+
+/// How often expired items are removed. DynamoDB takes some days.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long running requests may take to end once the server is told to.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// What `docyard dev` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The address to serve on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port to serve on; 0 takes any that is free.
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Where the data lie, and dev.env with the address and the key.
+    #[arg(long, default_value = ".docyard")]
+    data_dir: PathBuf,
+    /// Keep the data in memory alone. dev.env is written all the same.
+    #[arg(long)]
+    ephemeral: bool,
+    /// Serve the bare DynamoDB API too, on this port of the loopback address; 0 takes any that is free.
+    #[arg(long)]
+    dynamodb_port: Option<u16>,
+}
+
+/// Serves until Ctrl-C or TERM.
+pub(crate) async fn run(options: Options) -> Result<(), String> {
+    let address = format!("{}:{}", options.host, options.port);
+    let listener = listen((options.host.as_str(), options.port), &address).await?;
+    let dynamodb_port = options.dynamodb_port.unwrap_or(0);
+    let dynamodb_address = SocketAddr::from((Ipv4Addr::LOCALHOST, dynamodb_port));
+    let dynamodb_listener = listen(dynamodb_address, &dynamodb_address.to_string()).await?;
+    let url = format!("http://{}", local_address(&listener)?);
+    let dynamodb_url = format!("http://{}", local_address(&dynamodb_listener)?);
+
+    let data_dir = DataDir::open(&options.data_dir)?;
+    let database = if options.ephemeral { Database::memory() } else { data_dir.database() }
+        .map_err(|error| format!("cannot open the database in {}: {error}", options.data_dir.display()))?;
+
+    let (stop, stopped) = watch::channel(false);
+    let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
+        // An error means that the sender is gone, which is a stop too.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let dynamodb_server = tokio::spawn(dynoxide::server::serve_with_shutdown(
+        dynamodb_listener,
+        database.clone(),
+        until_stopped(stopped.clone()),
+    ));
+    let context =
+        Context { store: Store::new(client(&dynamodb_url), TABLE), mode: Mode::Live, clock: Clock::system() };
+    let (key, dock) = prepare(&context, &data_dir).await.map_err(|error| match error {
+        Error::Unavailable(fault) | Error::Internal(fault) => format!("cannot prepare the table: {fault}"),
+        _ => "cannot prepare the table".to_owned(),
+    })?;
+    data_dir.write_env(&url, &key, dock)?;
+    let sweeper = tokio::spawn(sweep(database));
+
+    let router = Gateway::new(context).router();
+    let server = axum::serve(listener, router).with_graceful_shutdown(until_stopped(stopped));
+    let server = tokio::spawn(server.into_future());
+    announce(&url, options.dynamodb_port.map(|_| dynamodb_url.as_str()), &data_dir, options.ephemeral);
+
+    wait_for_signal().await?;
+    let _ = stop.send(true);
+    sweeper.abort();
+    // A client that holds a request half sent does not hold the end.
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, dynamodb_server) }).await;
+    Ok(())
+}
+
+async fn listen(address: impl tokio::net::ToSocketAddrs, shown: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("{shown} is already in use; stop what listens there, or choose another port (0 takes any free one)")
+        }
+        _ => format!("cannot listen on {shown}: {error}"),
+    })
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
+    listener.local_addr().map_err(|error| format!("cannot tell the port: {error}"))
+}
+
+/// A client of the embedded database; it takes any credentials.
+fn client(url: &str) -> Client {
+    let config = Config::builder()
+        .endpoint_url(url)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "docyard dev"));
+    Client::from_conf(dynamodb::with_transport(config, Roots::Amazon).build())
+}
+
+/// Makes what is missing of the table, the account, the dock and the key. It can be interrupted anywhere and
+/// repeated.
+async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockId), Error> {
+    let not_an_id = || Error::Internal(docyard::error::Fault::new("built-in id"));
+    let account = AccountId::parse(ACCOUNT_ID).ok_or_else(not_an_id)?;
+    let dock = DockId::parse(DOCK_ID).ok_or_else(not_an_id)?;
+    let name = |text| Name::parse(text).map_err(|_| not_an_id());
+    let store = &context.store;
+    let now = context.now();
+
+    store.create_table().await?;
+    store.create_account(&Account { id: account, name: name("Development")?, created_at: now }).await?;
+    if store.dock(dock).await?.is_none() {
+        store
+            .create_dock(&Dock { id: dock, account, name: name("Development dock")?, created_at: now })
+            .await?;
+    }
+    if let Some(key) = data_dir.key() {
+        let record = store.api_key(&key.digest()).await?;
+        if record.is_some_and(|record| record.account == account && record.is_valid(now)) {
+            return Ok((key, dock));
+        }
+    }
+    let key = ApiKey::generate(context.mode, &mut random::system());
+    let record = ApiKeyRecord {
+        id: KeyId::generate(now, &mut random::system()),
+        account,
+        mode: context.mode,
+        name: name("docyard dev")?,
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+    };
+    store.create_api_key(&record, &key.digest()).await?;
+    Ok((key, dock))
+}
+
+/// Removes expired items now and then, as DynamoDB does.
+async fn sweep(database: Database) {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        interval.tick().await;
+        let database = database.clone();
+        match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+            Ok(Ok(removed)) => tracing::debug!(removed, "swept expired items"),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot sweep expired items"),
+            Err(_) => return,
+        }
+    }
+}
+
+async fn wait_for_signal() -> Result<(), String> {
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(|error| format!("cannot listen for signals: {error}"))?;
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        result = tokio::signal::ctrl_c() => result.map_err(|error| format!("cannot listen for signals: {error}")),
+    }
+}
+
+fn announce(url: &str, dynamodb_url: Option<&str>, data_dir: &DataDir, ephemeral: bool) {
+    let place = if ephemeral { "in memory".to_owned() } else { format!("in {}", data_dir.path().display()) };
+    let env = data_dir.quoted_env_path();
+    println!("Docyard Access is at {url}, its data {place}. Ctrl-C stops it.");
+    if let Some(dynamodb_url) = dynamodb_url {
+        println!("DynamoDB's API is at {dynamodb_url}, the table is {TABLE}.");
+    }
+    println!(
+        r#"
+Create a recipient, from another terminal:
+
+. {env}
+RECIPIENT_ID=$(curl -sS "$DOCYARD_URL/v1/docks/$DOCYARD_DOCK_ID/recipients" \
+  -H "Authorization: Bearer $DOCYARD_API_KEY" -H "Content-Type: application/json" \
+  -d '{{"name":"First National Bank","email":"bulk@firstnational.example","stakeholderClass":"mortgagee","identifiers":{{"lender_id":"LND-4821","policy_number":"POL-2025-88401"}}}}' \
+  | tee /dev/stderr | grep -o 'rcp_[0-9A-Z]*' | head -n 1)
+
+Then generate its secret:
+
+. {env}
+curl -sS "$DOCYARD_URL/v1/recipients/$RECIPIENT_ID/secrets" \
+  -H "Authorization: Bearer $DOCYARD_API_KEY" -H "Content-Type: application/json" \
+  -d '{{"name":"First National Bank — Bulk API Passphrase","expiresInDays":90}}'
+"#
+    );
+}

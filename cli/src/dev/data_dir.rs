@@ -1,0 +1,80 @@
+//! The directory of `docyard dev`: the database, the lock that keeps a second server out, and `dev.env`.
+
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use docyard::api_key::ApiKey;
+use docyard::id::DockId;
+use dynoxide::Database;
+
+const KEY_VARIABLE: &str = "DOCYARD_API_KEY";
+
+/// An open data directory, which no other server uses until this is dropped.
+pub(super) struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the directory if need be, readable by its owner alone, and locks it.
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let shown = path.display();
+        let cannot = |error| format!("cannot use the data directory {shown}: {error}");
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
+        let path = path.canonicalize().map_err(cannot)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join("lock"))
+            .map_err(|error| format!("cannot write to the data directory {shown}: {error}"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                format!("another docyard dev uses {shown}; stop it, or choose another --data-dir")
+            }
+            TryLockError::Error(error) => cannot(error),
+        })?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    /// Where it is, from the root.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The database in it.
+    pub(super) fn database(&self) -> dynoxide::errors::Result<Database> {
+        Database::new(&self.path.join("dynamodb.sqlite").to_string_lossy())
+    }
+
+    /// The key that stands in `dev.env`, if a well-formed one does.
+    pub(super) fn key(&self) -> Option<ApiKey> {
+        let env = fs::read_to_string(self.env_path()).ok()?;
+        let key = env.lines().find_map(|line| line.strip_prefix(KEY_VARIABLE)?.strip_prefix('='))?;
+        ApiKey::parse(key)
+    }
+
+    /// Writes `dev.env` for this start: all of it or nothing, readable by its owner alone.
+    pub(super) fn write_env(&self, url: &str, key: &ApiKey, dock: DockId) -> Result<(), String> {
+        let lines = format!("DOCYARD_URL={url}\n{KEY_VARIABLE}={}\nDOCYARD_DOCK_ID={dock}\n", key.expose());
+        let write = || {
+            // A temporary file has mode 0600 from the start.
+            let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
+            file.write_all(lines.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(self.env_path()).map_err(|error| error.error)
+        };
+        write().map(drop).map_err(|error| format!("cannot write {}: {error}", self.env_path().display()))
+    }
+
+    /// The path of `dev.env` as a shell takes it.
+    pub(super) fn quoted_env_path(&self) -> String {
+        format!("'{}'", self.env_path().to_string_lossy().replace('\'', r"'\''"))
+    }
+
+    fn env_path(&self) -> PathBuf {
+        self.path.join("dev.env")
+    }
+}

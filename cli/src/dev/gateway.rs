@@ -1,0 +1,421 @@
+//! What an API Gateway HTTP API does between a client and a function: routes, makes each request an event of
+//! [payload format 2.0][format], sends it on, makes the function's answer a response, and answers by itself what
+//! never reaches a function.
+//!
+//! [format]: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, COOKIE, HOST};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use axum::response::IntoResponse;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use docyard::clock::Timestamp;
+use docyard::context::Context;
+use docyard::random;
+use docyard_functions::event::Event;
+use docyard_functions::route::{ROUTES, Route};
+use docyard_functions::service::service;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use lambda_http::lambda_runtime::LambdaEvent;
+use lambda_http::tower::ServiceExt;
+use percent_encoding::percent_decode_str;
+use rand::Rng;
+use serde_json::{Map, Value, json};
+
+/// The most bytes of a request line and its header values together.
+const MAX_HEAD_BYTES: usize = 10_240;
+/// The most bytes of a request's body.
+const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// Headers that concern one connection alone (RFC 9110 §7.6.1), and those that API Gateway sets itself.
+const NOT_SENT_ON: [&str; 10] = [
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+];
+
+/// The API's front, with every route and the functions behind them.
+pub(super) struct Gateway {
+    context: Context,
+}
+
+/// Why a request never reaches a function, or its answer never a client.
+struct Refusal(StatusCode, &'static str);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> axum::response::Response {
+        let Self(status, message) = self;
+        (status, [(CONTENT_TYPE, "application/json")], json!({ "message": message }).to_string())
+            .into_response()
+    }
+}
+
+const BAD_REQUEST: Refusal = Refusal(StatusCode::BAD_REQUEST, "Bad Request");
+const NOT_FOUND: Refusal = Refusal(StatusCode::NOT_FOUND, "Not Found");
+const BODY_TOO_LARGE: Refusal = Refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+const HEAD_TOO_LARGE: Refusal =
+    Refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
+const FUNCTION_FAILED: Refusal = Refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+
+impl Gateway {
+    /// The API over this context.
+    pub(super) fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// What an HTTP server serves.
+    pub(super) fn router(self) -> Router {
+        Router::new().fallback(Self::answer).with_state(Arc::new(self))
+    }
+
+    async fn answer(State(gateway): State<Arc<Self>>, request: Request) -> Result<Response<Body>, Refusal> {
+        let (head, body) = request.into_parts();
+        check_head(&head)?;
+        let path = decoded_segments(head.uri.path())?;
+        let (route, path_parameters) = ROUTES
+            .iter()
+            .find_map(|&route| {
+                (route.method == head.method).then_some(())?;
+                Some((route, match_path(route.path, &path)?))
+            })
+            .ok_or(NOT_FOUND)?;
+        let body = Limited::new(body, MAX_BODY_BYTES)
+            .collect()
+            .await
+            .map_err(|error| if error.is::<LengthLimitError>() { BODY_TOO_LARGE } else { BAD_REQUEST })?;
+        let body = body.to_bytes();
+        let event = event(route, &head, &path, path_parameters, &body, gateway.context.now());
+        gateway.invoke(route, event).await
+    }
+
+    /// Calls the function, which goes on to its end even if the client does not wait for it.
+    async fn invoke(&self, route: &'static Route, event: Value) -> Result<Response<Body>, Refusal> {
+        let event: Event = serde_json::from_value(event).map_err(|error| {
+            tracing::error!(%error, "an event was not read");
+            FUNCTION_FAILED
+        })?;
+        let function = service(route, self.context.clone());
+        let call = function.oneshot(LambdaEvent::new(event, lambda_http::Context::default()));
+        let Ok(Ok(output)) = tokio::spawn(call).await else { return Err(FUNCTION_FAILED) };
+        serde_json::to_value(&output).ok().as_ref().and_then(response).ok_or(FUNCTION_FAILED)
+    }
+}
+
+fn check_head(head: &axum::http::request::Parts) -> Result<(), Refusal> {
+    let request_line = head.method.as_str().len() + head.uri.to_string().len();
+    let values: usize = head.headers.values().map(HeaderValue::len).sum();
+    if request_line + values > MAX_HEAD_BYTES {
+        return Err(HEAD_TOO_LARGE);
+    }
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let host_is_valid = |host: &HeaderValue| Authority::try_from(host.as_bytes()).is_ok();
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) if host_is_valid(host) => Ok(()),
+        _ => Err(BAD_REQUEST),
+    }
+}
+
+/// The path's segments behind its first slash, percent-decoded one by one, so that an encoded slash stays in its
+/// segment.
+fn decoded_segments(path: &str) -> Result<Vec<String>, Refusal> {
+    let segments = path.strip_prefix('/').ok_or(NOT_FOUND)?.split('/');
+    let decode =
+        |segment| percent_decode_str(segment).decode_utf8().map(Cow::into_owned).map_err(|_| BAD_REQUEST);
+    segments.map(decode).collect()
+}
+
+/// The values of a route's path parameters, if the path is the route's.
+fn match_path(pattern: &str, path: &[String]) -> Option<Map<String, Value>> {
+    let pattern: Vec<&str> = pattern.trim_start_matches('/').split('/').collect();
+    if pattern.len() != path.len() {
+        return None;
+    }
+    let mut parameters = Map::new();
+    for (expected, actual) in pattern.into_iter().zip(path) {
+        match expected.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+            Some(_) if actual.is_empty() => return None,
+            Some(name) => drop(parameters.insert(name.to_owned(), json!(actual))),
+            None if expected == actual => {}
+            None => return None,
+        }
+    }
+    Some(parameters)
+}
+
+fn event(
+    route: &Route,
+    head: &axum::http::request::Parts,
+    path: &[String],
+    path_parameters: Map<String, Value>,
+    body: &[u8],
+    now: Timestamp,
+) -> Value {
+    let path = format!("/{}", path.join("/"));
+    let host = head.headers.get(HOST).map(text).unwrap_or_default();
+    let domain = host.split(':').next().unwrap_or_default();
+    let (body, is_base64) = encoded_body(&head.headers, body);
+    let mut event = json!({
+        "version": "2.0",
+        "routeKey": route.key(),
+        "rawPath": path,
+        "rawQueryString": head.uri.query().unwrap_or_default(),
+        "headers": headers(&head.headers),
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "local",
+            "domainName": domain,
+            "domainPrefix": domain.split('.').next(),
+            "http": {
+                "method": head.method.as_str(),
+                "path": path,
+                "protocol": format!("{:?}", head.version),
+                "sourceIp": "127.0.0.1",
+                "userAgent": head.headers.get("user-agent").map(text).unwrap_or_default(),
+            },
+            "requestId": request_id(),
+            "routeKey": route.key(),
+            "stage": "$default",
+            "time": common_log_time(now),
+            "timeEpoch": now.unix_milliseconds(),
+        },
+        "pathParameters": path_parameters,
+        "isBase64Encoded": is_base64,
+    });
+    let optional = [
+        ("body", body.map(Value::String)),
+        ("cookies", cookies(&head.headers)),
+        ("queryStringParameters", head.uri.query().and_then(query_parameters)),
+    ];
+    if let Value::Object(event) = &mut event {
+        event.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    }
+    event
+}
+
+/// An id of the kind that API Gateway gives: 16 characters of base64.
+fn request_id() -> String {
+    let mut bytes = [0; 11];
+    random::system().fill_bytes(&mut bytes);
+    STANDARD.encode(bytes)
+}
+
+/// `15/Jan/2025:10:32:00 +0000`, from `2025-01-15T10:32:00.000Z`.
+fn common_log_time(now: Timestamp) -> String {
+    let date = now.date();
+    let month: String = date.month().to_string().chars().take(3).collect();
+    let time: String = now.to_string().chars().skip(11).take(8).collect();
+    format!("{:02}/{month}/{:04}:{time} +0000", date.day(), date.year())
+}
+
+/// The headers by their lower-case names, repeated ones joined with commas.
+fn headers(headers: &HeaderMap) -> Map<String, Value> {
+    let mut event: Map<String, Value> = headers
+        .keys()
+        .filter(|name| **name != COOKIE && !NOT_SENT_ON.contains(&name.as_str()))
+        .map(|name| (name.as_str().to_owned(), json!(joined(headers, name, ","))))
+        .collect();
+    event.insert("x-forwarded-port".to_owned(), json!("443"));
+    event.insert("x-forwarded-proto".to_owned(), json!("https"));
+    event
+}
+
+fn joined(headers: &HeaderMap, name: &HeaderName, separator: &str) -> String {
+    headers.get_all(name).iter().map(text).collect::<Vec<_>>().join(separator)
+}
+
+/// A header's value as text: UTF-8, or else Latin-1.
+fn text(value: &HeaderValue) -> String {
+    let bytes = value.as_bytes();
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.iter().copied().map(char::from).collect(), str::to_owned)
+}
+
+fn cookies(headers: &HeaderMap) -> Option<Value> {
+    headers
+        .contains_key(COOKIE)
+        .then(|| joined(headers, &COOKIE, "; ").split("; ").map(Value::from).collect())
+}
+
+/// The decoded parameters, repeated ones joined with commas.
+fn query_parameters(query: &str) -> Option<Value> {
+    let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+    let mut parameters: Map<String, Value> = Map::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (name, value) = (decode(name), decode(value));
+        let value = match parameters.get(&name).and_then(Value::as_str) {
+            Some(earlier) => format!("{earlier},{value}"),
+            None => value,
+        };
+        parameters.insert(name, json!(value));
+    }
+    (!parameters.is_empty()).then_some(Value::Object(parameters))
+}
+
+/// The body as text where its type says that it is one, else in base64; and which of the two.
+fn encoded_body(headers: &HeaderMap, body: &[u8]) -> (Option<String>, bool) {
+    if body.is_empty() {
+        return (None, false);
+    }
+    let content_type = headers.get(CONTENT_TYPE).map(text).unwrap_or_default().to_ascii_lowercase();
+    let is_text = ["text/", "application/json", "application/javascript", "application/xml"]
+        .iter()
+        .any(|prefix| content_type.starts_with(prefix));
+    match std::str::from_utf8(body) {
+        Ok(text) if is_text => (Some(text.to_owned()), false),
+        _ => (Some(STANDARD.encode(body)), true),
+    }
+}
+
+/// The response that a function's output describes; `None` where it describes none.
+fn response(output: &Value) -> Option<Response<Body>> {
+    let body = output.get("body").and_then(Value::as_str).unwrap_or_default();
+    let mut response = Response::new(Body::from(body.to_owned()));
+    *response.status_mut() =
+        StatusCode::from_u16(output.get("statusCode")?.as_u64()?.try_into().ok()?).ok()?;
+    for (name, value) in output.get("headers")?.as_object()? {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        response.headers_mut().insert(name, HeaderValue::from_str(value.as_str()?).ok()?);
+    }
+    Some(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(uri: &str, headers: &[(&'static str, &[u8])]) -> axum::http::request::Parts {
+        let mut request = Request::builder().method("POST").uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, HeaderValue::from_bytes(value).unwrap());
+        }
+        request.body(Body::empty()).unwrap().into_parts().0
+    }
+
+    fn event_of(uri: &str, headers: &[(&'static str, &[u8])], body: &[u8]) -> Value {
+        let head = head(uri, headers);
+        let path = decoded_segments(head.uri.path()).ok().unwrap();
+        let parameters = match_path(ROUTES[0].path, &path).unwrap();
+        let now = Timestamp::parse("2025-01-05T10:32:00.000Z").unwrap();
+        event(ROUTES[0], &head, &path, parameters, body, now)
+    }
+
+    #[test]
+    fn an_event_has_the_shape_of_payload_format_2() {
+        let uri = "/v1/docks/a%2Fb%20c/recipients?x=1&y=%C3%A9+z&x=2";
+        let headers: &[(&'static str, &[u8])] = &[
+            ("host", b"localhost:3000"),
+            ("user-agent", b"curl/8"),
+            ("content-type", b"application/json"),
+            ("x-two", b"a"),
+            ("x-two", b"b"),
+            ("x-latin", b"Beno\xeet"),
+            ("cookie", b"a=1; b=2"),
+            ("connection", b"keep-alive"),
+            ("x-forwarded-proto", b"gopher"),
+        ];
+        let mut event = event_of(uri, headers, b"{}");
+        let request_id = event["requestContext"]["requestId"].take();
+        assert_eq!(request_id.as_str().unwrap().len(), 16);
+        assert_eq!(
+            event,
+            json!({
+                "version": "2.0",
+                "routeKey": "POST /v1/docks/{dockId}/recipients",
+                "rawPath": "/v1/docks/a/b c/recipients",
+                "rawQueryString": "x=1&y=%C3%A9+z&x=2",
+                "cookies": ["a=1", "b=2"],
+                "headers": {
+                    "host": "localhost:3000", "user-agent": "curl/8", "content-type": "application/json",
+                    "x-two": "a,b", "x-latin": "Beno\u{ee}t", "x-forwarded-port": "443", "x-forwarded-proto": "https",
+                },
+                "queryStringParameters": {"x": "1,2", "y": "é z"},
+                "requestContext": {
+                    "accountId": "000000000000", "apiId": "local", "domainName": "localhost",
+                    "domainPrefix": "localhost",
+                    "http": {
+                        "method": "POST", "path": "/v1/docks/a/b c/recipients", "protocol": "HTTP/1.1",
+                        "sourceIp": "127.0.0.1", "userAgent": "curl/8",
+                    },
+                    "requestId": null,
+                    "routeKey": "POST /v1/docks/{dockId}/recipients",
+                    "stage": "$default",
+                    "time": "05/Jan/2025:10:32:00 +0000",
+                    "timeEpoch": 1_736_073_120_000_u64,
+                },
+                "pathParameters": {"dockId": "a/b c"},
+                "body": "{}",
+                "isBase64Encoded": false,
+            })
+        );
+    }
+
+    #[test]
+    fn a_body_that_is_not_declared_as_text_is_sent_in_base64() {
+        let uri = "/v1/docks/a/recipients";
+        for (content_type, body, base64) in [
+            (&b"application/json; charset=utf-8"[..], &b"{}"[..], false),
+            (b"application/x-www-form-urlencoded", b"{}", true),
+            (b"application/json", b"\xff", true),
+        ] {
+            let event = event_of(uri, &[("content-type", content_type)], body);
+            assert_eq!(event["isBase64Encoded"], base64, "{content_type:?}");
+        }
+        assert_eq!(event_of(uri, &[], b"{}")["body"], "e30=");
+        assert!(event_of(uri, &[], b"").get("body").is_none());
+    }
+
+    #[test]
+    fn a_path_is_a_routes_only_segment_by_segment() {
+        let matches =
+            |path: &str| match_path(ROUTES[0].path, &decoded_segments(path).ok().unwrap()).is_some();
+        assert!(matches("/v1/docks/x/recipients"));
+        for path in [
+            "/v1/docks/x/recipients/",
+            "//v1/docks/x/recipients",
+            "/v1/docks//recipients",
+            "/V1/docks/x/recipients",
+            "/v1/docks/x/y/recipients",
+            "/v1/docks/recipients",
+            "/v1/docks/x%2Frecipients",
+            "/",
+        ] {
+            assert!(!matches(path), "{path}");
+        }
+        for path in ["/%", "/%zz", "/%ff"] {
+            assert_eq!(
+                decoded_segments(path).err().map(|refusal| refusal.0.as_u16()),
+                (path == "/%ff").then_some(400),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_request_needs_one_valid_host_and_a_head_of_10_240_bytes() {
+        let refused =
+            |headers: &[(&'static str, &[u8])]| check_head(&head("/", headers)).err().map(|r| r.0.as_u16());
+        assert_eq!(refused(&[("host", b"localhost:3000")]), None);
+        for host in [&b"["[..], b"", b"a b", b"\xff", b"a,b"] {
+            assert_eq!(refused(&[("host", host)]), Some(400), "{host:?}");
+        }
+        assert_eq!(refused(&[]), Some(400));
+        assert_eq!(refused(&[("host", b"a"), ("host", b"a")]), Some(400));
+        // "POST", "/" and "a" are 6 bytes.
+        assert_eq!(refused(&[("host", b"a"), ("x", &[b'x'; 10_234])]), None);
+        assert_eq!(refused(&[("host", b"a"), ("x", &[b'x'; 10_235])]), Some(431));
+    }
+}
