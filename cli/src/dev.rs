@@ -10,12 +10,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{Config, Credentials, Region};
 use docyard::api_key::{ApiKey, ApiKeyRecord, Mode};
 use docyard::clock::Clock;
 use docyard::context::Context;
-use docyard::dynamodb::{self, Roots};
+use docyard::dynamodb;
 use docyard::error::Error;
 use docyard::id::{AccountId, DockId, KeyId};
 use docyard::name::Name;
@@ -86,8 +84,11 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         database.clone(),
         until_stopped(stopped.clone()),
     ));
-    let context =
-        Context { store: Store::new(client(&dynamodb_url), TABLE), mode: Mode::Live, clock: Clock::system() };
+    let context = Context {
+        store: Store::new(dynamodb::local_client(&dynamodb_url), TABLE),
+        mode: Mode::Live,
+        clock: Clock::system(),
+    };
     let (key, dock) = prepare(&context, &data_dir).await.map_err(|error| match error {
         Error::Unavailable(fault) | Error::Internal(fault) => format!("cannot prepare the table: {fault}"),
         _ => "cannot prepare the table".to_owned(),
@@ -119,15 +120,6 @@ async fn listen(address: impl tokio::net::ToSocketAddrs, shown: &str) -> Result<
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
     listener.local_addr().map_err(|error| format!("cannot tell the port: {error}"))
-}
-
-/// A client of the embedded database; it takes any credentials.
-fn client(url: &str) -> Client {
-    let config = Config::builder()
-        .endpoint_url(url)
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "docyard dev"));
-    Client::from_conf(dynamodb::with_transport(config, Roots::Amazon).build())
 }
 
 /// Makes what is missing of the table, the account, the dock and the key. It can be interrupted anywhere and

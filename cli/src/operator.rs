@@ -6,12 +6,13 @@ use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
 use docyard::api_key::{ApiKey, ApiKeyRecord, Mode};
 use docyard::clock::{Clock, Timestamp};
-use docyard::dynamodb::{self, Roots};
+use docyard::dynamodb;
 use docyard::error::Error;
 use docyard::id::{AccountId, KeyId};
 use docyard::name::Name;
 use docyard::random;
 use docyard::store::{Account, Store};
+use docyard::transport;
 
 /// Which table a command is about. Region and credentials come from where the AWS CLI takes them.
 #[derive(Args)]
@@ -165,15 +166,18 @@ fn table(keys: &[ApiKeyRecord], now: Timestamp) -> Table {
 }
 
 async fn store(target: Target) -> Store {
+    // The operating system's root certificates, since an operator's network may have an authority of its own.
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let shared = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(dynamodb::http_client(Roots::System))
+        .http_client(transport::http_client(roots))
         .load()
         .await;
     let mut config = aws_sdk_dynamodb::config::Builder::from(&shared);
     if let Some(url) = target.endpoint_url {
         config = config.endpoint_url(url);
     }
-    Store::new(Client::from_conf(dynamodb::with_transport(config, Roots::System).build()), target.table)
+    Store::new(Client::from_conf(dynamodb::with_limits(config).build()), target.table)
 }
 
 fn message(error: Error) -> String {

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::time::Duration;
 
 use docyard::context::Context;
@@ -12,7 +13,7 @@ use lambda_http::http::Response;
 use lambda_http::lambda_runtime::LambdaEvent;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_http::tower::{Service, ServiceExt};
-use lambda_http::{Adapter, Request, RequestExt, service_fn};
+use lambda_http::{Adapter, Body, IntoResponse, Request, RequestExt, service_fn};
 use serde::Serialize;
 
 use crate::event::Event;
@@ -36,7 +37,19 @@ pub fn service(
     })
 }
 
-async fn answer(route: &Route, context: Context, request: Request) -> Result<Response<String>, Infallible> {
+/// A response whose body is text.
+///
+/// `lambda_http` would convert a plain `Response<String>` from whatever character set it declares, and link the tables
+/// of all of them.
+struct TextResponse(Response<String>);
+
+impl IntoResponse for TextResponse {
+    fn into_response(self) -> Pin<Box<dyn Future<Output = Response<Body>> + Send>> {
+        Box::pin(std::future::ready(self.0.map(Body::Text)))
+    }
+}
+
+async fn answer(route: &Route, context: Context, request: Request) -> Result<TextResponse, Infallible> {
     let request_id = request_id(&request);
     let handled = AssertUnwindSafe((route.handle)(&context, &request)).catch_unwind();
     let result = match tokio::time::timeout(TIME_LIMIT, handled).await {
@@ -46,7 +59,7 @@ async fn answer(route: &Route, context: Context, request: Request) -> Result<Res
     };
     let response = response::finish(result, &request_id);
     tracing::info!(request_id, function = route.function, status = response.status().as_u16(), "request");
-    Ok(response)
+    Ok(TextResponse(response))
 }
 
 /// API Gateway's id of the request.

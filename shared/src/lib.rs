@@ -22,3 +22,4 @@ pub mod recipient;
 pub mod response;
 pub mod secret;
 pub mod store;
+pub mod transport;

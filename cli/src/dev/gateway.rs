@@ -409,7 +409,7 @@ mod tests {
         let refused =
             |headers: &[(&'static str, &[u8])]| check_head(&head("/", headers)).err().map(|r| r.0.as_u16());
         assert_eq!(refused(&[("host", b"localhost:3000")]), None);
-        for host in [&b"["[..], b"", b"a b", b"\xff", b"a,b"] {
+        for host in [&b"["[..], b"", b"a b", b"\xff"] {
             assert_eq!(refused(&[("host", host)]), Some(400), "{host:?}");
         }
         assert_eq!(refused(&[]), Some(400));

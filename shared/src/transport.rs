@@ -1,0 +1,111 @@
+//! The HTTP client under the SDK: HTTP/1.1 over TLS by `rustls` and `ring`, and nothing else.
+//!
+//! The SDK's own (`aws-smithy-http-client`) also brings HTTP/2, proxies and the operating system's root certificates,
+//! none of which a function uses; what that costs in size is in `docs/performance.md`. Time limits and retries are
+//! the SDK's all the same: see [`crate::dynamodb`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+/// The root certificates of AWS's endpoints: Amazon Root CA 1 to 4 and Starfield Services Root CA G2, as
+/// <https://www.amazontrust.com/repository/> publishes them.
+const AMAZON_ROOTS: &str = include_str!("amazon-roots.pem");
+
+/// How long to wait for a TCP connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a connection that is not used is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The root certificates of AWS's own endpoints. Reading them takes a fraction of the time that reading the operating
+/// system's store takes, which is most of what a client's construction costs.
+pub fn amazon_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(
+        CertificateDer::pem_slice_iter(AMAZON_ROOTS.as_bytes()).filter_map(Result::ok),
+    );
+    roots
+}
+
+/// An HTTP client for the SDK that trusts `roots`. It opens no connection before it is used.
+pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
+    let mut tcp = TcpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let provider = Arc::new(ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider).with_protocol_versions(rustls::DEFAULT_VERSIONS);
+    let client = tls.map(|tls| {
+        let tls = tls.with_root_certificates(roots).with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build(connector)
+    });
+    let connector = SharedHttpConnector::new(Transport { client });
+    http_client_fn(move |_settings, _components| connector.clone())
+}
+
+#[derive(Debug)]
+struct Transport {
+    client: Result<Client<HttpsConnector<TcpConnector>, SdkBody>, rustls::Error>,
+}
+
+impl HttpConnector for Transport {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = self.client.clone();
+        HttpConnectorFuture::new(async move {
+            let client = client.map_err(|error| ConnectorError::user(error.into()))?;
+            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            // Whatever ends an exchange before its response may pass, and every call here can be repeated: reads by
+            // nature, transactions by their token.
+            let response = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    #[test]
+    fn the_built_in_roots_are_the_five_that_aws_publishes() {
+        assert_eq!(amazon_roots().len(), 5);
+        // Guards against an accidental edit: the certificates were checked against the SHA-256 fingerprints that
+        // AWS publishes when this digest was taken.
+        let pem: String = AMAZON_ROOTS.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            Digest::of(&pem).expose_hex(),
+            "02b32e34c1dda0ea84a56f549ef500c0ad296e01efa5e7607a35501f479e0966"
+        );
+    }
+
+    #[test]
+    fn tls_is_configured_without_an_error() {
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        assert!(tls.with_protocol_versions(rustls::DEFAULT_VERSIONS).is_ok());
+    }
+}
