@@ -106,8 +106,18 @@ impl TestTable {
     }
 }
 
-/// An answer over HTTP, its body as JSON.
-#[derive(Debug)]
+/// A text without the keys and secrets in it, as a test that fails may print it.
+pub fn redacted(text: &str) -> String {
+    let mut parts = text.split("dk_");
+    let mut shown = parts.next().unwrap().to_owned();
+    for part in parts {
+        shown.push_str("dk_…");
+        shown.push_str(part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_'));
+    }
+    shown
+}
+
+/// An answer over HTTP.
 pub struct Answer {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
@@ -116,7 +126,7 @@ pub struct Answer {
 
 impl Answer {
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", redacted(&self.text)))
     }
 
     pub fn header(&self, name: &str) -> &str {
@@ -126,7 +136,7 @@ impl Answer {
     /// Asserts the status, and for an error the contract's form; gives the body.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
-        assert_eq!(self.status, status, "{}", self.text);
+        assert_eq!(self.status, status, "{}", redacted(&self.text));
         let body = self.json();
         if status >= 400 {
             assert_eq!(body["statusCode"], status);
