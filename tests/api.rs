@@ -1,15 +1,17 @@
 //! The API as its users meet it: HTTP against `docyard dev`, by endpoint and then by rule.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod dev;
 mod support;
 
+use dev::{Answer, Dev, send};
 use docyard::api_key::Mode;
 use docyard::clock::Clock;
 use docyard::id::KeyId;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use serde_json::{Value, json};
-use support::{Answer, Dev, PATIENCE, send};
+use support::PATIENCE;
 
 const NDA_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

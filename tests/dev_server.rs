@@ -2,6 +2,7 @@
 //! nothing brings it down.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod dev;
 mod support;
 
 use std::collections::HashSet;
@@ -13,10 +14,11 @@ use std::process::{Command, Output};
 use std::time::Instant;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use dev::{Dev, send};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use serde_json::json;
-use support::{Dev, PATIENCE, TABLE, redacted, send};
+use support::{PATIENCE, TABLE, redacted};
 
 /// Sends bytes as they are, and gives the answer: interim ones (1xx), then the final one with its body.
 fn raw(url: &str, request: &[u8]) -> Vec<u8> {

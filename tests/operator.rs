@@ -1,14 +1,16 @@
 //! The operator's commands, against a real table: each as a process, as an operator runs it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod dev;
 mod support;
 
 use std::process::{Command, Output};
 
+use dev::{Answer, Dev, send};
 use docyard::api_key::Mode;
 use docyard::clock::Clock;
 use serde_json::json;
-use support::{Answer, Dev, TABLE, TestTable, send};
+use support::{TABLE, TestTable};
 
 /// Runs `docyard` with the words of `line` against this table.
 async fn docyard(table: &TestTable, line: &str, last: &[&str]) -> Output {

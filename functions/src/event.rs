@@ -2,18 +2,14 @@
 //!
 //! `lambda_http` turns an event into an [`http::Request`](lambda_http::Request), and fails or panics where a part of
 //! it does not fit: a header value beyond ASCII, a `Host` that is no host, a query with a raw `<` in it. A client can
-//! cause all of these, and each would be answered 500. So those parts are made to fit first, without a change of
-//! meaning, and what only serves to rebuild a URI that no handler reads is left out.
+//! cause all of these, and each would be answered 500. So headers and query are read here, and what only serves to
+//! rebuild the URI, which no handler reads, is left out.
 
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_http::request::LambdaRequest;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
-
-/// The characters that a URI's query cannot hold as they are. Those beyond ASCII are always encoded.
-const NOT_IN_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
 /// An event of an API Gateway HTTP API, [payload format 2.0][format].
 ///
@@ -38,8 +34,10 @@ impl<'de> Deserialize<'de> for Event {
         request.request_context.domain_name = None;
         request.request_context.stage = None;
         request.raw_path = None;
-        request.raw_query_string =
-            request.raw_query_string.map(|query| utf8_percent_encode(&query, NOT_IN_QUERY).to_string());
+        if let Some(query) = request.raw_query_string.take() {
+            // Parsing a query cannot fail.
+            request.query_string_parameters = query.parse().unwrap_or_default();
+        }
         Ok(Self(LambdaRequest::ApiGatewayV2(request)))
     }
 }
