@@ -1,0 +1,303 @@
+//! A Lambda sandbox on this machine: a function's binary, the Runtime API that feeds it, and what stands between it and
+//! DynamoDB.
+#![allow(dead_code, reason = "each test target uses its own part")]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use docyard::clock::Clock;
+use docyard::id::RecipientId;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::support::{PATIENCE, TABLE, TestTable, redacted};
+
+/// What a function made of an event: its response, or the error that Lambda would turn into API Gateway's 500.
+pub type Outcome = Result<Value, Value>;
+
+/// The Lambda Runtime API (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>) of one sandbox.
+pub struct RuntimeApi {
+    events: tokio::sync::Mutex<mpsc::Receiver<(String, Value)>>,
+    answers: Mutex<BTreeMap<String, oneshot::Sender<Outcome>>>,
+    first_poll: Mutex<Option<oneshot::Sender<()>>>,
+}
+
+impl RuntimeApi {
+    async fn next(State(api): State<Arc<Self>>) -> Response {
+        if let Some(first_poll) = api.first_poll.lock().unwrap().take() {
+            let _ = first_poll.send(());
+        }
+        let Some((id, event)) = api.events.lock().await.recv().await else {
+            return StatusCode::GONE.into_response();
+        };
+        let deadline = (Clock::system().now().unix_milliseconds() + 20_000).to_string();
+        let headers = [
+            ("lambda-runtime-aws-request-id", id.as_str()),
+            ("lambda-runtime-deadline-ms", &deadline),
+            ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:f"),
+            ("lambda-runtime-trace-id", "Root=1-67878ff0-3f5e8d7c2b1a09f8e7d6c5b4;Sampled=0"),
+        ];
+        (headers, event.to_string()).into_response()
+    }
+
+    async fn response(State(api): State<Arc<Self>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
+        api.answer(&id, Ok(serde_json::from_slice(&body).unwrap()))
+    }
+
+    async fn error(State(api): State<Arc<Self>>, Path(id): Path<String>, body: Bytes) -> StatusCode {
+        api.answer(&id, Err(serde_json::from_slice(&body).unwrap()))
+    }
+
+    fn answer(&self, id: &str, outcome: Outcome) -> StatusCode {
+        let _ = self.answers.lock().unwrap().remove(id).unwrap().send(outcome);
+        StatusCode::ACCEPTED
+    }
+}
+
+/// One sandbox with a function in it, which ends with the test.
+pub struct Sandbox {
+    api: Arc<RuntimeApi>,
+    events: mpsc::Sender<(String, Value)>,
+    process: std::process::Child,
+    log: tempfile::NamedTempFile,
+}
+
+impl Sandbox {
+    /// Starts a function and waits until it asks for its first event.
+    pub async fn start(function: &str, dynamodb_url: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (events, receiver) = mpsc::channel(1);
+        let (first_poll, polled) = oneshot::channel();
+        let api = Arc::new(RuntimeApi {
+            events: tokio::sync::Mutex::new(receiver),
+            answers: Mutex::default(),
+            first_poll: Mutex::new(Some(first_poll)),
+        });
+        let router = Router::new()
+            .route("/2018-06-01/runtime/invocation/next", get(RuntimeApi::next))
+            .route("/2018-06-01/runtime/invocation/{id}/response", post(RuntimeApi::response))
+            .route("/2018-06-01/runtime/invocation/{id}/error", post(RuntimeApi::error))
+            .with_state(api.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let process = command(function, dynamodb_url)
+            .env("AWS_LAMBDA_RUNTIME_API", address)
+            .stdout(log.reopen().unwrap())
+            .stderr(log.reopen().unwrap())
+            .spawn()
+            .unwrap();
+        let sandbox = Self { api, events, process, log };
+        timeout(PATIENCE, polled)
+            .await
+            .unwrap_or_else(|_| panic!("no first poll: {}", sandbox.log()))
+            .unwrap();
+        sandbox
+    }
+
+    /// Sends one event, and waits for what becomes of it.
+    pub async fn invoke(&self, event: Value) -> Outcome {
+        let id = RecipientId::generate(Clock::system().now(), &mut docyard::random::system()).to_string();
+        let (sender, receiver) = oneshot::channel();
+        self.api.answers.lock().unwrap().insert(id.clone(), sender);
+        self.events.send((id, event)).await.unwrap();
+        timeout(PATIENCE, receiver).await.unwrap().unwrap()
+    }
+
+    /// Sends one event, whose response must have this status; gives the response's body and headers.
+    #[track_caller]
+    pub fn expect(&self, status: u16, event: Value) -> impl Future<Output = (Value, Value)> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let response = self.invoke(event).await.unwrap_or_else(|error| panic!("{caller}: {error}"));
+            let text = response["body"].as_str().unwrap().to_owned();
+            assert_eq!(response["statusCode"], status, "{caller}: {}", redacted(&text));
+            assert_eq!(response["headers"]["cache-control"], "no-store");
+            assert_eq!(response["isBase64Encoded"], false);
+            (serde_json::from_str(&text).unwrap(), response["headers"].clone())
+        }
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log.path()).unwrap()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A function's command with the environment that Lambda and the template give it.
+pub fn command(function: &str, dynamodb_url: &str) -> Command {
+    // Cargo names a binary's path at compile time, and only by a literal.
+    let binary = match function {
+        "create-recipient" => env!("CARGO_BIN_EXE_create-recipient"),
+        "generate-secret" => env!("CARGO_BIN_EXE_generate-secret"),
+        _ => panic!("no binary is known for {function}"),
+    };
+    let mut command = Command::new(binary);
+    command.env_clear().stdin(Stdio::null()).envs([
+        ("AWS_LAMBDA_FUNCTION_NAME", "f"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "local"),
+        ("AWS_SECRET_ACCESS_KEY", "local"),
+        ("AWS_SESSION_TOKEN", "local"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_url),
+        ("TABLE_NAME", TABLE),
+        ("DOCYARD_MODE", "live"),
+    ]);
+    command
+}
+
+/// An account with a dock and a key.
+pub struct Tenant {
+    pub table: TestTable,
+    pub key: String,
+    pub dock: String,
+}
+
+impl Tenant {
+    pub async fn new() -> Self {
+        let table = TestTable::start().await;
+        let account = table.account().await;
+        let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
+        Self { table, key, dock }
+    }
+
+    pub fn create_recipient(&self) -> Value {
+        self.event(include_str!("events/create-recipient.json"))
+    }
+
+    pub fn generate_secret(&self, recipient: &str) -> Value {
+        let mut event = self.event(include_str!("events/generate-secret.json"));
+        event["rawPath"] = json!(format!("/live/v1/recipients/{recipient}/secrets"));
+        event["pathParameters"]["recipientId"] = json!(recipient);
+        event
+    }
+
+    fn event(&self, recorded: &str) -> Value {
+        serde_json::from_str(&recorded.replace("API_KEY", &self.key).replace("DOCK_ID", &self.dock)).unwrap()
+    }
+}
+
+/// What happens to a call on its way to DynamoDB.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// It is refused with this error, and nothing is done.
+    Refused(&'static str),
+    /// A transaction is canceled because of another one on the same items.
+    Conflict,
+    /// It is carried out, and its answer lost.
+    AnswerLost,
+    /// It is never answered, and nothing is done.
+    Silence,
+}
+
+/// Stands between a function and DynamoDB, and makes the calls of one operation fail.
+#[derive(Clone)]
+pub struct Faults {
+    dynamodb: String,
+    http: reqwest::Client,
+    /// The faults of the next calls of an operation, by its name.
+    pub script: Arc<Mutex<BTreeMap<&'static str, VecDeque<Fault>>>>,
+    /// The calls that were made: the operation, and the actions that IAM must allow for it.
+    calls: Arc<Mutex<Vec<(String, Vec<String>)>>>,
+}
+
+impl Faults {
+    pub async fn before(table: &TestTable) -> (Self, String) {
+        let faults = Self {
+            dynamodb: table.url.clone(),
+            http: reqwest::Client::new(),
+            script: Arc::default(),
+            calls: Arc::default(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(Self::pass).with_state(faults.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (faults, url)
+    }
+
+    pub fn expect(&self, operation: &'static str, faults: impl IntoIterator<Item = Fault>) {
+        self.script.lock().unwrap().insert(operation, faults.into_iter().collect());
+    }
+
+    /// The operations that were called since this was last asked, sorted.
+    pub fn take_calls(&self) -> Vec<String> {
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
+        let mut operations: Vec<String> = calls.into_iter().map(|(operation, _)| operation).collect();
+        operations.sort();
+        operations
+    }
+
+    /// The IAM actions that the calls since then needed. IAM knows no action for transactions: it wants those of the
+    /// writes in them.
+    pub fn take_actions(&self) -> BTreeSet<String> {
+        let calls = std::mem::take(&mut *self.calls.lock().unwrap());
+        calls
+            .into_iter()
+            .flat_map(|(_, actions)| actions)
+            .map(|action| format!("dynamodb:{action}"))
+            .collect()
+    }
+
+    async fn pass(State(faults): State<Self>, headers: HeaderMap, body: Bytes) -> Response {
+        let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+        let fault = faults.script.lock().unwrap().get_mut(operation.as_str()).and_then(VecDeque::pop_front);
+        let actions = match operation.as_str() {
+            "TransactWriteItems" => {
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                let items = body["TransactItems"].as_array().unwrap().iter();
+                items
+                    .flat_map(|item| item.as_object().unwrap().keys())
+                    .map(|write| item_action(write))
+                    .collect()
+            }
+            _ => vec![operation.clone()],
+        };
+        faults.calls.lock().unwrap().push((operation, actions));
+        let error = |body: Value| (StatusCode::BAD_REQUEST, body.to_string()).into_response();
+        match fault {
+            Some(Fault::Refused(code)) => error(
+                json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "POL-2025-88401"}),
+            ),
+            Some(Fault::Conflict) => error(json!({
+                "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                "Message": "Transaction cancelled",
+                "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict", "Message": "ongoing"}],
+            })),
+            Some(Fault::Silence) => std::future::pending().await,
+            Some(Fault::AnswerLost) => {
+                faults.forward(headers, body).await;
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
+            None => faults.forward(headers, body).await,
+        }
+    }
+
+    async fn forward(&self, mut headers: HeaderMap, body: Bytes) -> Response {
+        headers.remove("host");
+        let answer = self.http.post(&self.dynamodb).headers(headers).body(body).send().await.unwrap();
+        (answer.status(), answer.bytes().await.unwrap()).into_response()
+    }
+}
+
+fn item_action(write: &str) -> String {
+    if write == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{write}Item") }
+}
