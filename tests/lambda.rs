@@ -13,8 +13,8 @@ use sandbox::{Fault, Faults, Sandbox, Tenant, command};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-const CREATE_RECIPIENT: &str = "create-recipient";
-const GENERATE_SECRET: &str = "generate-secret";
+const CREATE_RECIPIENT: &str = env!("CARGO_BIN_EXE_create-recipient");
+const GENERATE_SECRET: &str = env!("CARGO_BIN_EXE_generate-secret");
 
 #[tokio::test]
 async fn recorded_events_of_api_gateway_are_served() {

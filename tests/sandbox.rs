@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test target uses its own part")]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -73,7 +74,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Starts a function and waits until it asks for its first event.
-    pub async fn start(function: &str, dynamodb_url: &str) -> Self {
+    pub async fn start(binary: impl AsRef<OsStr>, dynamodb_url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (events, receiver) = mpsc::channel(1);
@@ -90,7 +91,7 @@ impl Sandbox {
             .with_state(api.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let log = tempfile::NamedTempFile::new().unwrap();
-        let process = command(function, dynamodb_url)
+        let process = command(binary, dynamodb_url)
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .stdout(log.reopen().unwrap())
             .stderr(log.reopen().unwrap())
@@ -127,6 +128,10 @@ impl Sandbox {
         }
     }
 
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
     }
@@ -140,13 +145,7 @@ impl Drop for Sandbox {
 }
 
 /// A function's command with the environment that Lambda and the template give it.
-pub fn command(function: &str, dynamodb_url: &str) -> Command {
-    // Cargo names a binary's path at compile time, and only by a literal.
-    let binary = match function {
-        "create-recipient" => env!("CARGO_BIN_EXE_create-recipient"),
-        "generate-secret" => env!("CARGO_BIN_EXE_generate-secret"),
-        _ => panic!("no binary is known for {function}"),
-    };
+pub fn command(binary: impl AsRef<OsStr>, dynamodb_url: &str) -> Command {
     let mut command = Command::new(binary);
     command.env_clear().stdin(Stdio::null()).envs([
         ("AWS_LAMBDA_FUNCTION_NAME", "f"),
@@ -208,6 +207,13 @@ pub enum Fault {
     Silence,
 }
 
+/// A call of DynamoDB.
+struct Call {
+    operation: String,
+    /// The actions that IAM must allow for it.
+    actions: Vec<String>,
+}
+
 /// Stands between a function and DynamoDB, and makes the calls of one operation fail.
 #[derive(Clone)]
 pub struct Faults {
@@ -215,8 +221,8 @@ pub struct Faults {
     http: reqwest::Client,
     /// The faults of the next calls of an operation, by its name.
     pub script: Arc<Mutex<BTreeMap<&'static str, VecDeque<Fault>>>>,
-    /// The calls that were made: the operation, and the actions that IAM must allow for it.
-    calls: Arc<Mutex<Vec<(String, Vec<String>)>>>,
+    /// The calls that were made.
+    calls: Arc<Mutex<Vec<Call>>>,
 }
 
 impl Faults {
@@ -241,7 +247,7 @@ impl Faults {
     /// The operations that were called since this was last asked, sorted.
     pub fn take_calls(&self) -> Vec<String> {
         let calls = std::mem::take(&mut *self.calls.lock().unwrap());
-        let mut operations: Vec<String> = calls.into_iter().map(|(operation, _)| operation).collect();
+        let mut operations: Vec<String> = calls.into_iter().map(|call| call.operation).collect();
         operations.sort();
         operations
     }
@@ -250,11 +256,7 @@ impl Faults {
     /// writes in them.
     pub fn take_actions(&self) -> BTreeSet<String> {
         let calls = std::mem::take(&mut *self.calls.lock().unwrap());
-        calls
-            .into_iter()
-            .flat_map(|(_, actions)| actions)
-            .map(|action| format!("dynamodb:{action}"))
-            .collect()
+        calls.into_iter().flat_map(|call| call.actions).map(|action| format!("dynamodb:{action}")).collect()
     }
 
     async fn pass(State(faults): State<Self>, headers: HeaderMap, body: Bytes) -> Response {
@@ -271,7 +273,7 @@ impl Faults {
             }
             _ => vec![operation.clone()],
         };
-        faults.calls.lock().unwrap().push((operation, actions));
+        faults.calls.lock().unwrap().push(Call { operation, actions });
         let error = |body: Value| (StatusCode::BAD_REQUEST, body.to_string()).into_response();
         match fault {
             Some(Fault::Refused(code)) => error(

@@ -114,12 +114,13 @@ async fn a_function_may_do_what_its_code_does_and_nothing_else() {
     let (faults, url) = Faults::before(&tenant.table).await;
     let mut recipient = String::new();
     for (binary, (name, function)) in functions(&template) {
-        let sandbox = Sandbox::start(&binary, &url).await;
-        let event = match binary.as_str() {
-            "create-recipient" => tenant.create_recipient(),
-            "generate-secret" => tenant.generate_secret(&recipient),
+        // Cargo names a binary's path at compile time, and only by a literal.
+        let (path, event) = match binary.as_str() {
+            "create-recipient" => (env!("CARGO_BIN_EXE_create-recipient"), tenant.create_recipient()),
+            "generate-secret" => (env!("CARGO_BIN_EXE_generate-secret"), tenant.generate_secret(&recipient)),
             _ => panic!("no request is known that makes {binary} do all it can"),
         };
+        let sandbox = Sandbox::start(path, &url).await;
         let (body, _) = sandbox.expect(201, event).await;
         recipient = body["id"].as_str().unwrap().to_owned();
         let needed = faults.take_actions();

@@ -51,12 +51,13 @@ impl Store {
     }
 
     /// Opens as many connections as a request uses at once, so that the first request need not. It is an
-    /// optimisation: what fails here is tried again, and reported, when it is needed.
+    /// optimisation: what fails here is tried again, and reported, when it is needed; and it does not hold up a start
+    /// for longer than 2 s.
     pub async fn connect(&self) {
-        let read = || async { self.get::<serde::de::IgnoredAny>("CONNECT", "CONNECT").await.map(|_| ()) };
-        let (first, second) = tokio::join!(read(), read());
-        for error in [first, second].into_iter().filter_map(Result::err) {
-            tracing::warn!(?error, "no connection to DynamoDB yet");
+        let read = || self.get::<serde::de::IgnoredAny>("CONNECT", "CONNECT");
+        let reads = async { tokio::join!(read(), read()) };
+        if !matches!(tokio::time::timeout(Duration::from_secs(2), reads).await, Ok((Ok(_), Ok(_)))) {
+            tracing::warn!("no connection to DynamoDB yet");
         }
     }
 

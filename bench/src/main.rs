@@ -1,0 +1,104 @@
+//! How large, quick and lean the functions are: `cargo run --release -p docyard-bench`.
+//!
+//! It builds the release binaries as a deployment does, runs each against the Lambda Runtime API with an embedded
+//! DynamoDB on the loopback address, and prints a table. Times are this machine's; they hold no TLS and no network.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a benchmark fails by panicking"
+)]
+
+#[path = "../../tests/sandbox.rs"]
+mod sandbox;
+#[path = "../../tests/support.rs"]
+mod support;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use docyard_functions::route::ROUTES;
+use sandbox::{Sandbox, Tenant};
+use serde_json::{Value, json};
+
+/// How often each function is started.
+const STARTS: usize = 50;
+/// How many requests are timed, after as many that are not.
+const REQUESTS: usize = 1000;
+
+#[tokio::main]
+async fn main() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let build = ["build", "--release", "--package", "docyard-functions"];
+    assert!(Command::new(env!("CARGO")).args(build).current_dir(root).status().unwrap().success());
+    let tenant = Tenant::new().await;
+    let (body, _) = {
+        let create = Sandbox::start(root.join("target/release/create-recipient"), &tenant.table.url).await;
+        create.expect(201, tenant.create_recipient()).await
+    };
+    let recipient = body["id"].as_str().unwrap().to_owned();
+
+    println!(
+        "| function | binary | start to first poll, median (p98) | resident after start | after {} requests | warm request, median (p99) |",
+        2 * REQUESTS
+    );
+    println!("|---|---|---|---|---|---|");
+    for route in ROUTES {
+        let binary = root.join("target/release").join(route.function);
+        // A request that reads all that it reads for a 201, and writes nothing: the table stays as it is.
+        let event = match route.function {
+            "create-recipient" => tenant.create_recipient(),
+            "generate-secret" => without_name(tenant.generate_secret(&recipient)),
+            _ => continue,
+        };
+        let mut starts = Vec::new();
+        for _ in 0..STARTS {
+            let begun = Instant::now();
+            let sandbox = Sandbox::start(&binary, &tenant.table.url).await;
+            starts.push(begun.elapsed());
+            drop(sandbox);
+        }
+        let sandbox = Sandbox::start(&binary, &tenant.table.url).await;
+        let after_start = resident(sandbox.process_id());
+        let mut warm = Vec::new();
+        for n in 0..2 * REQUESTS {
+            let begun = Instant::now();
+            sandbox.invoke(event.clone()).await.unwrap();
+            if n >= REQUESTS {
+                warm.push(begun.elapsed());
+            }
+        }
+        println!(
+            "| {} | {:.2} MB | {} ({}) | {} | {} | {} ({}) |",
+            route.function,
+            std::fs::metadata(&binary).unwrap().len() as f64 / 1e6,
+            quantile(&mut starts, 0.5),
+            quantile(&mut starts, 0.98),
+            after_start,
+            resident(sandbox.process_id()),
+            quantile(&mut warm, 0.5),
+            quantile(&mut warm, 0.99),
+        );
+    }
+}
+
+fn without_name(mut event: Value) -> Value {
+    event["body"] = json!("{}");
+    event["isBase64Encoded"] = json!(false);
+    event
+}
+
+fn quantile(times: &mut [Duration], q: f64) -> String {
+    times.sort();
+    let at = ((times.len() - 1) as f64 * q).round() as usize;
+    format!("{:.2} ms", times[at].as_secs_f64() * 1000.0)
+}
+
+/// The resident memory of a process, from Linux's `/proc`.
+fn resident(process: u32) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kilobytes: f64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    format!("{:.1} MB", kilobytes * 1024.0 / 1e6)
+}
