@@ -14,7 +14,7 @@ mod sandbox;
 #[path = "../../tests/support.rs"]
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -31,10 +31,11 @@ const REQUESTS: usize = 1000;
 async fn main() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let build = ["build", "--release", "--package", "docyard-functions"];
-    assert!(Command::new(env!("CARGO")).args(build).current_dir(root).status().unwrap().success());
+    assert!(Command::new("cargo").args(build).current_dir(root).status().unwrap().success());
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let tenant = Tenant::new().await;
     let (body, _) = {
-        let create = Sandbox::start(root.join("target/release/create-recipient"), &tenant.table.url).await;
+        let create = Sandbox::start(target.join("release/create-recipient"), &tenant.table.url).await;
         create.expect(201, tenant.create_recipient()).await
     };
     let recipient = body["id"].as_str().unwrap().to_owned();
@@ -45,7 +46,7 @@ async fn main() {
     );
     println!("|---|---|---|---|---|---|");
     for route in ROUTES {
-        let binary = root.join("target/release").join(route.function);
+        let binary = target.join("release").join(route.function);
         // A request that reads all that it reads for a 201, and writes nothing: the table stays as it is.
         let event = match route.function {
             "create-recipient" => tenant.create_recipient(),
