@@ -480,6 +480,17 @@ mod every_endpoint {
     }
 
     #[tokio::test]
+    async fn a_key_is_wanted_before_the_body_is_judged() {
+        let dev = Dev::start().await;
+        for (path, _) in requests(&dev).await {
+            let request = || dev.http.post(format!("{}{path}", dev.url));
+            send(request().body("x".repeat(64 * 1024 + 1))).await.expect(401);
+            send(request().header("content-type", "text/plain").body("x")).await.expect(401);
+            send(request()).await.expect(401);
+        }
+    }
+
+    #[tokio::test]
     async fn a_bad_body_is_told_before_a_missing_thing() {
         let dev = Dev::start().await;
         for path in ["/v1/docks/x/recipients", "/v1/recipients/x/secrets"] {

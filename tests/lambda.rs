@@ -173,16 +173,30 @@ async fn a_request_calls_dynamodb_no_more_than_it_must() {
     faults.take_calls();
     let (recipient, _) = create.expect(201, tenant.create_recipient()).await;
     assert_eq!(faults.take_calls(), ["GetItem", "GetItem", "TransactWriteItems"]);
-    let mut event = tenant.create_recipient();
-    event["headers"]["authorization"] = json!(format!("Bearer {}x", tenant.key));
-    event["pathParameters"]["dockId"] = json!("dock_x");
-    create.expect(401, event).await;
-    assert!(faults.take_calls().is_empty(), "neither a bad key nor a malformed id is looked up");
+    let mut malformed_id = tenant.create_recipient();
+    malformed_id["pathParameters"]["dockId"] = json!("dock_x");
+    create.expect(404, malformed_id).await;
+    assert_eq!(faults.take_calls(), ["GetItem"], "a malformed id is not looked up");
 
     let generate = Sandbox::start(GENERATE_SECRET, &url).await;
     faults.take_calls();
     generate.expect(201, tenant.generate_secret(recipient["id"].as_str().unwrap())).await;
     assert_eq!(faults.take_calls(), ["GetItem", "Query", "TransactWriteItems"]);
+
+    let test_key =
+        docyard::api_key::ApiKey::generate(docyard::api_key::Mode::Test, &mut docyard::random::system());
+    let headers = [String::new(), format!("Bearer {}x", tenant.key), format!("Bearer {}", test_key.expose())];
+    for (sandbox, event) in [
+        (&create, tenant.create_recipient()),
+        (&generate, tenant.generate_secret(recipient["id"].as_str().unwrap())),
+    ] {
+        for header in &headers {
+            let mut event = event.clone();
+            event["headers"]["authorization"] = json!(header);
+            sandbox.expect(401, event).await;
+        }
+    }
+    assert!(faults.take_calls().is_empty(), "what cannot be a key of this deployment costs no read");
 }
 
 #[tokio::test]

@@ -138,6 +138,15 @@ async fn a_function_may_do_what_its_code_does_and_nothing_else() {
     }
 }
 
+#[test]
+fn a_build_does_not_miss_a_change_outside_of_the_functions_folder() {
+    let settings = std::fs::read_to_string(root().join("samconfig.toml")).unwrap();
+    assert!(
+        !settings.lines().any(|line| line.trim_start().starts_with("cached")),
+        "sam's cache looks at CodeUri alone"
+    );
+}
+
 #[tokio::test]
 async fn the_table_is_the_one_that_the_tests_and_the_local_server_make() {
     let template = template();

@@ -1,5 +1,8 @@
 //! `docyard dev`: the whole API on this machine, with an embedded DynamoDB behind it.
 //!
+//! The embedded DynamoDB listens on a loopback port of its own, which is only told on request; like DynamoDB Local it
+//! takes any credentials.
+//!
 //! Here: its options, and the order in which things start and end. In [`gateway`]: what API Gateway does. In
 //! [`data_dir`]: what lies on disk.
 
@@ -21,7 +24,7 @@ use docyard::random;
 use docyard::store::{Account, Dock, Store};
 use dynoxide::Database;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use data_dir::DataDir;
@@ -62,6 +65,9 @@ pub(crate) struct Options {
 
 /// Serves until Ctrl-C or TERM.
 pub(crate) async fn run(options: Options) -> Result<(), String> {
+    // From here on a signal waits until the server is ready to end.
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
     let address = format!("{}:{}", options.host, options.port);
     let listener = listen((options.host.as_str(), options.port), &address).await?;
     let dynamodb_port = options.dynamodb_port.unwrap_or(0);
@@ -71,8 +77,11 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let dynamodb_url = format!("http://{}", local_address(&dynamodb_listener)?);
 
     let data_dir = DataDir::open(&options.data_dir)?;
-    let database = if options.ephemeral { Database::memory() } else { data_dir.database() }
-        .map_err(|error| format!("cannot open the database in {}: {error}", options.data_dir.display()))?;
+    let database = match options.ephemeral {
+        true => Database::memory().map_err(|error| error.to_string()),
+        false => data_dir.database(),
+    }
+    .map_err(|error| format!("cannot open the database in {}: {error}", options.data_dir.display()))?;
 
     let (stop, stopped) = watch::channel(false);
     let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
@@ -101,7 +110,10 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let server = tokio::spawn(server.into_future());
     announce(&url, options.dynamodb_port.map(|_| dynamodb_url.as_str()), &data_dir, options.ephemeral);
 
-    wait_for_signal().await?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     let _ = stop.send(true);
     sweeper.abort();
     // A client that holds a request half sent does not hold the end.
@@ -139,13 +151,16 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
             .create_dock(&Dock { id: dock, account, name: name("Development dock")?, created_at: now })
             .await?;
     }
-    if let Some(key) = data_dir.key() {
-        let record = store.api_key(&key.digest()).await?;
-        if record.is_some_and(|record| record.account == account && record.is_valid(now)) {
-            return Ok((key, dock));
-        }
-    }
-    let key = ApiKey::generate(context.mode, &mut random::system());
+    let given = data_dir.key().filter(|key| key.mode() == context.mode);
+    let key = match given {
+        None => ApiKey::generate(context.mode, &mut random::system()),
+        Some(given) => match store.api_key(&given.digest()).await? {
+            Some(record) if record.account == account && record.is_valid(now) => return Ok((given, dock)),
+            Some(_) => ApiKey::generate(context.mode, &mut random::system()),
+            // Another database than the key was made for, such as one in memory: the key is as good here.
+            None => given,
+        },
+    };
     let record = ApiKeyRecord {
         id: KeyId::generate(now, &mut random::system()),
         account,
@@ -173,13 +188,8 @@ async fn sweep(database: Database) {
     }
 }
 
-async fn wait_for_signal() -> Result<(), String> {
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(|error| format!("cannot listen for signals: {error}"))?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        result = tokio::signal::ctrl_c() => result.map_err(|error| format!("cannot listen for signals: {error}")),
-    }
+fn listen_for(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("cannot listen for signals: {error}"))
 }
 
 fn announce(url: &str, dynamodb_url: Option<&str>, data_dir: &DataDir, ephemeral: bool) {

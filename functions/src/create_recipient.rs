@@ -73,6 +73,7 @@ struct Output<'a> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
     let dock_id = request.path_parameters_ref().and_then(|path| DockId::parse(path.first("dockId")?));
     let dock = async {
         match dock_id {
@@ -80,7 +81,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
             None => Ok(None),
         }
     };
-    let (account, dock) = tokio::join!(auth::authenticate(context, request.headers()), dock);
+    let (account, dock) = tokio::join!(auth::authenticate(context, &key), dock);
     let account = account?;
     let now = context.now();
     let input = body::read(request, |fields| Input::parse(fields, now))?;

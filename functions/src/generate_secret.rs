@@ -55,6 +55,7 @@ struct Output<'a> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
     let now = context.now();
     let recipient_id =
         request.path_parameters_ref().and_then(|path| RecipientId::parse(path.first("recipientId")?));
@@ -66,7 +67,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
             None => Ok(None),
         }
     };
-    let (account, recipient) = tokio::join!(auth::authenticate(context, request.headers()), recipient);
+    let (account, recipient) = tokio::join!(auth::authenticate(context, &key), recipient);
     let account = account?;
     let input = body::read(request, Input::parse)?;
     let (recipient_id, recipient) = recipient?

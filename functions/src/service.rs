@@ -69,3 +69,55 @@ fn request_id(request: &Request) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use docyard::api_key::Mode;
+    use docyard::clock::Clock;
+    use docyard::dynamodb;
+    use docyard::store::Store;
+    use lambda_http::http::Method;
+    use serde_json::{Value, json};
+
+    /// What an endpoint with this handler answers, over a table that is out of reach.
+    async fn answer_of(route: &'static Route) -> Value {
+        let store = Store::new(dynamodb::local_client("http://127.0.0.1:1"), "t");
+        let context = Context { store, mode: Mode::Live, clock: Clock::system() };
+        let event = json!({
+            "version": "2.0",
+            "requestContext": {"requestId": "req-1", "http": {"method": "GET"}},
+        });
+        let event = LambdaEvent::new(serde_json::from_value(event).unwrap(), lambda_http::Context::default());
+        let Ok(output) = service(route, context).oneshot(event).await;
+        let mut output = serde_json::to_value(output).unwrap();
+        output["body"] = serde_json::from_str(output["body"].as_str().unwrap()).unwrap();
+        output
+    }
+
+    #[tokio::test]
+    async fn a_panic_gets_a_500_in_the_contracts_form() {
+        static ROUTE: Route = Route {
+            function: "panics",
+            method: Method::GET,
+            path: "/",
+            handle: |_, _| Box::pin(async { panic!("on purpose") }),
+        };
+        let answer = answer_of(&ROUTE).await;
+        assert_eq!((&answer["statusCode"], &answer["body"]["statusCode"]), (&json!(500), &json!(500)));
+        assert_eq!(answer["headers"]["x-request-id"], "req-1");
+        assert!(!answer.to_string().contains("on purpose"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_takes_too_long_gets_a_503() {
+        static ROUTE: Route = Route {
+            function: "hangs",
+            method: Method::GET,
+            path: "/",
+            handle: |_, _| Box::pin(std::future::pending()),
+        };
+        let answer = answer_of(&ROUTE).await;
+        assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
+    }
+}

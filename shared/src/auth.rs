@@ -10,13 +10,11 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::id::AccountId;
 
-/// The account whose key the request carries. At most one read, and none for what cannot be a key of this
-/// deployment.
+/// The account that the key stands for; one read.
 ///
 /// # Errors
 /// [`Error::Unauthorized`], the same for every cause; [`Error::Unavailable`] where DynamoDB is.
-pub async fn authenticate(context: &Context, headers: &HeaderMap) -> Result<AccountId, Error> {
-    let key = presented_key(headers, context.mode)?;
+pub async fn authenticate(context: &Context, key: &ApiKey) -> Result<AccountId, Error> {
     let record = context.store.api_key(&key.digest()).await?;
     match record {
         Some(record) if record.mode == context.mode && record.is_valid(context.now()) => Ok(record.account),
@@ -24,8 +22,12 @@ pub async fn authenticate(context: &Context, headers: &HeaderMap) -> Result<Acco
     }
 }
 
-/// The well-formed key of this mode in `Authorization: Bearer …` (RFC 6750 §2.1).
-fn presented_key(headers: &HeaderMap, mode: Mode) -> Result<ApiKey, Error> {
+/// The well-formed key of this mode in `Authorization: Bearer …` (RFC 6750 §2.1). To be called before anything is read:
+/// what cannot be a key of this deployment costs nothing.
+///
+/// # Errors
+/// [`Error::Unauthorized`].
+pub fn presented_key(headers: &HeaderMap, mode: Mode) -> Result<ApiKey, Error> {
     let token = bearer_token(headers).ok_or(Error::Unauthorized { token_sent: false })?;
     std::str::from_utf8(token)
         .ok()

@@ -115,8 +115,8 @@ mod tests {
         }
 
         #[test]
-        fn what_is_generated_is_read_back(seed: u64, ms in 0i64..200_000_000_000) {
-            let now = time::OffsetDateTime::from_unix_timestamp(ms).unwrap().into();
+        fn what_is_generated_is_read_back(seed: u64, seconds in 0i64..200_000_000_000) {
+            let now = time::OffsetDateTime::from_unix_timestamp(seconds).unwrap().into();
             let id = RecipientId::generate(now, &mut StdRng::seed_from_u64(seed));
             prop_assert_eq!(RecipientId::parse(&id.to_string()), Some(id));
         }

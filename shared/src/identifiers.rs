@@ -2,7 +2,7 @@
 //!
 //! Keys are free, since each industry has its own; three of them have rules of their own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::{Date, Month};
 
@@ -34,12 +34,14 @@ impl Identifiers {
             complaints.push(FieldError::new("identifiers", "must have at most 50 entries"));
         }
         let mut identifiers = BTreeMap::new();
+        let mut keys = BTreeSet::new();
         for (key, json) in entries {
+            if !keys.insert(key.clone()) {
+                complaints.push(complaint(&key, "is given more than once"));
+                continue;
+            }
             match entry(&key, json, today) {
-                Ok(value) if !identifiers.contains_key(&key) => {
-                    identifiers.insert(key, value);
-                }
-                Ok(_) => complaints.push(complaint(&key, "is given more than once")),
+                Ok(value) => drop(identifiers.insert(key, value)),
                 Err(message) => complaints.push(complaint(&key, message)),
             }
         }
@@ -109,7 +111,8 @@ fn calendar_date(text: &str) -> Option<Date> {
         return None;
     }
     let month = Month::try_from(text.get(5..7)?.parse::<u8>().ok()?).ok()?;
-    Date::from_calendar_date(text.get(..4)?.parse().ok()?, month, text.get(8..)?.parse().ok()?).ok()
+    let year = text.get(..4)?.parse().ok().filter(|year| *year > 0)?;
+    Date::from_calendar_date(year, month, text.get(8..)?.parse().ok()?).ok()
 }
 
 /// `+`, then 7 to 15 digits (E.164), with spaces, `-`, `.`, `(` and `)` between them; stored as given.
@@ -197,6 +200,7 @@ mod tests {
             "2023-02-29",
             "1983-13-01",
             "1983-00-01",
+            "0000-01-01",
             "1983-06-31",
             "83-06-15",
             "1983-6-15",
@@ -243,6 +247,13 @@ mod tests {
         let twice = [entries(1), entries(1)].concat();
         let complaints = Identifiers::parse(Json::Object(twice), today()).unwrap_err();
         assert_eq!(complaints, [FieldError::new("identifiers.k0", "is given more than once")]);
+        for (first, second) in
+            [(Json::Bool, Json::String("v".into())), (Json::String("v".into()), Json::Bool)]
+        {
+            let twice = Json::Object(vec![("k".into(), first), ("k".into(), second)]);
+            let complaints = Identifiers::parse(twice, today()).unwrap_err();
+            assert_eq!(complaints.last(), Some(&FieldError::new("identifiers.k", "is given more than once")));
+        }
     }
 
     proptest! {

@@ -36,6 +36,9 @@ pub fn finish(result: Result<Response<String>, Error>, request_id: &str) -> Resp
     response
 }
 
+/// The most complaints in one answer, so that a hostile request cannot make it large.
+const MAX_DETAILS: usize = 100;
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ErrorBody {
@@ -55,8 +58,10 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
     let (status, message) = match error {
         Error::BadRequest(message) => (StatusCode::BAD_REQUEST, message.to_owned()),
         Error::Invalid(complaints) => {
+            let summary = summary(&complaints);
             details = complaints;
-            (StatusCode::BAD_REQUEST, summary(&details))
+            details.truncate(MAX_DETAILS);
+            (StatusCode::BAD_REQUEST, summary)
         }
         Error::Unauthorized { token_sent } => {
             let challenge = if token_sent { "Bearer error=\"invalid_token\"" } else { "Bearer" };
@@ -171,5 +176,8 @@ mod tests {
         assert_eq!(status, 400);
         assert_eq!(body["message"], "name is required (and 1 more problem: see details)");
         assert_eq!(body["details"][1], serde_json::json!({"field": "email", "message": "is required"}));
+        let (_, body, _) = parts(Error::Invalid(vec![FieldError::new("x", "is wrong"); 300]));
+        assert_eq!(body["message"], "x is wrong (and 299 more problems: see details)");
+        assert_eq!(body["details"].as_array().unwrap().len(), 100);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use docyard::api_key::ApiKey;
@@ -28,6 +28,7 @@ impl DataDir {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(path.join("lock"))
             .map_err(|error| format!("cannot write to the data directory {shown}: {error}"))?;
         lock.try_lock().map_err(|error| match error {
@@ -44,9 +45,12 @@ impl DataDir {
         &self.path
     }
 
-    /// The database in it.
-    pub(super) fn database(&self) -> dynoxide::errors::Result<Database> {
-        Database::new(&self.path.join("dynamodb.sqlite").to_string_lossy())
+    /// The database in it, readable by its owner alone; SQLite gives the files beside it the same mode.
+    pub(super) fn database(&self) -> Result<Database, String> {
+        let path = self.path.join("dynamodb.sqlite");
+        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        file.map_err(|error| error.to_string())?;
+        Database::new(&path.to_string_lossy()).map_err(|error| error.to_string())
     }
 
     /// The key that stands in `dev.env`, if a well-formed one does.

@@ -151,7 +151,6 @@ impl Store {
             Ok(TransactWriteItem::builder().update(update).build())
         };
         let items = vec![revoke(digest_pk, SORT_KEY.to_owned())?, revoke(pk, sk)?];
-        // Revoking is the same however often it is done, so the token need not tell one attempt from another's.
         let token = KeyId::generate(now, &mut crate::random::system()).to_string();
         match self.transact(items, token).await? {
             Transaction::Done => Ok(true),

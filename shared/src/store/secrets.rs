@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Store, Transaction, inexplicable, recipients};
 use crate::clock::Timestamp;
 use crate::error::{Error, Fault};
-use crate::id::{AccountId, DockId, RecipientId, SecretId};
+use crate::id::{AccountId, RecipientId, SecretId};
 use crate::secret::NewSecret;
 
 const ACTIVE_PREFIX: &str = "SECRET#";
@@ -40,7 +40,6 @@ struct SecretItem<'a> {
 #[serde(rename_all = "camelCase")]
 struct PartitionItem {
     sk: String,
-    dock: Option<DockId>,
     account: Option<AccountId>,
     expires_at: Option<Timestamp>,
 }
@@ -50,8 +49,6 @@ struct PartitionItem {
 pub struct RecipientWithSecrets {
     /// The account it belongs to.
     pub account: AccountId,
-    /// The dock it belongs to.
-    pub dock: DockId,
     /// How many of its secrets are active and not expired.
     pub active_secrets: usize,
 }
@@ -80,19 +77,22 @@ impl Store {
                 recipients::partition(id),
                 recipients::POINTER_SORT_KEY,
                 ACTIVE_END,
-                &["sk", "dock", "account", "expiresAt"],
+                &["sk", "account", "expiresAt"],
             )
             .await?;
         let mut pointer = None;
         let mut active_secrets = 0;
         for item in items {
             if item.sk == recipients::POINTER_SORT_KEY {
-                pointer = item.account.zip(item.dock);
+                let account = item
+                    .account
+                    .ok_or_else(|| Error::Internal(Fault::new("stored recipient has no account")))?;
+                pointer = Some(account);
             } else if item.expires_at.is_none_or(|expiry| now < expiry) {
                 active_secrets += 1;
             }
         }
-        Ok(pointer.map(|(account, dock)| RecipientWithSecrets { account, dock, active_secrets }))
+        Ok(pointer.map(|account| RecipientWithSecrets { account, active_secrets }))
     }
 
     /// Writes a new secret of a recipient that exists at that instant.

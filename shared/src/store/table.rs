@@ -1,14 +1,16 @@
 //! The table itself, for the local server and the tests; in AWS, `template.yaml` makes it.
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    TimeToLiveSpecification, TimeToLiveStatus,
 };
 
 use super::{Store, fault};
 use crate::error::{Error, Fault};
 
 impl Store {
-    /// Makes the table, with its keys and its time-to-live attribute, unless it is there.
+    /// Makes what is missing of the table, its keys and its time-to-live attribute. It can be interrupted anywhere and
+    /// repeated.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -31,10 +33,20 @@ impl Store {
         }
         match create.send().await {
             Ok(_) => {}
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {
-                return Ok(());
-            }
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {}
             Err(error) => return Err(fault("CreateTable", &error)),
+        }
+        let described = self
+            .client
+            .describe_time_to_live()
+            .table_name(&self.table)
+            .send()
+            .await
+            .map_err(|error| fault("DescribeTimeToLive", &error))?;
+        let status =
+            described.time_to_live_description.and_then(|description| description.time_to_live_status);
+        if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+            return Ok(());
         }
         let ttl = TimeToLiveSpecification::builder()
             .attribute_name("ttl")
