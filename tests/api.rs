@@ -263,7 +263,7 @@ mod create_recipient {
                     });
                     let mut stored: Value = serde_dynamo::aws_sdk_dynamodb_1::from_item(item.unwrap()).unwrap();
                     let stored = stored.as_object_mut().unwrap();
-                    for internal in ["pk", "sk", "account"] {
+                    for internal in ["pk", "sk", "account", "version"] {
                         stored.remove(internal).unwrap();
                     }
                     let dock = stored.remove("dock").unwrap();

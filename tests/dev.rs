@@ -28,6 +28,12 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
+    /// The path of the next page, as `Link` says it.
+    pub fn next(&self) -> Option<String> {
+        let link = self.headers.get("link")?.to_str().unwrap();
+        Some(link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned())
+    }
+
     /// Asserts the status, and for an error the contract's form; gives the body.
     #[track_caller]
     pub fn expect(&self, status: u16) -> Value {
@@ -144,6 +150,30 @@ impl Dev {
         self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.key)
     }
 
+    pub async fn get(&self, path: &str) -> Answer {
+        send(self.http.get(format!("{}{path}", self.url)).bearer_auth(&self.key)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        send(self.http.patch(format!("{}{path}", self.url)).bearer_auth(&self.key).json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        send(self.http.delete(format!("{}{path}", self.url)).bearer_auth(&self.key)).await
+    }
+
+    /// All things of a list, read page by page as the `Link` headers say; and how many pages there were.
+    pub async fn pages(&self, first: &str) -> (Vec<Value>, usize) {
+        let (mut things, mut pages, mut next) = (Vec::new(), 0, Some(first.to_owned()));
+        while let Some(path) = next {
+            let answer = self.get(&path).await;
+            things.extend(answer.expect(200).as_array().unwrap().clone());
+            pages += 1;
+            next = answer.next();
+        }
+        (things, pages)
+    }
+
     pub fn recipients_path(&self) -> String {
         format!("/v1/docks/{}/recipients", self.dock)
     }
@@ -158,6 +188,18 @@ impl Dev {
             format!("{}@example.com", RecipientId::generate(Clock::system().now(), &mut random::system()));
         let body = self.create_recipient(json!({"name": "A recipient", "email": email})).await.expect(201);
         body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A new secret's id and value.
+    pub async fn secret(&self, recipient: &str) -> (String, String) {
+        let body = self.generate_secret(recipient, json!({"name": "A secret"})).await.expect(201);
+        (body["id"].as_str().unwrap().to_owned(), body["secret"].as_str().unwrap().to_owned())
+    }
+
+    /// What `verify` says of a value.
+    pub async fn verify(&self, recipient: &str, value: &str) -> Value {
+        let path = format!("/v1/recipients/{recipient}/secrets/verify");
+        send(self.post(&path).json(&json!({"secret": value}))).await.expect(200)
     }
 
     pub async fn generate_secret(&self, recipient: &str, body: Value) -> Answer {

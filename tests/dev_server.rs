@@ -75,9 +75,9 @@ async fn what_never_reaches_a_function_is_answered_as_api_gateway_answers() {
     let huge = "x".repeat(10 * 1024 * 1024 + 1);
     for (request, status, message) in [
         (dev.http.post(url("/")), 404, "Not Found"),
-        (dev.http.post(url("/v1/docks")), 404, "Not Found"),
+        (dev.http.put(url("/v1/docks")), 404, "Not Found"),
         (dev.http.post(url(&format!("{recipients}/"))), 404, "Not Found"),
-        (dev.http.get(url(&recipients)), 404, "Not Found"),
+        (dev.http.patch(url(&recipients)), 404, "Not Found"),
         (dev.http.head(url(&recipients)), 404, ""),
         (dev.http.post(url("/v1/docks/%ff/recipients")), 400, "Bad Request"),
         (dev.post(&recipients).header("x-long", "x".repeat(10_240)), 431, "Request Header Fields Too Large"),

@@ -14,7 +14,13 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use docyard::clock::Clock;
-use docyard::id::RecipientId;
+use docyard::email::Email;
+use docyard::id::{DockId, RecipientId, SecretId};
+use docyard::identifiers::Identifiers;
+use docyard::name::Name;
+use docyard::recipient::Recipient;
+use docyard::secret::{ActiveSecret, Lifetime, SecretValue};
+use docyard_functions::route::Route;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -178,6 +184,31 @@ impl Tenant {
         Self { table, key, dock }
     }
 
+    /// A recipient with one secret, straight into the table; their ids.
+    pub async fn recipient_with_secret(&self, email: &str) -> (String, String) {
+        let now = Clock::system().now();
+        let rng = &mut docyard::random::system();
+        let dock = self.table.store.dock(DockId::parse(&self.dock).unwrap()).await.unwrap().unwrap();
+        let recipient = Recipient {
+            id: RecipientId::generate(now, rng),
+            dock: dock.id,
+            account: dock.account,
+            name: Name::parse("A recipient").unwrap(),
+            email: Email::parse(email).unwrap(),
+            stakeholder_class: None,
+            identifiers: Identifiers::default(),
+            created_at: now,
+            updated_at: None,
+        };
+        self.table.store.create_recipient(&recipient, None).await.unwrap();
+        let digest = SecretValue::generate(rng).digest();
+        let id = SecretId::generate(now, rng);
+        let name = Name::parse("A secret").unwrap();
+        let secret = ActiveSecret::new(id, recipient.id, name, digest, Lifetime::default(), now);
+        self.table.store.create_secret(&secret, None).await.unwrap();
+        (recipient.id.to_string(), id.to_string())
+    }
+
     pub fn create_recipient(&self) -> Value {
         self.event(include_str!("events/create-recipient.json"))
     }
@@ -186,6 +217,21 @@ impl Tenant {
         let mut event = self.event(include_str!("events/generate-secret.json"));
         event["rawPath"] = json!(format!("/live/v1/recipients/{recipient}/secrets"));
         event["pathParameters"]["recipientId"] = json!(recipient);
+        event
+    }
+
+    /// An event of a request of this tenant to any route: `POST /v1/docks/{dockId}`, the values of its path parameters,
+    /// a query and a body.
+    pub fn request(&self, route: &Route, parameters: &[&str], query: &str, body: Option<Value>) -> Value {
+        let mut event = self.create_recipient();
+        let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        event["routeKey"] = json!(route.key());
+        event["requestContext"]["routeKey"] = json!(route.key());
+        event["requestContext"]["http"]["method"] = json!(route.method.as_str());
+        event["pathParameters"] =
+            names.zip(parameters).map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        event["rawQueryString"] = json!(query);
+        event["body"] = json!(body.map(|body| body.to_string()));
         event
     }
 

@@ -7,11 +7,12 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use docyard::api_key::{ApiKey, ApiKeyRecord, Mode};
 use docyard::clock::{Clock, Timestamp};
+use docyard::dock::{Dock, Profile};
 use docyard::dynamodb;
 use docyard::id::{AccountId, DockId, KeyId};
 use docyard::name::Name;
 use docyard::random;
-use docyard::store::{Account, Dock, Store};
+use docyard::store::{Account, Store};
 
 pub const TABLE: &str = "docyard";
 
@@ -56,7 +57,8 @@ impl TestTable {
         let now = Clock::system().now();
         let id = DockId::generate(now, &mut random::system());
         let name = Name::parse("A dock").unwrap();
-        self.store.create_dock(&Dock { id, account, name, created_at: now }).await.unwrap();
+        let dock = Dock { id, account, name, profile: Profile::default(), created_at: now };
+        self.store.create_dock(&dock, None).await.unwrap();
         id
     }
 

@@ -2,16 +2,19 @@
 //! with what the code says and does.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod binaries;
 mod sandbox;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use binaries::binary;
 use docyard_functions::route::ROUTES;
 use docyard_functions::service::TIME_LIMIT;
 use sandbox::{Faults, Sandbox, Tenant};
 use saphyr::{LoadableYamlNode, Yaml};
+use serde_json::{Value, json};
 use support::{TABLE, TestTable};
 
 fn root() -> &'static Path {
@@ -107,24 +110,56 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
     assert!(timeout < 30, "and Lambda ends it before API Gateway gives up");
 }
 
+/// Requests that make a function do all that it can: path parameters, query, body, and the status that they get. `D`, `R`
+/// and `S` stand for a dock, a recipient and a secret of their own.
+fn requests(function: &str) -> Vec<(&'static [&'static str], &'static str, Option<Value>, u16)> {
+    let person = |email: &str| Some(json!({"name": "A", "email": email}));
+    match function {
+        "create-dock" => vec![(&[], "", Some(json!({"name": "D"})), 201)],
+        "list-docks" => vec![(&[], "limit=1", None, 200)],
+        "get-dock" => vec![(&["D"], "", None, 200)],
+        "update-dock" => vec![(&["D"], "", Some(json!({"domain": "example.com"})), 200)],
+        "create-recipient" => vec![(&["D"], "", person("new@example.com"), 201)],
+        "list-recipients" => {
+            vec![(&["D"], "limit=1", None, 200), (&["D"], "email=a%40example.com", None, 200)]
+        }
+        "get-recipient" => vec![(&["D", "R"], "", None, 200)],
+        "update-recipient" => vec![
+            (&["D", "R"], "", Some(json!({"name": "B"})), 200),
+            (&["D", "R"], "", Some(json!({"email": "b@example.com"})), 200),
+        ],
+        "delete-recipient" => vec![(&["D", "R"], "", None, 200)],
+        "generate-secret" => vec![(&["R"], "", Some(json!({"name": "S"})), 201)],
+        "list-secrets" => vec![(&["R"], "", None, 200)],
+        "rotate-secret" => vec![(&["R", "S"], "", None, 201)],
+        "revoke-secret" => vec![(&["R", "S"], "", None, 200)],
+        "verify-secret" => vec![(&["R"], "", Some(json!({"secret": "x"})), 200)],
+        _ => panic!("no request is known that makes {function} do all it can"),
+    }
+}
+
 #[tokio::test]
 async fn a_function_may_do_what_its_code_does_and_nothing_else() {
     let template = template();
-    let tenant = Tenant::new().await;
-    let (faults, url) = Faults::before(&tenant.table).await;
-    let mut recipient = String::new();
-    for (binary, (name, function)) in functions(&template) {
-        // Cargo names a binary's path at compile time, and only by a literal.
-        let (path, event) = match binary.as_str() {
-            "create-recipient" => (env!("CARGO_BIN_EXE_create-recipient"), tenant.create_recipient()),
-            "generate-secret" => (env!("CARGO_BIN_EXE_generate-secret"), tenant.generate_secret(&recipient)),
-            _ => panic!("no request is known that makes {binary} do all it can"),
-        };
-        let sandbox = Sandbox::start(path, &url).await;
-        let (body, _) = sandbox.expect(201, event).await;
-        recipient = body["id"].as_str().unwrap().to_owned();
+    let functions = functions(&template);
+    for &route in ROUTES {
+        let tenant = Tenant::new().await;
+        let (faults, url) = Faults::before(&tenant.table).await;
+        let (recipient, secret) = tenant.recipient_with_secret("a@example.com").await;
+        let sandbox = Sandbox::start(binary(route.function), &url).await;
+        for (parameters, query, body, status) in requests(route.function) {
+            let value = |name: &&str| match *name {
+                "D" => tenant.dock.clone(),
+                "R" => recipient.clone(),
+                _ => secret.clone(),
+            };
+            let values: Vec<String> = parameters.iter().map(value).collect();
+            let values: Vec<&str> = values.iter().map(String::as_str).collect();
+            sandbox.expect(status, tenant.request(route, &values, query, body)).await;
+        }
         let needed = faults.take_actions();
 
+        let (name, function) = functions[route.function];
         let policies = function["Properties"]["Policies"].as_sequence().unwrap();
         let statements: Vec<&Yaml> =
             policies.iter().flat_map(|policy| policy["Statement"].as_sequence().unwrap()).collect();

@@ -16,12 +16,13 @@ use std::time::Duration;
 use docyard::api_key::{ApiKey, ApiKeyRecord, Mode};
 use docyard::clock::Clock;
 use docyard::context::Context;
+use docyard::dock::{Dock, Profile};
 use docyard::dynamodb;
 use docyard::error::Error;
 use docyard::id::{AccountId, DockId, KeyId};
 use docyard::name::Name;
 use docyard::random;
-use docyard::store::{Account, Dock, Store};
+use docyard::store::{Account, Store};
 use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -147,9 +148,9 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
     store.create_table().await?;
     store.create_account(&Account { id: account, name: name("Development")?, created_at: now }).await?;
     if store.dock(dock).await?.is_none() {
-        store
-            .create_dock(&Dock { id: dock, account, name: name("Development dock")?, created_at: now })
-            .await?;
+        let name = name("Development dock")?;
+        let dock = Dock { id: dock, account, name, profile: Profile::default(), created_at: now };
+        store.create_dock(&dock, None).await?;
     }
     let given = data_dir.key().filter(|key| key.mode() == context.mode);
     let key = match given {

@@ -2,11 +2,9 @@
 //!
 //! Takes `name` and `email`, and optionally `stakeholderClass` and `identifiers`. Gives 201, the recipient, and its
 //! URL in `Location`. An email is registered once per dock, whatever its case: the second time gives 409 with the
-//! `recipientId` that has it.
+//! `recipientId` that has it. With an `Idempotency-Key` the request can be repeated.
 //!
 //! Round trips to DynamoDB: two. The key and the dock are read at once, then the recipient is written.
-
-use std::collections::BTreeMap;
 
 use docyard::body::{self, Fields, string};
 use docyard::clock::Timestamp;
@@ -14,17 +12,17 @@ use docyard::context::Context;
 use docyard::email::Email;
 use docyard::error::Error;
 use docyard::id::{DockId, RecipientId};
+use docyard::idempotency::{self, FirstAnswer};
 use docyard::identifiers::Identifiers;
 use docyard::name::Name;
 use docyard::recipient::{Recipient, StakeholderClass};
 use docyard::store::RecipientCreation;
-use docyard::{auth, random, response};
-use lambda_http::http::header::LOCATION;
-use lambda_http::http::{HeaderValue, Method, Response, StatusCode};
-use lambda_http::{Request, RequestExt};
-use serde::Serialize;
+use docyard::{auth, path, random, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response};
 
 use crate::route::Route;
+use crate::wire::RecipientOutput;
 
 /// Where this endpoint is reached.
 pub const ROUTE: Route = Route {
@@ -59,33 +57,16 @@ impl Input {
     }
 }
 
-/// A recipient as the API shows it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Output<'a> {
-    id: RecipientId,
-    dock_id: DockId,
-    name: &'a str,
-    email: &'a str,
-    stakeholder_class: Option<StakeholderClass>,
-    identifiers: &'a BTreeMap<String, String>,
-    created_at: Timestamp,
-}
-
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let key = auth::presented_key(request.headers(), context.mode)?;
-    let dock_id = request.path_parameters_ref().and_then(|path| DockId::parse(path.first("dockId")?));
-    let dock = async {
-        match dock_id {
-            Some(id) => context.store.dock(id).await,
-            None => Ok(None),
-        }
-    };
+    let dock = path::lookup(path::id(request, "dockId", DockId::parse), |id| context.store.dock(id));
     let (account, dock) = tokio::join!(auth::authenticate(context, &key), dock);
     let account = account?;
     let now = context.now();
     let input = body::read(request, |fields| Input::parse(fields, now))?;
     let dock = dock?.filter(|dock| dock.account == account).ok_or(Error::NotFound("Dock"))?;
+    let list = format!("/v1/docks/{}/recipients", dock.id);
+    let repeatable = idempotency::read(request, account, &list, now)?;
 
     let recipient = Recipient {
         id: RecipientId::generate(now, &mut random::system()),
@@ -96,25 +77,16 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         stakeholder_class: input.stakeholder_class,
         identifiers: input.identifiers,
         created_at: now,
+        updated_at: None,
     };
-    match context.store.create_recipient(&recipient).await? {
-        RecipientCreation::Created => created(&recipient),
+    let answer = FirstAnswer {
+        body: response::to_json(&RecipientOutput::from(&recipient))?,
+        location: Some(format!("{list}/{}", recipient.id)),
+    };
+    let remembered = repeatable.as_ref().map(|request| (request, &answer));
+    match context.store.create_recipient(&recipient, remembered).await? {
+        RecipientCreation::Created => Ok(answer.created()),
+        RecipientCreation::Before(first) => Ok(first.created()),
         RecipientCreation::EmailTaken(holder) => Err(Error::EmailTaken(holder)),
     }
-}
-
-fn created(recipient: &Recipient) -> Result<Response<String>, Error> {
-    let output = Output {
-        id: recipient.id,
-        dock_id: recipient.dock,
-        name: recipient.name.as_str(),
-        email: recipient.email.as_str(),
-        stakeholder_class: recipient.stakeholder_class,
-        identifiers: recipient.identifiers.entries(),
-        created_at: recipient.created_at,
-    };
-    let mut response = response::json(StatusCode::CREATED, &output)?;
-    let location = format!("/v1/docks/{}/recipients/{}", recipient.dock, recipient.id);
-    response.headers_mut().extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
-    Ok(response)
 }

@@ -3,25 +3,25 @@
 //!
 //! Takes `name`, a label, and optionally `expiresInDays`. Gives 201 and the secret's value, which is shown in this one
 //! answer and kept nowhere: only its SHA-256 is stored. A recipient with 100 active secrets gets 409; requests that
-//! race may pass that limit.
+//! race may pass that limit. With an `Idempotency-Key` the request can be repeated, and gives 200 without the value.
 //!
 //! Round trips to DynamoDB: two. The key and the recipient with its active secrets are read at once, then the secret
 //! is written, on condition that the recipient is still there.
 
 use docyard::body::{self, Fields, string};
-use docyard::clock::Timestamp;
 use docyard::context::Context;
 use docyard::error::Error;
 use docyard::id::{RecipientId, SecretId};
+use docyard::idempotency::{self, FirstAnswer};
 use docyard::name::Name;
-use docyard::secret::{self, Lifetime, NewSecret, SecretValue};
+use docyard::secret::{self, ActiveSecret, Lifetime, SecretValue};
 use docyard::store::SecretCreation;
-use docyard::{auth, random, response};
+use docyard::{auth, path, random, response};
+use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
-use lambda_http::{Request, RequestExt};
-use serde::Serialize;
 
 use crate::route::Route;
+use crate::wire::NewSecretOutput;
 
 /// Where this endpoint is reached.
 pub const ROUTE: Route = Route {
@@ -44,60 +44,40 @@ impl Input {
     }
 }
 
-/// A new secret as the API shows it, once.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Output<'a> {
-    id: SecretId,
-    secret: &'a str,
-    name: &'a str,
-    expires_at: Option<Timestamp>,
-}
-
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let key = auth::presented_key(request.headers(), context.mode)?;
-    let now = context.now();
-    let recipient_id =
-        request.path_parameters_ref().and_then(|path| RecipientId::parse(path.first("recipientId")?));
-    let recipient = async {
-        match recipient_id {
-            Some(id) => {
-                Ok(context.store.recipient_with_secrets(id, now).await?.map(|recipient| (id, recipient)))
-            }
-            None => Ok(None),
-        }
-    };
+    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
+    let recipient = path::lookup(recipient_id, |id| context.store.recipient_with_secrets(id));
     let (account, recipient) = tokio::join!(auth::authenticate(context, &key), recipient);
     let account = account?;
     let input = body::read(request, Input::parse)?;
-    let (recipient_id, recipient) = recipient?
-        .filter(|(_, recipient)| recipient.account == account)
-        .ok_or(Error::NotFound("Recipient"))?;
-    if recipient.active_secrets >= secret::MAX_ACTIVE {
-        return Err(Error::Conflict(
-            "This recipient has 100 active secrets; revoke one that is no longer used first",
-        ));
+    let recipient = recipient?.filter(|recipient| recipient.account == account);
+    let (recipient_id, recipient) = recipient_id.zip(recipient).ok_or(Error::NotFound("Recipient"))?;
+    let now = context.now();
+    let repeatable =
+        idempotency::read(request, account, &format!("/v1/recipients/{recipient_id}/secrets"), now)?;
+    let active = recipient.active.iter().filter(|secret| !secret.is_expired(now)).count();
+    if active >= secret::MAX_ACTIVE {
+        // The hundredth may have been this very request.
+        return match context.store.first_answer(repeatable.as_ref()).await? {
+            Some(first) => Ok(first.without_value()),
+            None => Err(Error::Conflict(
+                "This recipient has 100 active secrets; revoke one that is no longer used first",
+            )),
+        };
     }
 
     let value = SecretValue::generate(&mut random::system());
-    let secret = NewSecret {
-        id: SecretId::generate(now, &mut random::system()),
-        recipient: recipient_id,
-        name: input.name,
-        digest: value.digest(),
-        lifetime: input.lifetime,
-        created_at: now,
-    };
-    match context.store.create_secret(&secret).await? {
-        SecretCreation::NoRecipient => Err(Error::NotFound("Recipient")),
+    let id = SecretId::generate(now, &mut random::system());
+    let secret = ActiveSecret::new(id, recipient_id, input.name, value.digest(), input.lifetime, now);
+    let answer =
+        FirstAnswer { body: response::to_json(&NewSecretOutput::new(&secret, None))?, location: None };
+    let remembered = repeatable.as_ref().map(|request| (request, &answer));
+    match context.store.create_secret(&secret, remembered).await? {
         SecretCreation::Created => {
-            let output = Output {
-                id: secret.id,
-                secret: value.expose(),
-                name: secret.name.as_str(),
-                expires_at: secret.expires_at(),
-            };
-            response::json(StatusCode::CREATED, &output)
+            response::json(StatusCode::CREATED, &NewSecretOutput::new(&secret, Some(value.expose())))
         }
+        SecretCreation::Before(first) => Ok(first.without_value()),
+        SecretCreation::NoRecipient => Err(Error::NotFound("Recipient")),
     }
 }

@@ -7,10 +7,29 @@ use docyard::error::Error;
 use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
-use crate::{create_recipient, generate_secret};
+use crate::{
+    create_dock, create_recipient, delete_recipient, generate_secret, get_dock, get_recipient, list_docks,
+    list_recipients, list_secrets, revoke_secret, rotate_secret, update_dock, update_recipient,
+    verify_secret,
+};
 
 /// Every endpoint, in the order of the documentation.
-pub const ROUTES: &[&Route] = &[&create_recipient::ROUTE, &generate_secret::ROUTE];
+pub const ROUTES: &[&Route] = &[
+    &create_dock::ROUTE,
+    &list_docks::ROUTE,
+    &get_dock::ROUTE,
+    &update_dock::ROUTE,
+    &create_recipient::ROUTE,
+    &list_recipients::ROUTE,
+    &get_recipient::ROUTE,
+    &update_recipient::ROUTE,
+    &delete_recipient::ROUTE,
+    &generate_secret::ROUTE,
+    &list_secrets::ROUTE,
+    &rotate_secret::ROUTE,
+    &revoke_secret::ROUTE,
+    &verify_secret::ROUTE,
+];
 
 /// An endpoint: where it is reached, which function serves it, and how.
 pub struct Route {

@@ -11,6 +11,9 @@ use crate::error::{Error, FieldError};
 /// The largest body, in bytes after any base64 is undone: 64 KiB.
 pub const MAX_BYTES: usize = 64 * 1024;
 
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// The most characters of a field's name that an answer repeats.
 const MAX_FIELD_CHARS: usize = 64;
 
@@ -125,6 +128,29 @@ impl Fields {
         }
     }
 
+    /// Takes a field of a merge patch (RFC 7396) that cannot be cleared: `Some(None)` if it is absent. `None` means that
+    /// a complaint was recorded.
+    pub fn change<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(Json) -> Result<T, Vec<FieldError>>,
+    ) -> Option<Option<T>> {
+        match self.take(field) {
+            None => Some(None),
+            Some(json) => self.accept(parse(json)).map(Some),
+        }
+    }
+
+    /// Takes a field of a merge patch that `null` clears, to `T::default()`: `Some(None)` if it is absent. `None` means
+    /// that a complaint was recorded.
+    pub fn change_or_clear<T: Default>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(Json) -> Result<T, Vec<FieldError>>,
+    ) -> Option<Option<T>> {
+        self.change(field, |json| if json == Json::Null { Ok(T::default()) } else { parse(json) })
+    }
+
     /// Takes the first member of this name; a second one stays behind, to be refused as a duplicate.
     fn take(&mut self, field: &str) -> Option<Json> {
         let at = self.members.iter().position(|(name, _)| name == field)?;
@@ -166,7 +192,33 @@ pub fn read<T>(
     request: &lambda_http::Request,
     parse: impl FnOnce(&mut Fields) -> Option<T>,
 ) -> Result<T, Error> {
-    let mut fields = Fields { members: object(request)?, complaints: Vec::new() };
+    parse_object(object(request, &[JSON])?, parse)
+}
+
+/// Reads the body of a PATCH as [`read`] does; it may also be declared as `application/merge-patch+json`.
+///
+/// # Errors
+/// 413, 415 or 400, as `Error` describes them.
+pub fn read_merge_patch<T>(
+    request: &lambda_http::Request,
+    parse: impl FnOnce(&mut Fields) -> Option<T>,
+) -> Result<T, Error> {
+    parse_object(object(request, &[JSON, MERGE_PATCH])?, parse)
+}
+
+/// Accepts the body of a request that takes none: an empty one, or `{}`.
+///
+/// # Errors
+/// 413, 415 or 400, as `Error` describes them.
+pub fn read_nothing(request: &lambda_http::Request) -> Result<(), Error> {
+    if request.body().is_empty() { Ok(()) } else { read(request, |_| Some(())) }
+}
+
+fn parse_object<T>(
+    members: Vec<(String, Json)>,
+    parse: impl FnOnce(&mut Fields) -> Option<T>,
+) -> Result<T, Error> {
+    let mut fields = Fields { members, complaints: Vec::new() };
     let value = parse(&mut fields);
     let Fields { members, mut complaints } = fields;
     complaints.extend(
@@ -178,7 +230,7 @@ pub fn read<T>(
     }
 }
 
-fn object(request: &lambda_http::Request) -> Result<Vec<(String, Json)>, Error> {
+fn object(request: &lambda_http::Request, content_types: &[&str]) -> Result<Vec<(String, Json)>, Error> {
     let body: &[u8] = request.body();
     if body.len() > MAX_BYTES {
         return Err(Error::PayloadTooLarge);
@@ -188,7 +240,8 @@ fn object(request: &lambda_http::Request) -> Result<Vec<(String, Json)>, Error> 
     }
     if let Some(content_type) = request.headers().get(CONTENT_TYPE) {
         let essence = content_type.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
-        if !essence.trim_ascii().eq_ignore_ascii_case(b"application/json") {
+        let is = |content_type: &&str| essence.trim_ascii().eq_ignore_ascii_case(content_type.as_bytes());
+        if !content_types.iter().any(is) {
             return Err(Error::UnsupportedMediaType);
         }
     }
@@ -329,7 +382,7 @@ mod tests {
             Some("Application/JSON ; charset=utf-8"),
             Some("application/json;"),
         ] {
-            assert!(object(&request(json, "{}")).is_ok(), "{json:?}");
+            assert!(object(&request(json, "{}"), &[JSON]).is_ok(), "{json:?}");
         }
         for other in [
             "text/plain",
@@ -340,10 +393,35 @@ mod tests {
             "application/json,text/plain",
         ] {
             assert!(
-                matches!(object(&request(Some(other), "{}")), Err(Error::UnsupportedMediaType)),
+                matches!(object(&request(Some(other), "{}"), &[JSON]), Err(Error::UnsupportedMediaType)),
                 "{other:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_patch_tells_absent_null_and_given_apart() {
+        let patch = |body: &str| {
+            read_merge_patch(&request(Some("application/merge-patch+json"), body), |fields| {
+                let a = fields.change("a", string("a", |text| Ok(text.to_owned())));
+                let b = fields.change_or_clear("b", string("b", |text| Ok(Some(text.to_owned()))));
+                Some((a?, b?))
+            })
+        };
+        assert_eq!(patch("{}").unwrap(), (None, None));
+        assert_eq!(patch(r#"{"a":"x","b":"y"}"#).unwrap(), (Some("x".into()), Some(Some("y".into()))));
+        assert_eq!(patch(r#"{"b":null}"#).unwrap(), (None, Some(None)));
+        assert!(
+            matches!(patch(r#"{"a":null}"#), Err(Error::Invalid(c)) if c[0].message == "must be a string")
+        );
+    }
+
+    #[test]
+    fn a_request_without_a_body_takes_an_empty_object_too() {
+        assert!(read_nothing(&request(Some("text/plain"), "")).is_ok());
+        assert!(read_nothing(&request(None, "{}")).is_ok());
+        assert!(matches!(read_nothing(&request(None, r#"{"a":1}"#)), Err(Error::Invalid(_))));
+        assert!(matches!(read_nothing(&request(None, "x")), Err(Error::BadRequest(_))));
     }
 
     proptest! {

@@ -57,6 +57,8 @@ pub enum Error {
     EmailTaken(RecipientId),
     /// 409: the state of the thing forbids it. The message says what to do instead.
     Conflict(&'static str),
+    /// 422: the `Idempotency-Key` was used with another body.
+    IdempotencyKeyReused,
     /// 413: the body is larger than [`crate::body::MAX_BYTES`].
     PayloadTooLarge,
     /// 415: the body says that it is something else than JSON.

@@ -52,6 +52,11 @@ impl Identifiers {
     pub fn entries(&self) -> &BTreeMap<String, String> {
         &self.0
     }
+
+    /// Identifiers that were accepted before and come back from the store.
+    pub(crate) fn from_store(entries: BTreeMap<String, String>) -> Self {
+        Self(entries)
+    }
 }
 
 fn complaint(key: &str, message: &str) -> FieldError {

@@ -1,5 +1,7 @@
 //! Recipients: the parties who may fetch documents from a dock.
 
+use std::fmt;
+
 use crate::clock::Timestamp;
 use crate::email::Email;
 use crate::id::{AccountId, DockId, RecipientId};
@@ -33,6 +35,17 @@ impl StakeholderClass {
     }
 }
 
+impl fmt::Display for StakeholderClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mortgagee => "mortgagee",
+            Self::Agent => "agent",
+            Self::Policyholder => "policyholder",
+            Self::Auditor => "auditor",
+        })
+    }
+}
+
 /// A recipient of one dock, where its email is its own.
 #[derive(Clone, Debug)]
 pub struct Recipient {
@@ -52,4 +65,39 @@ pub struct Recipient {
     pub identifiers: Identifiers,
     /// When it was registered.
     pub created_at: Timestamp,
+    /// When it was last changed; `None` if it never was.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// Changes to a recipient; what is `None` stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct RecipientChanges {
+    /// Its new name.
+    pub name: Option<Name>,
+    /// Its new address.
+    pub email: Option<Email>,
+    /// Its new class, or none.
+    pub stakeholder_class: Option<Option<StakeholderClass>>,
+    /// Its new identifiers, in place of all it has.
+    pub identifiers: Option<Identifiers>,
+}
+
+impl RecipientChanges {
+    /// Whether they change nothing.
+    pub fn is_empty(&self) -> bool {
+        self.name.is_none()
+            && self.email.is_none()
+            && self.stakeholder_class.is_none()
+            && self.identifiers.is_none()
+    }
+
+    /// The recipient after these changes at `now`.
+    pub fn apply(self, mut recipient: Recipient, now: Timestamp) -> Recipient {
+        recipient.name = self.name.unwrap_or(recipient.name);
+        recipient.email = self.email.unwrap_or(recipient.email);
+        recipient.stakeholder_class = self.stakeholder_class.unwrap_or(recipient.stakeholder_class);
+        recipient.identifiers = self.identifiers.unwrap_or(recipient.identifiers);
+        recipient.updated_at = Some(now);
+        recipient
+    }
 }

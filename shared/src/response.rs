@@ -1,6 +1,6 @@
 //! The HTTP form of what a handler returns: the one place that knows which error has which status and body.
 
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use lambda_http::http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -12,15 +12,50 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How many seconds a caller should wait after a 503.
 const RETRY_AFTER_SECONDS: u64 = 1;
 
+/// `value` as JSON.
+///
+/// # Errors
+/// [`Error::Internal`] if it cannot be written so.
+pub fn to_json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|_| Error::Internal(Fault::new("response: not JSON")))
+}
+
 /// A response with `value` as its JSON body.
 ///
 /// # Errors
 /// [`Error::Internal`] if the value cannot be written as JSON.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response<String>, Error> {
-    let body = serde_json::to_string(value).map_err(|_| Error::Internal(Fault::new("response: not JSON")))?;
-    let mut response = Response::new(body);
+    let mut response = Response::new(to_json(value)?);
     *response.status_mut() = status;
     Ok(response)
+}
+
+/// 201 with `body`, which is JSON already, and the URL of what was made, where it has one.
+pub fn created(body: String, location: Option<&str>) -> Response<String> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().extend(header(LOCATION, location));
+    response
+}
+
+/// 200 for something done that leaves nothing to show.
+pub fn success() -> Response<String> {
+    Response::new(r#"{"success":true}"#.to_owned())
+}
+
+/// 200 with one page of a list, and the URL of the next one in `Link` (RFC 8288).
+///
+/// # Errors
+/// [`Error::Internal`] if the page cannot be written as JSON.
+pub fn list(page: &impl Serialize, next: Option<&str>) -> Result<Response<String>, Error> {
+    let mut response = json(StatusCode::OK, page)?;
+    let link = next.map(|url| format!("<{url}>; rel=\"next\""));
+    response.headers_mut().extend(header(LINK, link.as_deref()));
+    Ok(response)
+}
+
+fn header(name: HeaderName, value: Option<&str>) -> Option<(HeaderName, HeaderValue)> {
+    Some((name, HeaderValue::from_str(value?).ok()?))
 }
 
 /// What is sent for a handler's result: with the headers that every response of a function carries, and errors in
@@ -74,6 +109,11 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
             (StatusCode::CONFLICT, "A recipient with this email already exists in this dock".to_owned())
         }
         Error::Conflict(message) => (StatusCode::CONFLICT, message.to_owned()),
+        Error::IdempotencyKeyReused => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "This Idempotency-Key was used with another request body; use a new key for a new request"
+                .to_owned(),
+        ),
         Error::PayloadTooLarge => {
             (StatusCode::PAYLOAD_TOO_LARGE, "The request body is larger than 64 KiB".to_owned())
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use rand::CryptoRng;
+use subtle::Choice;
 
 use crate::body::Json;
 use crate::clock::Timestamp;
@@ -61,6 +62,11 @@ impl Lifetime {
         }
     }
 
+    /// A lifetime of these days, accepted before; `None` for ever.
+    pub(crate) fn from_store(days: Option<u16>) -> Self {
+        Self(days)
+    }
+
     /// The days, `None` for ever.
     pub fn days(self) -> Option<u16> {
         self.0
@@ -72,9 +78,13 @@ impl Lifetime {
     }
 }
 
-/// A secret that was just made, without its value.
+/// How many days a rotated or revoked secret stays in the list.
+pub const RETIRED_DAYS: u16 = 400;
+
+/// A secret that verifies until it expires, without its value. From here it can be rotated, unless it expired, or
+/// revoked; a [`RetiredSecret`] can be neither.
 #[derive(Clone)]
-pub struct NewSecret {
+pub struct ActiveSecret {
     /// Its id.
     pub id: SecretId,
     /// Whose it is.
@@ -83,16 +93,129 @@ pub struct NewSecret {
     pub name: Name,
     /// What is kept of its value.
     pub digest: Digest,
-    /// How long it lives, which its replacement inherits.
+    /// How long it lives from its creation, which its replacement inherits.
     pub lifetime: Lifetime,
     /// When it was made.
     pub created_at: Timestamp,
+    /// When it expires; `None` is never.
+    pub expires_at: Option<Timestamp>,
+    /// The secret that it replaced.
+    pub rotated_from: Option<SecretId>,
 }
 
-impl NewSecret {
-    /// When it expires; `None` is never.
-    pub fn expires_at(&self) -> Option<Timestamp> {
-        self.lifetime.expires_at(self.created_at)
+/// Why a secret no longer verifies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Another took its place.
+    Rotated {
+        /// When.
+        at: Timestamp,
+        /// The one in its place.
+        to: SecretId,
+    },
+    /// It was withdrawn.
+    Revoked {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// A secret that was rotated or revoked, and stays in the list for a while.
+#[derive(Clone)]
+pub struct RetiredSecret {
+    /// What it was.
+    pub secret: ActiveSecret,
+    /// What ended it.
+    pub end: End,
+}
+
+/// A secret in whatever state.
+#[derive(Clone)]
+pub enum Secret {
+    /// It verifies until it expires.
+    Active(ActiveSecret),
+    /// It no longer verifies.
+    Retired(RetiredSecret),
+}
+
+impl Secret {
+    /// Its id.
+    pub fn id(&self) -> SecretId {
+        match self {
+            Self::Active(secret) => secret.id,
+            Self::Retired(retired) => retired.secret.id,
+        }
+    }
+}
+
+/// Which of these secrets, unless it has expired, has the value of this digest. The time that it takes depends on how
+/// many there are, not on whether one has it or which.
+pub fn verify(secrets: &[ActiveSecret], digest: &Digest, now: Timestamp) -> Option<SecretId> {
+    let mut found = None;
+    for secret in secrets {
+        if bool::from(secret.digest.ct_eq(digest) & Choice::from(u8::from(!secret.is_expired(now)))) {
+            found = Some(secret.id);
+        }
+    }
+    found
+}
+
+/// A rotation to be carried out as one step.
+pub struct Rotation {
+    /// The secret that ends.
+    pub old: RetiredSecret,
+    /// The secret that begins.
+    pub new: ActiveSecret,
+}
+
+/// An expired secret cannot be rotated.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Expired;
+
+impl ActiveSecret {
+    /// A secret of `recipient` made at `now`, with this label and lifetime.
+    pub fn new(
+        id: SecretId,
+        recipient: RecipientId,
+        name: Name,
+        digest: Digest,
+        lifetime: Lifetime,
+        now: Timestamp,
+    ) -> Self {
+        let expires_at = lifetime.expires_at(now);
+        Self { id, recipient, name, digest, lifetime, created_at: now, expires_at, rotated_from: None }
+    }
+
+    /// Whether it is past its expiry, by our clock.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|expiry| now >= expiry)
+    }
+
+    /// Its replacement by a secret of this id and digest, of the same label and the same lifetime afresh.
+    ///
+    /// # Errors
+    /// [`Expired`].
+    pub fn rotate(self, id: SecretId, digest: Digest, now: Timestamp) -> Result<Rotation, Expired> {
+        if self.is_expired(now) {
+            return Err(Expired);
+        }
+        let mut new = Self::new(id, self.recipient, self.name.clone(), digest, self.lifetime, now);
+        new.rotated_from = Some(self.id);
+        Ok(Rotation { old: RetiredSecret { secret: self, end: End::Rotated { at: now, to: id } }, new })
+    }
+
+    /// Its withdrawal.
+    pub fn revoke(self, now: Timestamp) -> RetiredSecret {
+        RetiredSecret { secret: self, end: End::Revoked { at: now } }
+    }
+}
+
+impl RetiredSecret {
+    /// When it ended.
+    pub fn ended_at(&self) -> Timestamp {
+        match self.end {
+            End::Rotated { at, .. } | End::Revoked { at } => at,
+        }
     }
 }
 
@@ -132,6 +255,41 @@ mod tests {
             assert!(Lifetime::parse(json.clone()).is_err(), "{json:?}");
         }
         assert_eq!(Lifetime::default().days(), None);
+    }
+
+    fn secret(lifetime: Option<u16>, now: Timestamp) -> ActiveSecret {
+        let mut rng = StdRng::seed_from_u64(1);
+        let (id, recipient) = (SecretId::generate(now, &mut rng), RecipientId::generate(now, &mut rng));
+        ActiveSecret::new(id, recipient, Name::parse("S").unwrap(), Digest::of("a"), Lifetime(lifetime), now)
+    }
+
+    #[test]
+    fn a_replacement_has_the_label_and_the_lifetime_afresh() {
+        let made = Timestamp::parse("2025-01-15T10:32:00.000Z").unwrap();
+        let later = Timestamp::parse("2025-02-01T00:00:00.000Z").unwrap();
+        for lifetime in [None, Some(90)] {
+            let old = secret(lifetime, made);
+            let (old_id, new_id) = (old.id, SecretId::generate(later, &mut StdRng::seed_from_u64(2)));
+            let Ok(Rotation { old, new }) = old.rotate(new_id, Digest::of("b"), later) else {
+                panic!("expired")
+            };
+            assert_eq!((new.id, new.rotated_from, new.created_at), (new_id, Some(old_id), later));
+            assert_eq!(
+                (new.lifetime.days(), new.expires_at),
+                (lifetime, lifetime.map(|days| later.plus_days(days)))
+            );
+            assert_eq!(old.end, End::Rotated { at: later, to: new_id });
+        }
+    }
+
+    #[test]
+    fn an_expired_secret_cannot_be_rotated_but_revoked() {
+        let made = Timestamp::parse("2025-01-15T10:32:00.000Z").unwrap();
+        let expiry = made.plus_days(1);
+        let old = secret(Some(1), made);
+        let id = old.id;
+        assert!(old.clone().rotate(id, Digest::of("b"), expiry).is_err());
+        assert_eq!(old.revoke(expiry).ended_at(), expiry);
     }
 
     proptest! {

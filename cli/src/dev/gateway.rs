@@ -296,6 +296,7 @@ fn response(output: &Value) -> Option<Response<Body>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use docyard_functions::create_recipient;
 
     fn head(uri: &str, headers: &[(&'static str, &[u8])]) -> axum::http::request::Parts {
         let mut request = Request::builder().method("POST").uri(uri);
@@ -308,9 +309,9 @@ mod tests {
     fn event_of(uri: &str, headers: &[(&'static str, &[u8])], body: &[u8]) -> Value {
         let head = head(uri, headers);
         let path = decoded_segments(head.uri.path()).ok().unwrap();
-        let parameters = match_path(ROUTES[0].path, &path).unwrap();
+        let parameters = match_path(create_recipient::ROUTE.path, &path).unwrap();
         let now = Timestamp::parse("2025-01-05T10:32:00.000Z").unwrap();
-        event(ROUTES[0], &head, &path, parameters, body, now)
+        event(&create_recipient::ROUTE, &head, &path, parameters, body, now)
     }
 
     #[test]
@@ -380,8 +381,9 @@ mod tests {
 
     #[test]
     fn a_path_is_a_routes_only_segment_by_segment() {
-        let matches =
-            |path: &str| match_path(ROUTES[0].path, &decoded_segments(path).ok().unwrap()).is_some();
+        let matches = |path: &str| {
+            match_path(create_recipient::ROUTE.path, &decoded_segments(path).ok().unwrap()).is_some()
+        };
         assert!(matches("/v1/docks/x/recipients"));
         for path in [
             "/v1/docks/x/recipients/",

@@ -119,7 +119,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn api_keys(&self, account: AccountId) -> Result<Vec<ApiKeyRecord>, Error> {
-        let items: Vec<ApiKeyItem> = self.query(accounts::partition(account), "KEY#", "KEY#~", &[]).await?;
+        let items: Vec<ApiKeyItem> = self.query(accounts::partition(account), "KEY#", "KEY#~").await?;
         items.into_iter().map(ApiKeyRecord::try_from).collect()
     }
 

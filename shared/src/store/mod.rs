@@ -7,22 +7,27 @@
 mod accounts;
 mod api_keys;
 mod docks;
+mod idempotency;
 mod recipients;
 mod secrets;
 mod table;
 
 pub use accounts::Account;
-pub use docks::Dock;
-pub use recipients::RecipientCreation;
-pub use secrets::{RecipientWithSecrets, SecretCreation};
+pub use docks::{DockCreation, VersionedDock};
+pub use recipients::{RecipientCreation, RecipientPointer, RecipientUpdate};
+pub use secrets::{RecipientWithSecrets, SecretCreation, SecretStep};
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, Delete, DeleteRequest, KeysAndAttributes, Put,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
+};
 use rand::Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -34,8 +39,23 @@ use crate::random;
 /// One item as the SDK has it.
 type Item = HashMap<String, AttributeValue>;
 
-/// How often a transaction is tried that meets another one on the same items.
-const TRANSACTION_ATTEMPTS: u32 = 8;
+/// How often a call is tried that the SDK does not retry: a transaction that meets another one on the same items, a
+/// batch of which DynamoDB did a part.
+const ATTEMPTS: u32 = 8;
+
+/// Which items of a partition a list shows, and in which direction.
+struct Range<'a> {
+    from: &'a str,
+    to: &'a str,
+    ascending: bool,
+}
+
+/// What one Query read.
+struct Rows<T> {
+    items: Vec<T>,
+    /// Whether there is nothing behind them.
+    is_last: bool,
+}
 
 /// The table and the client that reaches it. Cloning it is cheap.
 #[derive(Clone)]
@@ -71,8 +91,7 @@ impl Store {
             .client
             .get_item()
             .table_name(&self.table)
-            .key("pk", AttributeValue::S(pk.into()))
-            .key("sk", AttributeValue::S(sk.into()))
+            .set_key(Some(Self::key(pk, sk)))
             .consistent_read(true)
             .send()
             .await
@@ -81,46 +100,114 @@ impl Store {
     }
 
     /// Reads all items of one partition whose sort key lies between `from` and `to`, both included, page by page.
-    /// Only `attributes` are fetched, where any are named.
-    async fn query<T: DeserializeOwned>(
+    async fn query<T: DeserializeOwned>(&self, pk: String, from: &str, to: &str) -> Result<Vec<T>, Error> {
+        let mut items = Vec::new();
+        let mut query = self.range(pk, from, to);
+        loop {
+            let page = query.clone().send().await.map_err(|error| fault("Query", &error))?;
+            for item in page.items.unwrap_or_default() {
+                items.push(from_item(item)?);
+            }
+            if page.last_evaluated_key.is_none() {
+                return Ok(items);
+            }
+            query = query.set_exclusive_start_key(page.last_evaluated_key);
+        }
+    }
+
+    /// Reads at most `limit` items of one partition whose sort key lies between `from` and `to`, in the order of the
+    /// keys or against it, behind the key `after`.
+    async fn query_page<T: DeserializeOwned>(
         &self,
         pk: String,
-        from: &str,
-        to: &str,
-        attributes: &[&str],
-    ) -> Result<Vec<T>, Error> {
-        let mut query = self
-            .client
+        range: Range<'_>,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Rows<T>, Error> {
+        let start = after.map(|sk| Self::key(pk.clone(), sk));
+        let page = self
+            .range(pk, range.from, range.to)
+            .scan_index_forward(range.ascending)
+            .set_exclusive_start_key(start)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(|error| fault("Query", &error))?;
+        let items = page.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>()?;
+        Ok(Rows { items, is_last: page.last_evaluated_key.is_none() })
+    }
+
+    fn range(&self, pk: String, from: &str, to: &str) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
             .expression_attribute_values(":pk", AttributeValue::S(pk))
             .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
-            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()));
-        if !attributes.is_empty() {
-            let names: Vec<String> = attributes.iter().map(|name| format!("#{name}")).collect();
-            query = query.projection_expression(names.join(", ")).set_expression_attribute_names(Some(
-                names.into_iter().zip(attributes).map(|(alias, name)| (alias, (*name).to_owned())).collect(),
-            ));
-        }
+            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
+    }
+
+    /// Reads several items at once, in no order; those that are not there are left out.
+    async fn get_all<T: DeserializeOwned>(&self, keys: Vec<Item>) -> Result<Vec<T>, Error> {
+        const OPERATION: &str = "BatchGetItem";
+        let mut pending =
+            KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().ok();
         let mut items = Vec::new();
-        let mut start = None;
-        loop {
-            let page = query
-                .clone()
-                .set_exclusive_start_key(start)
+        for attempt in 1..=ATTEMPTS {
+            let output = self
+                .client
+                .batch_get_item()
+                .set_request_items(pending.map(|keys| HashMap::from([(self.table.clone(), keys)])))
                 .send()
                 .await
-                .map_err(|error| fault("Query", &error))?;
-            for item in page.items.unwrap_or_default() {
+                .map_err(|error| fault(OPERATION, &error))?;
+            for item in output.responses.unwrap_or_default().into_values().flatten() {
                 items.push(from_item(item)?);
             }
-            start = page.last_evaluated_key;
-            if start.is_none() {
+            pending = output.unprocessed_keys.unwrap_or_default().remove(&self.table);
+            if pending.is_none() {
                 return Ok(items);
             }
+            tokio::time::sleep(backoff(attempt)).await;
         }
+        Err(Error::Unavailable(Fault::new(format!("{OPERATION}: left keys unprocessed"))))
+    }
+
+    /// Deletes items in any order, 25 at a time. What was deleted when it fails stays deleted.
+    async fn delete_all(&self, keys: Vec<Item>) -> Result<(), Error> {
+        const OPERATION: &str = "BatchWriteItem";
+        for keys in keys.chunks(25) {
+            let delete = |key: &Item| {
+                let delete = DeleteRequest::builder().set_key(Some(key.clone())).build().ok()?;
+                Some(WriteRequest::builder().delete_request(delete).build())
+            };
+            let mut pending =
+                Some(HashMap::from([(self.table.clone(), keys.iter().filter_map(delete).collect())]));
+            for attempt in 1..=ATTEMPTS {
+                let output = self
+                    .client
+                    .batch_write_item()
+                    .set_request_items(pending)
+                    .send()
+                    .await
+                    .map_err(|error| fault(OPERATION, &error))?;
+                pending = output.unprocessed_items.filter(|items| !items.is_empty());
+                if pending.is_none() {
+                    break;
+                }
+                tokio::time::sleep(backoff(attempt)).await;
+            }
+            if pending.is_some() {
+                return Err(Error::Unavailable(Fault::new(format!("{OPERATION}: left items unprocessed"))));
+            }
+        }
+        Ok(())
+    }
+
+    fn key(pk: impl Into<String>, sk: impl Into<String>) -> Item {
+        let key = [("pk", pk.into()), ("sk", sk.into())];
+        key.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect()
     }
 
     /// A write of `item`, which must not be there yet. Which item stands in its place, if one does, comes back with
@@ -130,12 +217,61 @@ impl Store {
             .table_name(&self.table)
             .set_item(Some(to_item(item)?))
             .condition_expression("attribute_not_exists(pk)")
-            .return_values_on_condition_check_failure(
-                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
-            )
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
             .map_err(|_| Error::Internal(Fault::new("Put: incomplete")))?;
         Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// A write of `item` in place of the one that has this version.
+    fn put_if_version(&self, item: &impl Serialize, version: u64) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("version = :version")
+            .expression_attribute_values(":version", AttributeValue::N(version.to_string()))
+            .build()
+            .map_err(|_| Error::Internal(Fault::new("Put: incomplete")))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// A write of `item`, whatever stands in its place.
+    fn put_over(&self, item: &impl Serialize) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .build()
+            .map_err(|_| Error::Internal(Fault::new("Put: incomplete")))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// A check that the item is there.
+    fn must_exist(&self, key: Item) -> Result<TransactWriteItem, Error> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .condition_expression("attribute_exists(pk)")
+            .build()
+            .map_err(|_| Error::Internal(Fault::new("ConditionCheck: incomplete")))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
+    /// A deletion of the item, which must be there and meet `condition`.
+    fn delete_if(
+        &self,
+        key: Item,
+        condition: &str,
+        values: &[(&str, AttributeValue)],
+    ) -> Result<TransactWriteItem, Error> {
+        let values: Item = values.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .condition_expression(condition)
+            .set_expression_attribute_values((!values.is_empty()).then_some(values))
+            .build()
+            .map_err(|_| Error::Internal(Fault::new("Delete: incomplete")))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
     /// Writes `items` all or not at all.
@@ -170,7 +306,7 @@ impl Store {
                 Some(TransactWriteItemsError::TransactionInProgressException(_)) => fault(OPERATION, &error),
                 _ => return Err(fault(OPERATION, &error)),
             };
-            if attempt == TRANSACTION_ATTEMPTS {
+            if attempt == ATTEMPTS {
                 return Err(unavailable);
             }
             tokio::time::sleep(backoff(attempt)).await;
@@ -187,10 +323,23 @@ enum Transaction {
     Refused(Vec<CancellationReason>),
 }
 
+/// Whether the `index`th write of a refused transaction failed by its condition.
+fn failed(reasons: &[CancellationReason], index: usize) -> bool {
+    reasons.get(index).and_then(CancellationReason::code) == Some("ConditionalCheckFailed")
+}
+
+/// A token for a transaction that makes nothing whose id could serve as one.
+fn token() -> String {
+    format!(
+        "{:032x}",
+        u128::from(random::system().next_u64()) << 64 | u128::from(random::system().next_u64())
+    )
+}
+
 /// The item that made the `index`th write of a refused transaction fail, if that was the one.
-fn obstacle<T: DeserializeOwned>(reasons: Vec<CancellationReason>, index: usize) -> Result<Option<T>, Error> {
-    let reason = reasons.into_iter().nth(index);
-    reason.and_then(|reason| reason.item).map(from_item).transpose()
+fn obstacle<T: DeserializeOwned>(reasons: &[CancellationReason], index: usize) -> Result<Option<T>, Error> {
+    let item = reasons.get(index).and_then(|reason| reason.item.clone());
+    item.map(from_item).transpose()
 }
 
 /// A refusal that no state of the table explains.

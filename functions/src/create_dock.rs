@@ -1,0 +1,65 @@
+//! `POST /v1/docks`: makes a dock, where an institution keeps documents for its recipients. It belongs to the account of
+//! the key.
+//!
+//! Takes `name`, and optionally `domain`, `legalName`, `businessType` and `businessEmail`. With an `Idempotency-Key` the
+//! request can be repeated.
+//!
+//! Round trips to DynamoDB: two. The key is read, then the dock is written.
+
+use docyard::body::{self, Fields, string};
+use docyard::context::Context;
+use docyard::dock::{Dock, Profile};
+use docyard::error::Error;
+use docyard::id::DockId;
+use docyard::idempotency::{self, FirstAnswer};
+use docyard::name::Name;
+use docyard::store::DockCreation;
+use docyard::{auth, random, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response};
+
+use crate::route::Route;
+use crate::wire::DockOutput;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "create-dock",
+    method: Method::POST,
+    path: "/v1/docks",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+fn parse(fields: &mut Fields) -> Option<(Name, Profile)> {
+    let name = fields.required("name", string("name", Name::parse));
+    let mut text = |field| fields.optional(field, string(field, |text| Name::parse(text).map(Some)));
+    let domain = text("domain");
+    let legal_name = text("legalName");
+    let business_type = text("businessType");
+    let business_email = text("businessEmail");
+    let profile = Profile {
+        domain: domain?,
+        legal_name: legal_name?,
+        business_type: business_type?,
+        business_email: business_email?,
+    };
+    Some((name?, profile))
+}
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let account = auth::authenticate(context, &key).await?;
+    let (name, profile) = body::read(request, parse)?;
+    let now = context.now();
+    let repeatable = idempotency::read(request, account, "/v1/docks", now)?;
+    let id = DockId::generate(now, &mut random::system());
+    let dock = Dock { id, account, name, profile, created_at: now };
+    let answer = FirstAnswer {
+        body: response::to_json(&DockOutput::from(&dock))?,
+        location: Some(format!("/v1/docks/{id}")),
+    };
+    let remembered = repeatable.as_ref().map(|request| (request, &answer));
+    match context.store.create_dock(&dock, remembered).await? {
+        DockCreation::Created => Ok(answer.created()),
+        DockCreation::Before(first) => Ok(first.created()),
+    }
+}

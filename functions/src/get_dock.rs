@@ -1,0 +1,30 @@
+//! `GET /v1/docks/{dockId}`: one dock.
+//!
+//! Round trips to DynamoDB: one. The key and the dock are read at once.
+
+use docyard::context::Context;
+use docyard::error::Error;
+use docyard::id::DockId;
+use docyard::{auth, path, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response, StatusCode};
+
+use crate::route::Route;
+use crate::wire::DockOutput;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "get-dock",
+    method: Method::GET,
+    path: "/v1/docks/{dockId}",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let dock = path::lookup(path::id(request, "dockId", DockId::parse), |id| context.store.dock(id));
+    let (account, dock) = tokio::join!(auth::authenticate(context, &key), dock);
+    let account = account?;
+    let dock = dock?.filter(|dock| dock.account == account).ok_or(Error::NotFound("Dock"))?;
+    response::json(StatusCode::OK, &DockOutput::from(&dock))
+}

@@ -1,0 +1,34 @@
+//! `GET /v1/docks/{dockId}/recipients/{recipientId}`: one recipient.
+//!
+//! Round trips to DynamoDB: two. The key and the recipient's pointer are read at once, then the recipient.
+
+use docyard::context::Context;
+use docyard::error::Error;
+use docyard::id::{DockId, RecipientId};
+use docyard::{auth, path, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response, StatusCode};
+
+use crate::route::Route;
+use crate::wire::RecipientOutput;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "get-recipient",
+    method: Method::GET,
+    path: "/v1/docks/{dockId}/recipients/{recipientId}",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let dock = path::id(request, "dockId", DockId::parse);
+    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
+    let recipient = path::lookup(recipient_id, |id| context.store.recipient(id));
+    let (account, recipient) = tokio::join!(auth::authenticate(context, &key), recipient);
+    let account = account?;
+    let recipient = recipient?
+        .filter(|recipient| recipient.account == account && Some(recipient.dock) == dock)
+        .ok_or(Error::NotFound("Recipient"))?;
+    response::json(StatusCode::OK, &RecipientOutput::from(&recipient))
+}

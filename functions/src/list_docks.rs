@@ -1,0 +1,35 @@
+//! `GET /v1/docks`: the account's docks, newest first, page by page.
+//!
+//! Round trips to DynamoDB: two. The key is read, then the page.
+
+use docyard::context::Context;
+use docyard::error::Error;
+use docyard::list::{self, Parameters};
+use docyard::{auth, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response};
+
+use crate::route::Route;
+use crate::wire::DockOutput;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "list-docks",
+    method: Method::GET,
+    path: "/v1/docks",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let account = auth::authenticate(context, &key).await?;
+    let mut parameters = Parameters::of(request);
+    // The path names no account, so the cursor is tied to it by this.
+    let list = format!("/v1/docks of {account}");
+    let window = parameters.window(&list);
+    let window = parameters.finish(window)?;
+    let page = context.store.docks(account, &window).await?;
+    let docks: Vec<DockOutput> = page.items.iter().map(DockOutput::from).collect();
+    let next = page.next.map(|last| list::next_url("/v1/docks", &list, window.limit, &last));
+    response::list(&docks, next.as_deref())
+}

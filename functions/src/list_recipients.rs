@@ -1,0 +1,69 @@
+//! `GET /v1/docks/{dockId}/recipients`: a dock's recipients by email, page by page; with `?email=` the one that has that
+//! address, or none.
+//!
+//! Round trips to DynamoDB: one. The key, the dock and the page are read at once.
+
+use docyard::context::Context;
+use docyard::email::Email;
+use docyard::error::Error;
+use docyard::id::DockId;
+use docyard::list::{self, Page, Parameters, Window};
+use docyard::{auth, path, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response};
+
+use crate::route::Route;
+use crate::wire::RecipientOutput;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "list-recipients",
+    method: Method::GET,
+    path: "/v1/docks/{dockId}/recipients",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+/// What of the list is asked for.
+enum Wanted {
+    Page(Window),
+    Email(Email),
+}
+
+impl Wanted {
+    fn read(request: &Request, list: &str) -> Result<Self, Error> {
+        let mut parameters = Parameters::of(request);
+        let email = parameters.take("email", Email::parse);
+        let window = parameters.window(list);
+        let wanted = email.zip(window).map(|(email, window)| email.map_or(Self::Page(window), Self::Email));
+        parameters.finish(wanted)
+    }
+}
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let dock_id = path::id(request, "dockId", DockId::parse);
+    let list = dock_id.map(|id| format!("/v1/docks/{id}/recipients")).unwrap_or_default();
+    let wanted = Wanted::read(request, &list);
+    let page = async {
+        match (dock_id, &wanted) {
+            (Some(dock), Ok(Wanted::Page(window))) => context.store.recipients(dock, window).await,
+            (Some(dock), Ok(Wanted::Email(email))) => {
+                let found = context.store.recipient_by_email(dock, email).await?;
+                Ok(Page { items: found.into_iter().collect(), next: None })
+            }
+            _ => Ok(Page { items: Vec::new(), next: None }),
+        }
+    };
+    let dock = path::lookup(dock_id, |id| context.store.dock(id));
+    let (account, dock, page) = tokio::join!(auth::authenticate(context, &key), dock, page);
+    let account = account?;
+    let wanted = wanted?;
+    dock?.filter(|dock| dock.account == account).ok_or(Error::NotFound("Dock"))?;
+    let page = page?;
+    let recipients: Vec<RecipientOutput> = page.items.iter().map(RecipientOutput::from).collect();
+    let next = match wanted {
+        Wanted::Page(window) => page.next.map(|last| list::next_url(&list, &list, window.limit, &last)),
+        Wanted::Email(_) => None,
+    };
+    response::list(&recipients, next.as_deref())
+}

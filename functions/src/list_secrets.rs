@@ -1,0 +1,99 @@
+//! `GET /v1/recipients/{recipientId}/secrets`: a recipient's secrets, newest first, page by page; never a value.
+//!
+//! Round trips to DynamoDB: one. The key, the recipient's pointer and the page are read at once.
+
+use docyard::clock::Timestamp;
+use docyard::context::Context;
+use docyard::error::Error;
+use docyard::id::{RecipientId, SecretId};
+use docyard::list::{self, Page, Parameters};
+use docyard::secret::{End, Secret};
+use docyard::{auth, path, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response};
+use serde::Serialize;
+
+use crate::route::Route;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "list-secrets",
+    method: Method::GET,
+    path: "/v1/recipients/{recipientId}/secrets",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Output<'a> {
+    id: SecretId,
+    name: &'a str,
+    status: Status,
+    expires_at: Option<Timestamp>,
+    rotated_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+    rotated_from: Option<SecretId>,
+    rotated_to: Option<SecretId>,
+    created_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Status {
+    Active,
+    Expired,
+    Rotated,
+    Revoked,
+}
+
+impl<'a> Output<'a> {
+    fn new(secret: &'a Secret, now: Timestamp) -> Self {
+        let (secret, end) = match secret {
+            Secret::Active(secret) => (secret, None),
+            Secret::Retired(retired) => (&retired.secret, Some(retired.end)),
+        };
+        let output = Self {
+            id: secret.id,
+            name: secret.name.as_str(),
+            status: if secret.is_expired(now) { Status::Expired } else { Status::Active },
+            expires_at: secret.expires_at,
+            rotated_at: None,
+            revoked_at: None,
+            rotated_from: secret.rotated_from,
+            rotated_to: None,
+            created_at: secret.created_at,
+        };
+        match end {
+            None => output,
+            Some(End::Rotated { at, to }) => {
+                Self { status: Status::Rotated, rotated_at: Some(at), rotated_to: Some(to), ..output }
+            }
+            Some(End::Revoked { at }) => Self { status: Status::Revoked, revoked_at: Some(at), ..output },
+        }
+    }
+}
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
+    let list = recipient_id.map(|id| format!("/v1/recipients/{id}/secrets")).unwrap_or_default();
+    let mut parameters = Parameters::of(request);
+    let window = parameters.window(&list);
+    let window = parameters.finish(window);
+    let page = async {
+        match (recipient_id, &window) {
+            (Some(id), Ok(window)) => context.store.secrets(id, window).await,
+            _ => Ok(Page { items: Vec::new(), next: None }),
+        }
+    };
+    let pointer = path::lookup(recipient_id, |id| context.store.recipient_pointer(id));
+    let (account, pointer, page) = tokio::join!(auth::authenticate(context, &key), pointer, page);
+    let account = account?;
+    let window = window?;
+    pointer?.filter(|pointer| pointer.account == account).ok_or(Error::NotFound("Recipient"))?;
+    let page = page?;
+    let now = context.now();
+    let secrets: Vec<Output> = page.items.iter().map(|secret| Output::new(secret, now)).collect();
+    let next = page.next.map(|last| list::next_url(&list, &list, window.limit, &last));
+    response::list(&secrets, next.as_deref())
+}

@@ -1,0 +1,57 @@
+//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/revoke`: withdraws a secret. From the answer on it verifies no
+//! more. An expired one can be withdrawn too.
+//!
+//! Takes no body.
+//!
+//! Round trips to DynamoDB: two. The key and the secret with its recipient's pointer are read at once, then the step is
+//! written.
+
+use docyard::context::Context;
+use docyard::error::Error;
+use docyard::id::{RecipientId, SecretId};
+use docyard::secret::{End, Secret};
+use docyard::store::SecretStep;
+use docyard::{auth, body, path, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response};
+
+use crate::route::Route;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "revoke-secret",
+    method: Method::POST,
+    path: "/v1/recipients/{recipientId}/secrets/{secretId}/revoke",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
+    let secret_id = path::id(request, "secretId", SecretId::parse);
+    let secret =
+        path::lookup(recipient_id.zip(secret_id), |(recipient, id)| context.store.secret(recipient, id));
+    let (account, secret) = tokio::join!(auth::authenticate(context, &key), secret);
+    let account = account?;
+    body::read_nothing(request)?;
+    let (_, secret) =
+        secret?.filter(|(pointer, _)| pointer.account == account).ok_or(Error::NotFound("Secret"))?;
+    let retired = match secret {
+        Secret::Active(secret) => secret.revoke(context.now()),
+        Secret::Retired(retired) => return Err(refusal(retired.end)),
+    };
+    match context.store.revoke_secret(&retired).await? {
+        SecretStep::Done => Ok(response::success()),
+        SecretStep::Ended(end) => Err(refusal(end)),
+        SecretStep::Gone | SecretStep::Before(_) => Err(Error::NotFound("Secret")),
+    }
+}
+
+fn refusal(end: End) -> Error {
+    Error::Conflict(match end {
+        End::Rotated { .. } => {
+            "This secret was rotated; revoke its replacement, which the list of secrets shows"
+        }
+        End::Revoked { .. } => "This secret was revoked already",
+    })
+}

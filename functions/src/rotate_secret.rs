@@ -1,0 +1,82 @@
+//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/rotate`: replaces a secret. At one instant the old value stops
+//! and the new one starts.
+//!
+//! Takes no body. Gives 201 and the replacement with its value, shown this once; it has the same label, and the same
+//! lifetime afresh. Of requests that race one wins, and the others get 409. With an `Idempotency-Key` the request can be
+//! repeated, and gives 200 without the value.
+//!
+//! Round trips to DynamoDB: two. The key and the secret with its recipient's pointer are read at once, then the step is
+//! written.
+
+use docyard::context::Context;
+use docyard::error::Error;
+use docyard::id::{RecipientId, SecretId};
+use docyard::idempotency::{self, FirstAnswer};
+use docyard::secret::{End, Secret, SecretValue};
+use docyard::store::SecretStep;
+use docyard::{auth, body, path, random, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response, StatusCode};
+
+use crate::route::Route;
+use crate::wire::NewSecretOutput;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "rotate-secret",
+    method: Method::POST,
+    path: "/v1/recipients/{recipientId}/secrets/{secretId}/rotate",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
+    let secret_id = path::id(request, "secretId", SecretId::parse);
+    let secret =
+        path::lookup(recipient_id.zip(secret_id), |(recipient, id)| context.store.secret(recipient, id));
+    let (account, secret) = tokio::join!(auth::authenticate(context, &key), secret);
+    let account = account?;
+    body::read_nothing(request)?;
+    let secret = secret?.filter(|(pointer, _)| pointer.account == account).map(|(_, secret)| secret);
+    let (recipient_id, secret) = recipient_id.zip(secret).ok_or(Error::NotFound("Secret"))?;
+    let now = context.now();
+    let path = format!("/v1/recipients/{recipient_id}/secrets/{}/rotate", secret.id());
+    let repeatable = idempotency::read(request, account, &path, now)?;
+
+    let value = SecretValue::generate(&mut random::system());
+    let rotation = match secret {
+        Secret::Retired(retired) => Err(refusal(retired.end)),
+        Secret::Active(secret) => secret
+            .rotate(SecretId::generate(now, &mut random::system()), value.digest(), now)
+            .map_err(|_expired| Error::Conflict("This secret has expired; generate a new one")),
+    };
+    let rotation = match rotation {
+        Ok(rotation) => rotation,
+        // What retired it may have been this very request.
+        Err(refusal) => {
+            let first = context.store.first_answer(repeatable.as_ref()).await?;
+            return first.map(FirstAnswer::without_value).ok_or(refusal);
+        }
+    };
+    let answer =
+        FirstAnswer { body: response::to_json(&NewSecretOutput::new(&rotation.new, None))?, location: None };
+    let remembered = repeatable.as_ref().map(|request| (request, &answer));
+    match context.store.rotate_secret(&rotation, remembered).await? {
+        SecretStep::Done => {
+            response::json(StatusCode::CREATED, &NewSecretOutput::new(&rotation.new, Some(value.expose())))
+        }
+        SecretStep::Before(first) => Ok(first.without_value()),
+        SecretStep::Ended(end) => Err(refusal(end)),
+        SecretStep::Gone => Err(Error::NotFound("Secret")),
+    }
+}
+
+fn refusal(end: End) -> Error {
+    Error::Conflict(match end {
+        End::Rotated { .. } => {
+            "This secret was rotated already; rotate its replacement, which the list of secrets shows"
+        }
+        End::Revoked { .. } => "This secret was revoked; generate a new one",
+    })
+}

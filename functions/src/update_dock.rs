@@ -1,0 +1,55 @@
+//! `PATCH /v1/docks/{dockId}`: changes a dock, by JSON Merge Patch (RFC 7396).
+//!
+//! Takes any of `name`, `domain`, `legalName`, `businessType` and `businessEmail`; `null` clears all but the name. `{}`
+//! changes nothing.
+//!
+//! Round trips to DynamoDB: two. The key and the dock are read at once, then the change is written.
+
+use docyard::body::{self, Fields, string};
+use docyard::context::Context;
+use docyard::dock::DockChanges;
+use docyard::error::Error;
+use docyard::id::DockId;
+use docyard::name::Name;
+use docyard::{auth, path, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response, StatusCode};
+
+use crate::route::Route;
+use crate::wire::DockOutput;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "update-dock",
+    method: Method::PATCH,
+    path: "/v1/docks/{dockId}",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+fn parse(fields: &mut Fields) -> Option<DockChanges> {
+    let name = fields.change("name", string("name", Name::parse));
+    let mut text = |field| fields.change_or_clear(field, string(field, |text| Name::parse(text).map(Some)));
+    let domain = text("domain");
+    let legal_name = text("legalName");
+    let business_type = text("businessType");
+    let business_email = text("businessEmail");
+    Some(DockChanges {
+        name: name?,
+        domain: domain?,
+        legal_name: legal_name?,
+        business_type: business_type?,
+        business_email: business_email?,
+    })
+}
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let dock =
+        path::lookup(path::id(request, "dockId", DockId::parse), |id| context.store.versioned_dock(id));
+    let (account, dock) = tokio::join!(auth::authenticate(context, &key), dock);
+    let account = account?;
+    let changes = body::read_merge_patch(request, parse)?;
+    let dock = dock?.filter(|dock| dock.dock.account == account).ok_or(Error::NotFound("Dock"))?;
+    let dock = context.store.update_dock(dock, &changes).await?.ok_or(Error::NotFound("Dock"))?;
+    response::json(StatusCode::OK, &DockOutput::from(&dock))
+}

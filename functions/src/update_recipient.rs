@@ -1,0 +1,70 @@
+//! `PATCH /v1/docks/{dockId}/recipients/{recipientId}`: changes a recipient, by JSON Merge Patch (RFC 7396) at the top
+//! level.
+//!
+//! Takes any of `name`, `email`, `stakeholderClass` and `identifiers`, the last of which replaces all there are; `null`
+//! clears the last two. `{}` changes nothing. A new email frees the old one; one that another recipient of the dock has
+//! gives 409 with its `recipientId`.
+//!
+//! Round trips to DynamoDB: two, and three with a new email. The key and the recipient's pointer are read at once; then
+//! the change is written, or for a new email the recipient read and then moved.
+
+use docyard::body::{self, Fields, string};
+use docyard::clock::Timestamp;
+use docyard::context::Context;
+use docyard::email::Email;
+use docyard::error::Error;
+use docyard::id::{DockId, RecipientId};
+use docyard::identifiers::Identifiers;
+use docyard::name::Name;
+use docyard::recipient::{RecipientChanges, StakeholderClass};
+use docyard::store::RecipientUpdate;
+use docyard::{auth, path, response};
+use lambda_http::Request;
+use lambda_http::http::{Method, Response, StatusCode};
+
+use crate::route::Route;
+use crate::wire::RecipientOutput;
+
+/// Where this endpoint is reached.
+pub const ROUTE: Route = Route {
+    function: "update-recipient",
+    method: Method::PATCH,
+    path: "/v1/docks/{dockId}/recipients/{recipientId}",
+    handle: |context, request| Box::pin(handle(context, request)),
+};
+
+fn parse(fields: &mut Fields, now: Timestamp) -> Option<RecipientChanges> {
+    let name = fields.change("name", string("name", Name::parse));
+    let email = fields.change("email", string("email", Email::parse));
+    let stakeholder_class = fields.change_or_clear(
+        "stakeholderClass",
+        string("stakeholderClass", |text| StakeholderClass::parse(text).map(Some)),
+    );
+    let identifiers = fields.change_or_clear("identifiers", |json| Identifiers::parse(json, now.date()));
+    Some(RecipientChanges {
+        name: name?,
+        email: email?,
+        stakeholder_class: stakeholder_class?,
+        identifiers: identifiers?,
+    })
+}
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let key = auth::presented_key(request.headers(), context.mode)?;
+    let dock = path::id(request, "dockId", DockId::parse);
+    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
+    let pointer = path::lookup(recipient_id, |id| context.store.recipient_pointer(id));
+    let (account, pointer) = tokio::join!(auth::authenticate(context, &key), pointer);
+    let account = account?;
+    let now = context.now();
+    let changes = body::read_merge_patch(request, |fields| parse(fields, now))?;
+    let pointer = pointer?.filter(|pointer| pointer.account == account && Some(pointer.dock) == dock);
+    let (id, pointer) = recipient_id.zip(pointer).ok_or(Error::NotFound("Recipient"))?;
+    match context.store.update_recipient(id, pointer, &changes, now).await? {
+        RecipientUpdate::Updated(recipient) => {
+            response::json(StatusCode::OK, &RecipientOutput::from(&*recipient))
+        }
+        RecipientUpdate::NoRecipient => Err(Error::NotFound("Recipient")),
+        RecipientUpdate::EmailTaken(holder) => Err(Error::EmailTaken(holder)),
+    }
+}

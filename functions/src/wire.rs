@@ -1,0 +1,85 @@
+//! Things as the API shows them, where more than one endpoint does.
+
+use std::collections::BTreeMap;
+
+use docyard::clock::Timestamp;
+use docyard::dock::Dock;
+use docyard::id::{DockId, RecipientId, SecretId};
+use docyard::recipient::{Recipient, StakeholderClass};
+use docyard::secret::ActiveSecret;
+use serde::Serialize;
+
+/// A recipient.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecipientOutput<'a> {
+    id: RecipientId,
+    dock_id: DockId,
+    name: &'a str,
+    email: &'a str,
+    stakeholder_class: Option<StakeholderClass>,
+    identifiers: &'a BTreeMap<String, String>,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Recipient> for RecipientOutput<'a> {
+    fn from(recipient: &'a Recipient) -> Self {
+        Self {
+            id: recipient.id,
+            dock_id: recipient.dock,
+            name: recipient.name.as_str(),
+            email: recipient.email.as_str(),
+            stakeholder_class: recipient.stakeholder_class,
+            identifiers: recipient.identifiers.entries(),
+            created_at: recipient.created_at,
+            updated_at: recipient.updated_at,
+        }
+    }
+}
+
+/// A dock.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DockOutput<'a> {
+    id: DockId,
+    name: &'a str,
+    domain: Option<&'a str>,
+    legal_name: Option<&'a str>,
+    business_type: Option<&'a str>,
+    business_email: Option<&'a str>,
+    created_at: Timestamp,
+}
+
+impl<'a> From<&'a Dock> for DockOutput<'a> {
+    fn from(dock: &'a Dock) -> Self {
+        let text = |name: &'a Option<docyard::name::Name>| name.as_ref().map(|name| name.as_str());
+        Self {
+            id: dock.id,
+            name: dock.name.as_str(),
+            domain: text(&dock.profile.domain),
+            legal_name: text(&dock.profile.legal_name),
+            business_type: text(&dock.profile.business_type),
+            business_email: text(&dock.profile.business_email),
+            created_at: dock.created_at,
+        }
+    }
+}
+
+/// A secret that was just made; its value is shown this once, and is `null` in the answer to a repeated request.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NewSecretOutput<'a> {
+    id: SecretId,
+    secret: Option<&'a str>,
+    name: &'a str,
+    expires_at: Option<Timestamp>,
+}
+
+impl<'a> NewSecretOutput<'a> {
+    /// This secret with this value.
+    pub fn new(secret: &'a ActiveSecret, value: Option<&'a str>) -> Self {
+        Self { id: secret.id, secret: value, name: secret.name.as_str(), expires_at: secret.expires_at }
+    }
+}
