@@ -8,8 +8,10 @@ use dev::{Answer, Dev, send};
 use docyard::api_key::Mode;
 use docyard::clock::Clock;
 use docyard::id::KeyId;
+use docyard_functions::route::ROUTES;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
+use reqwest::Method;
 use serde_json::{Value, json};
 use support::PATIENCE;
 
@@ -406,13 +408,63 @@ mod generate_secret {
 mod every_endpoint {
     use super::*;
 
-    /// Each endpoint's path, with a body it takes.
-    async fn requests(dev: &Dev) -> [(String, Value); 2] {
-        let recipient = dev.recipient().await;
-        [
-            (dev.recipients_path(), json!({"name": "A", "email": "a@example.com"})),
-            (format!("/v1/recipients/{recipient}/secrets"), json!({"name": "A"})),
-        ]
+    /// A request that an endpoint answers with success.
+    struct Valid {
+        method: Method,
+        path: String,
+        body: Option<Value>,
+        status: u16,
+    }
+
+    impl Valid {
+        fn request(&self, dev: &Dev) -> reqwest::RequestBuilder {
+            dev.http.request(self.method.clone(), format!("{}{}", dev.url, self.path))
+        }
+    }
+
+    /// One of each endpoint, each on things of its own.
+    async fn requests(dev: &Dev) -> Vec<Valid> {
+        let mut requests = Vec::new();
+        for route in ROUTES {
+            let recipient = dev.recipient().await;
+            let (secret, _) = dev.secret(&recipient).await;
+            let path = route.path.replace("{dockId}", &dev.dock);
+            let path = path.replace("{recipientId}", &recipient).replace("{secretId}", &secret);
+            let (body, status) = match route.function {
+                "create-dock" => (Some(json!({"name": "A"})), 201),
+                "create-recipient" => (Some(json!({"name": "A", "email": "a@example.com"})), 201),
+                "generate-secret" => (Some(json!({"name": "A"})), 201),
+                "rotate-secret" => (None, 201),
+                "verify-secret" => (Some(json!({"secret": "x"})), 200),
+                "update-dock" | "update-recipient" => (Some(json!({"name": "B"})), 200),
+                _ => (None, 200),
+            };
+            requests.push(Valid { method: route.method.clone(), path, body, status });
+        }
+        requests
+    }
+
+    /// Those that need a body, and with it the path.
+    async fn requests_with_body(dev: &Dev) -> Vec<(Valid, Value)> {
+        let requests = requests(dev).await.into_iter();
+        requests
+            .filter_map(|valid| {
+                let body = valid.body.clone()?;
+                Some((valid, body))
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn every_endpoint_answers_a_valid_request_with_success() {
+        let dev = Dev::start().await;
+        for valid in requests(&dev).await {
+            let mut request = valid.request(&dev).bearer_auth(&dev.key);
+            if let Some(body) = &valid.body {
+                request = request.json(body);
+            }
+            send(request).await.expect(valid.status);
+        }
     }
 
     #[tokio::test]
@@ -450,9 +502,13 @@ mod every_endpoint {
             ("/v1/docks/dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0/recipients".to_owned(), json!({})),
             ("/v1/recipients/x/secrets".to_owned(), Value::Null),
         ];
-        for (path, body) in requests(&dev).await.into_iter().chain(not_found) {
+        let post = |(path, body)| Valid { method: Method::POST, path, body: Some(body), status: 404 };
+        for valid in requests(&dev).await.into_iter().chain(not_found.map(post)) {
             for (case, headers, challenge) in &cases {
-                let mut request = dev.http.post(format!("{}{path}", dev.url)).json(&body);
+                let mut request = valid.request(&dev);
+                if let Some(body) = &valid.body {
+                    request = request.json(body);
+                }
                 for header in headers {
                     request = request.header("authorization", header);
                 }
@@ -470,20 +526,17 @@ mod every_endpoint {
     #[tokio::test]
     async fn the_schemes_case_does_not_matter() {
         let dev = Dev::start().await;
-        for (path, body) in requests(&dev).await {
-            let request = dev
-                .http
-                .post(format!("{}{path}", dev.url))
-                .header("authorization", format!("bEARER {}", dev.key));
-            send(request.json(&body)).await.expect(201);
+        for (valid, body) in requests_with_body(&dev).await {
+            let request = valid.request(&dev).header("authorization", format!("bEARER {}", dev.key));
+            send(request.json(&body)).await.expect(valid.status);
         }
     }
 
     #[tokio::test]
     async fn a_key_is_wanted_before_the_body_is_judged() {
         let dev = Dev::start().await;
-        for (path, _) in requests(&dev).await {
-            let request = || dev.http.post(format!("{}{path}", dev.url));
+        for valid in requests(&dev).await {
+            let request = || valid.request(&dev);
             send(request().body("x".repeat(64 * 1024 + 1))).await.expect(401);
             send(request().header("content-type", "text/plain").body("x")).await.expect(401);
             send(request()).await.expect(401);
@@ -501,7 +554,7 @@ mod every_endpoint {
     #[tokio::test]
     async fn a_body_is_one_json_object() {
         let dev = Dev::start().await;
-        for (path, _) in requests(&dev).await {
+        for (valid, _) in requests_with_body(&dev).await {
             for (body, message) in [
                 (&b""[..], "needs a body"),
                 (b"[]", "must be a JSON object"),
@@ -516,7 +569,7 @@ mod every_endpoint {
             ] {
                 for content_type in [None, Some("application/json"), Some("application/json; charset=utf-8")]
                 {
-                    let mut request = dev.post(&path).body(body);
+                    let mut request = valid.request(&dev).bearer_auth(&dev.key).body(body);
                     if let Some(content_type) = content_type {
                         request = request.header("content-type", content_type);
                     }
@@ -531,7 +584,8 @@ mod every_endpoint {
     #[tokio::test]
     async fn a_field_given_twice_is_refused() {
         let dev = Dev::start().await;
-        let [recipients, secrets] = requests(&dev).await.map(|(path, _)| path);
+        let recipients = dev.recipients_path();
+        let secrets = format!("/v1/recipients/{}/secrets", dev.recipient().await);
         for (path, body, field) in [
             (&recipients, r#"{"name":"A","email":"a@example.com","email":"b@example.com"}"#, "email"),
             (
@@ -548,37 +602,39 @@ mod every_endpoint {
     #[tokio::test]
     async fn a_body_has_at_most_64_kib() {
         let dev = Dev::start().await;
-        for (path, body) in requests(&dev).await {
+        for (valid, body) in requests_with_body(&dev).await {
+            let request = || valid.request(&dev).bearer_auth(&dev.key);
             let padded = |size: usize| {
                 let body = body.to_string();
                 format!("{body}{}", " ".repeat(size - body.len()))
             };
             for content_type in ["application/json", "text/plain"] {
-                let request =
-                    dev.post(&path).header("content-type", content_type).body(padded(64 * 1024 + 1));
+                let request = request().header("content-type", content_type).body(padded(64 * 1024 + 1));
                 assert_eq!(send(request).await.expect(413)["error"], "Payload Too Large");
             }
-            send(dev.post(&path).body(padded(64 * 1024))).await.expect(201);
+            send(request().body(padded(64 * 1024))).await.expect(valid.status);
         }
     }
 
     #[tokio::test]
     async fn a_body_that_says_it_is_not_json_is_refused() {
         let dev = Dev::start().await;
-        for (path, body) in requests(&dev).await {
-            for content_type in
-                ["text/plain", "application/x-www-form-urlencoded", "application/merge-patch+json", "x"]
-            {
-                let request = dev.post(&path).header("content-type", content_type).body(body.to_string());
-                let answer = send(request).await.expect(415);
-                assert_eq!(answer["error"], "Unsupported Media Type");
-                assert!(
-                    answer["message"].as_str().unwrap().contains("application/json"),
-                    "it says what to send"
-                );
+        for (valid, body) in requests_with_body(&dev).await {
+            let request = |content_type: &str| {
+                let request = valid.request(&dev).bearer_auth(&dev.key).header("content-type", content_type);
+                send(request.body(body.to_string()))
+            };
+            let mut others = vec!["text/plain", "application/x-www-form-urlencoded", "x"];
+            if valid.method != Method::PATCH {
+                others.push("application/merge-patch+json");
             }
-            let request = dev.post(&path).header("content-type", "Application/JSON ; charset=UTF-8");
-            send(request.body(body.to_string())).await.expect(201);
+            for content_type in others {
+                let answer = request(content_type).await.expect(415);
+                assert_eq!(answer["error"], "Unsupported Media Type");
+                let message = answer["message"].as_str().unwrap();
+                assert!(message.contains("application/json"), "it says what to send");
+            }
+            request("Application/JSON ; charset=UTF-8").await.expect(valid.status);
         }
     }
 

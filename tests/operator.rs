@@ -134,3 +134,19 @@ async fn what_cannot_be_done_is_said_in_words() {
     assert!(refusal.contains("DynamoDB cannot be reached"), "{refusal}");
     assert_eq!(refusal.lines().count(), 1, "{refusal}");
 }
+
+#[tokio::test]
+async fn an_accounts_docks_are_listed() {
+    let table = TestTable::start().await;
+    let account = table.account().await;
+    let docks = [table.dock(account).await.to_string(), table.dock(account).await.to_string()];
+    table.dock(table.account().await).await;
+    let list = printed(docyard(&table, "docks list", &["--account", &account.to_string()]).await);
+    let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[0], ["ID", "CREATED", "NAME"]);
+    let mut listed: Vec<&str> = lines[1..].iter().map(|line| line[0]).collect();
+    listed.sort();
+    let mut expected: Vec<&str> = docks.iter().map(String::as_str).collect();
+    expected.sort();
+    assert_eq!(listed, expected);
+}

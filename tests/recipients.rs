@@ -162,7 +162,7 @@ async fn a_wrong_list_parameter_is_named() {
         let body = dev.get(&path).await.expect(400);
         assert_eq!(body["details"][0]["field"], field, "{path}: {body}");
     }
-    dev.get(&format!("/v1/docks/x/recipients?limit=0")).await.expect(400);
+    dev.get("/v1/docks/x/recipients?limit=0").await.expect(400);
     assert_eq!(dev.get("/v1/docks/x/recipients").await.expect(404)["message"], "Dock not found");
     let foreign = dev.table.dock(dev.table.account().await).await;
     for query in ["", "?email=f@example.com"] {

@@ -253,6 +253,12 @@ pub enum Fault {
     Silence,
 }
 
+/// Calls that are expected at the same time: those still to come, and the release of those that came.
+struct Group {
+    to_come: Vec<&'static str>,
+    all_came: Arc<tokio::sync::Notify>,
+}
+
 /// A call of DynamoDB.
 struct Call {
     operation: String,
@@ -269,6 +275,10 @@ pub struct Faults {
     pub script: Arc<Mutex<BTreeMap<&'static str, VecDeque<Fault>>>>,
     /// The calls that were made.
     calls: Arc<Mutex<Vec<Call>>>,
+    /// The calls that are expected next, in groups: no call of a group is answered before all of it have come.
+    groups: Arc<Mutex<VecDeque<Group>>>,
+    /// The capacity units that were consumed, of reading and of writing.
+    units: Arc<Mutex<(f64, f64)>>,
 }
 
 impl Faults {
@@ -278,6 +288,8 @@ impl Faults {
             http: reqwest::Client::new(),
             script: Arc::default(),
             calls: Arc::default(),
+            groups: Arc::default(),
+            units: Arc::default(),
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -288,6 +300,46 @@ impl Faults {
 
     pub fn expect(&self, operation: &'static str, faults: impl IntoIterator<Item = Fault>) {
         self.script.lock().unwrap().insert(operation, faults.into_iter().collect());
+    }
+
+    /// From now on takes just these calls, those of one group at once. A call that waits for one of its own group, or
+    /// that is not expected, fails the request.
+    pub fn expect_calls(&self, groups: &[&[&'static str]]) {
+        let group = |calls: &&[&'static str]| Group { to_come: calls.to_vec(), all_came: Arc::default() };
+        *self.groups.lock().unwrap() = groups.iter().map(group).collect();
+    }
+
+    /// Asserts that all the calls came that were expected.
+    pub fn assert_calls_made(&self, what: &str) {
+        let groups = self.groups.lock().unwrap();
+        let missing: Vec<_> = groups.iter().map(|group| &group.to_come).collect();
+        assert!(missing.is_empty(), "{what}: these calls did not come: {missing:?}");
+    }
+
+    /// The capacity units, of reading and of writing, that were consumed since this was last asked.
+    pub fn take_units(&self) -> (f64, f64) {
+        std::mem::take(&mut *self.units.lock().unwrap())
+    }
+
+    /// Waits until all the calls of this one's group have come; `false` if it is not expected.
+    async fn await_group(&self, operation: &str) -> bool {
+        let all_came = {
+            let mut groups = self.groups.lock().unwrap();
+            let Some(group) = groups.front_mut() else { return true };
+            let Some(at) = group.to_come.iter().position(|expected| *expected == operation) else {
+                return false;
+            };
+            group.to_come.remove(at);
+            let all_came = group.all_came.clone();
+            if group.to_come.is_empty() {
+                groups.pop_front();
+                all_came.notify_waiters();
+                return true;
+            }
+            all_came.notified_owned()
+        };
+        all_came.await;
+        true
     }
 
     /// The operations that were called since this was last asked, sorted.
@@ -319,6 +371,8 @@ impl Faults {
             }
             _ => vec![operation.clone()],
         };
+        let expected = faults.await_group(&operation).await;
+        assert!(expected, "{operation} was not expected now");
         faults.calls.lock().unwrap().push(Call { operation, actions });
         let error = |body: Value| (StatusCode::BAD_REQUEST, body.to_string()).into_response();
         match fault {
@@ -340,9 +394,25 @@ impl Faults {
     }
 
     async fn forward(&self, mut headers: HeaderMap, body: Bytes) -> Response {
+        let mut request: Value = serde_json::from_slice(&body).unwrap();
+        request["ReturnConsumedCapacity"] = json!("TOTAL");
+        let target = headers["x-amz-target"].to_str().unwrap();
+        let is_write =
+            ["TransactWriteItems", "BatchWriteItem", "UpdateItem"].iter().any(|name| target.ends_with(name));
+        let body = request.to_string();
         headers.remove("host");
+        headers.remove("content-length");
         let answer = self.http.post(&self.dynamodb).headers(headers).body(body).send().await.unwrap();
-        (answer.status(), answer.bytes().await.unwrap()).into_response()
+        let status = answer.status();
+        let bytes = answer.bytes().await.unwrap();
+        let answer: Value = serde_json::from_slice(&bytes).unwrap();
+        let consumed = match &answer["ConsumedCapacity"] {
+            Value::Array(tables) => tables.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum(),
+            table => table["CapacityUnits"].as_f64().unwrap_or(0.0),
+        };
+        let mut units = self.units.lock().unwrap();
+        *(if is_write { &mut units.1 } else { &mut units.0 }) += consumed;
+        (status, bytes).into_response()
     }
 }
 

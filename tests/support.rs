@@ -25,6 +25,8 @@ pub struct TestTable {
     pub url: String,
     pub client: Client,
     pub store: Store,
+    /// The database itself, where it is this process's.
+    database: Option<dynoxide::Database>,
 }
 
 impl TestTable {
@@ -32,8 +34,10 @@ impl TestTable {
     pub async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(dynoxide::server::serve_on(listener, dynoxide::Database::memory().unwrap()));
-        let table = Self::at(url);
+        let database = dynoxide::Database::memory().unwrap();
+        tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+        let mut table = Self::at(url);
+        table.database = Some(database);
         table.store.create_table().await.unwrap();
         table
     }
@@ -42,7 +46,13 @@ impl TestTable {
     pub fn at(url: String) -> Self {
         let client = dynamodb::local_client(&url);
         let store = Store::new(client.clone(), TABLE);
-        Self { url, client, store }
+        Self { url, client, store, database: None }
+    }
+
+    /// Puts many items into the table, past its API.
+    pub fn import(&self, items: Vec<dynoxide::Item>) {
+        let database = self.database.as_ref().unwrap();
+        database.import_items(TABLE, items, dynoxide::ImportOptions::default()).unwrap();
     }
 
     pub async fn account(&self) -> AccountId {

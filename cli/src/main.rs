@@ -26,6 +26,9 @@ enum Command {
     /// API keys of a deployed table.
     #[command(subcommand)]
     Keys(operator::Keys),
+    /// Docks of a deployed table.
+    #[command(subcommand)]
+    Docks(operator::Docks),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
             Command::Dev(options) => dev::run(options).await,
             Command::Accounts(command) => operator::accounts(command).await,
             Command::Keys(command) => operator::keys(command).await,
+            Command::Docks(command) => operator::docks(command).await,
         }
     });
     // What still runs, such as a sweep of the database, is not waited for.

@@ -9,6 +9,7 @@ use docyard::clock::{Clock, Timestamp};
 use docyard::dynamodb;
 use docyard::error::Error;
 use docyard::id::{AccountId, KeyId};
+use docyard::list::Window;
 use docyard::name::Name;
 use docyard::random;
 use docyard::store::{Account, Store};
@@ -79,6 +80,19 @@ pub(crate) enum Keys {
     },
 }
 
+/// `docyard docks …`
+#[derive(Subcommand)]
+pub(crate) enum Docks {
+    /// List an account's docks, newest first.
+    List {
+        #[command(flatten)]
+        target: Target,
+        /// The account.
+        #[arg(long, value_parser = account_id)]
+        account: AccountId,
+    },
+}
+
 fn name(text: &str) -> Result<Name, String> {
     Name::parse(text).map_err(str::to_owned)
 }
@@ -131,7 +145,8 @@ pub(crate) async fn keys(command: Keys) -> Result<(), String> {
         }
         Keys::List { target, account } => {
             let keys = store(target).await.api_keys(account).await.map_err(message)?;
-            println!("{}", table(&keys, now));
+            let rows = keys.iter().map(|key| key_row(key, now));
+            println!("{}", table(["ID", "MODE", "STATUS", "CREATED", "EXPIRES", "NAME"], rows));
         }
         Keys::Revoke { target, account, key } => {
             if !store(target).await.revoke_api_key(account, key, now).await.map_err(message)? {
@@ -143,26 +158,48 @@ pub(crate) async fn keys(command: Keys) -> Result<(), String> {
     Ok(())
 }
 
-fn table(keys: &[ApiKeyRecord], now: Timestamp) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(["ID", "MODE", "STATUS", "CREATED", "EXPIRES", "NAME"]);
-    for key in keys {
-        let status = match key.revoked_at {
-            Some(_) => "revoked",
-            None if key.is_valid(now) => "valid",
-            None => "expired",
-        };
-        let expires = key.expires_at.map_or_else(|| "never".to_owned(), |time| time.to_string());
-        table.add_row([
-            key.id.to_string(),
-            key.mode.to_string(),
-            status.to_owned(),
-            key.created_at.to_string(),
-            expires,
-            key.name.to_string(),
-        ]);
+/// Carries out `docyard docks …`.
+pub(crate) async fn docks(command: Docks) -> Result<(), String> {
+    let Docks::List { target, account } = command;
+    let store = store(target).await;
+    let mut window = Window { limit: 1000, after: None };
+    let mut docks = Vec::new();
+    loop {
+        let page = store.docks(account, &window).await.map_err(message)?;
+        docks.extend(page.items);
+        window.after = page.next;
+        if window.after.is_none() {
+            break;
+        }
     }
+    let rows =
+        docks.iter().map(|dock| [dock.id.to_string(), dock.created_at.to_string(), dock.name.to_string()]);
+    println!("{}", table(["ID", "CREATED", "NAME"], rows));
+    Ok(())
+}
+
+fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(header);
+    table.add_rows(rows);
     table
+}
+
+fn key_row(key: &ApiKeyRecord, now: Timestamp) -> [String; 6] {
+    let status = match key.revoked_at {
+        Some(_) => "revoked",
+        None if key.is_valid(now) => "valid",
+        None => "expired",
+    };
+    let expires = key.expires_at.map_or_else(|| "never".to_owned(), |time| time.to_string());
+    [
+        key.id.to_string(),
+        key.mode.to_string(),
+        status.to_owned(),
+        key.created_at.to_string(),
+        expires,
+        key.name.to_string(),
+    ]
 }
 
 async fn store(target: Target) -> Store {
