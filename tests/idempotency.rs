@@ -55,6 +55,8 @@ async fn the_value_of_a_secret_is_not_shown_again() {
     assert_eq!(dev.verify(&recipient, new_value.as_str().unwrap()).await["secretId"], new["id"]);
     assert_eq!(dev.verify(&recipient, value.as_str().unwrap()).await["valid"], false);
     assert_eq!(dev.pages(&path).await.0.len(), 2);
+    let with_empty_object = dev.post(&rotate).header("idempotency-key", "k1").json(&json!({}));
+    assert_eq!(send(with_empty_object).await.expect(200), new, "an empty object is no body");
     send(dev.post(&rotate).header("idempotency-key", "k2")).await.expect(409);
 
     let stored = format!("{:?}", dev.table.items().await);
@@ -134,12 +136,19 @@ async fn a_key_is_remembered_for_24_hours() {
     assert_eq!(post(&dev, "/v1/docks", "k", &body).await.expect(201), second);
 }
 
+async fn rotation_of_a_new_secret(dev: &Dev) -> String {
+    let recipient = dev.recipient().await;
+    let (secret, _) = dev.secret(&recipient).await;
+    format!("/v1/recipients/{recipient}/secrets/{secret}/rotate")
+}
+
 #[tokio::test]
 async fn requests_that_race_under_one_key_make_one_thing() {
     let dev = Dev::start().await;
     for (path, body, repeated) in [
         (dev.recipients_path(), person("race@example.com"), 201),
         (format!("/v1/recipients/{}/secrets", dev.recipient().await), json!({"name": "S"}), 200),
+        (rotation_of_a_new_secret(&dev).await, json!({}), 200),
     ] {
         let requests =
             (0..16).map(|_| tokio::spawn(send(dev.post(&path).header("idempotency-key", "r").json(&body))));
@@ -166,6 +175,11 @@ async fn a_key_is_1_to_255_printable_characters_bare_or_quoted() {
         let refused =
             send(dev.post("/v1/docks").header("idempotency-key", key).json(&body)).await.expect(400);
         assert_eq!(refused["details"][0]["field"], "Idempotency-Key");
+        for path in
+            ["/v1/docks/x/recipients", "/v1/recipients/x/secrets", "/v1/recipients/x/secrets/x/rotate"]
+        {
+            send(dev.post(path).header("idempotency-key", key).json(&json!({}))).await.expect(400);
+        }
     }
     post(&dev, "/v1/docks", &"k".repeat(255), &body).await.expect(201);
 }

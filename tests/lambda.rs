@@ -2,11 +2,15 @@
 //! a table in an embedded DynamoDB, and faults between the two.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod binaries;
 mod sandbox;
 mod support;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use binaries::binary;
+use docyard_functions::route::ROUTES;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use sandbox::{Fault, Faults, Sandbox, Tenant, command};
@@ -282,4 +286,114 @@ async fn a_defect_gets_a_500_whose_cause_is_in_the_log_alone() {
         "{line}"
     );
     assert!(!log.contains("POL-2025-88401"), "what DynamoDB says may hold a caller's data");
+}
+
+/// A request to a function and the faults that it meets on its way, which it must overcome.
+#[tokio::test]
+async fn every_endpoint_overcomes_what_passes() {
+    use Fault::{AnswerLost, Canceled, Conflict, Refused, Silence, Unprocessed};
+    const BUSY: Fault = Refused("ThrottlingException");
+    const WRITE: &str = "TransactWriteItems";
+    // While another transaction commits, a loser may see the outcome at one item and the conflict at the next.
+    const MIXED: Fault = Canceled(&["ConditionalCheckFailed", "TransactionConflict", "None"]);
+    let move_away = json!({"email": "moved@example.com"});
+    for (function, body, status, faults) in [
+        ("create-dock", Some(json!({"name": "D"})), 201, vec![(WRITE, vec![AnswerLost])]),
+        ("list-docks", None, 200, vec![("Query", vec![BUSY, AnswerLost])]),
+        ("get-dock", None, 200, vec![("GetItem", vec![BUSY, BUSY])]),
+        ("update-dock", Some(json!({"name": "E"})), 200, vec![(WRITE, vec![MIXED, Conflict, AnswerLost])]),
+        ("get-recipient", None, 200, vec![("GetItem", vec![AnswerLost; 3])]),
+        ("list-recipients", None, 200, vec![("Query", vec![BUSY])]),
+        (
+            "update-recipient",
+            Some(json!({"name": "B"})),
+            200,
+            vec![("UpdateItem", vec![Refused("TransactionConflictException"), AnswerLost])],
+        ),
+        (
+            "update-recipient",
+            Some(move_away),
+            200,
+            vec![(WRITE, vec![MIXED, Conflict, AnswerLost, Conflict])],
+        ),
+        (
+            "delete-recipient",
+            None,
+            200,
+            vec![("BatchWriteItem", vec![Unprocessed, BUSY, AnswerLost]), (WRITE, vec![MIXED, AnswerLost])],
+        ),
+        ("generate-secret", Some(json!({"name": "S"})), 201, vec![(WRITE, vec![MIXED, AnswerLost])]),
+        ("list-secrets", None, 200, vec![("Query", vec![BUSY, BUSY])]),
+        (
+            "rotate-secret",
+            None,
+            201,
+            vec![("BatchGetItem", vec![Unprocessed, BUSY]), (WRITE, vec![MIXED, Conflict, AnswerLost])],
+        ),
+        ("revoke-secret", None, 200, vec![(WRITE, vec![MIXED, Silence])]),
+        ("verify-secret", Some(json!({"secret": "x"})), 200, vec![("Query", vec![Silence])]),
+    ] {
+        let tenant = Tenant::new().await;
+        let (recipient, secret) = tenant.recipient_with_secret("a@example.com").await;
+        let (proxy, url) = Faults::before(&tenant.table).await;
+        let sandbox = Sandbox::start(binary(function), &url).await;
+        let route = ROUTES.iter().find(|route| route.function == function).unwrap();
+        let value = |name: &str| match name {
+            "{dockId}" => Some(tenant.dock.as_str()),
+            "{recipientId}" => Some(recipient.as_str()),
+            "{secretId}" => Some(secret.as_str()),
+            _ => None,
+        };
+        let parameters: Vec<&str> = route.path.split('/').filter_map(value).collect();
+        for (operation, faults) in faults {
+            proxy.expect(operation, faults);
+        }
+        sandbox.expect(status, tenant.request(route, &parameters, "", body)).await;
+        let left: usize = proxy.script.lock().unwrap().values().map(VecDeque::len).sum();
+        assert_eq!(left, 0, "{function} met all its faults");
+        let (recipients, pointers) = tenant.table.recipients().await;
+        assert_eq!(recipients, pointers, "{function}");
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_can_be_interrupted_anywhere_and_repeated() {
+    let route = ROUTES.iter().find(|route| route.function == "delete-recipient").unwrap();
+    let lasting = |fault: Fault| vec![fault; 50];
+    for (operation, faults) in [
+        ("Query", lasting(Fault::Refused("ThrottlingException"))),
+        ("BatchWriteItem", lasting(Fault::Refused("ThrottlingException"))),
+        ("BatchWriteItem", lasting(Fault::Unprocessed)),
+        // The deletion of the first batch is done, and its answer lost.
+        (
+            "BatchWriteItem",
+            [vec![Fault::AnswerLost], lasting(Fault::Refused("ThrottlingException"))].concat(),
+        ),
+        ("TransactWriteItems", lasting(Fault::Conflict)),
+        // All is done, and no answer comes.
+        (
+            "TransactWriteItems",
+            [vec![Fault::AnswerLost], lasting(Fault::Refused("ThrottlingException"))].concat(),
+        ),
+    ] {
+        let tenant = Tenant::new().await;
+        let (recipient, _) = tenant.recipient_with_secret("a@example.com").await;
+        let (proxy, url) = Faults::before(&tenant.table).await;
+        let sandbox = Sandbox::start(binary(route.function), &url).await;
+        let event = || tenant.request(route, &[&tenant.dock, &recipient], "", None);
+        let shown = format!("{operation} {:?}", faults[0]);
+        proxy.expect(operation, faults);
+        sandbox.expect(503, event()).await;
+        let (recipients, pointers) = tenant.table.recipients().await;
+        assert_eq!(recipients, pointers, "{shown}: wholly there or wholly gone");
+        proxy.expect(operation, []);
+        sandbox.expect(if recipients.is_empty() { 404 } else { 200 }, event()).await;
+        let leftovers = tenant.table.items().await;
+        let leftovers = leftovers.iter().filter(|item| item["pk"].as_s().unwrap().contains(&recipient));
+        assert_eq!(leftovers.count(), 0, "{shown}");
+        let create = Sandbox::start(CREATE_RECIPIENT, &tenant.table.url).await;
+        let mut again = tenant.create_recipient();
+        again["body"] = json!(json!({"name": "A", "email": "a@example.com"}).to_string());
+        create.expect(201, again).await;
+    }
 }

@@ -247,6 +247,10 @@ pub enum Fault {
     Refused(&'static str),
     /// A transaction is canceled because of another one on the same items.
     Conflict,
+    /// A transaction is canceled for these reasons, in the order of its writes.
+    Canceled(&'static [&'static str]),
+    /// A batch is taken, and nothing of it done.
+    Unprocessed,
     /// It is carried out, and its answer lost.
     AnswerLost,
     /// It is never answered, and nothing is done.
@@ -384,6 +388,17 @@ impl Faults {
                 "Message": "Transaction cancelled",
                 "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict", "Message": "ongoing"}],
             })),
+            Some(Fault::Canceled(codes)) => error(json!({
+                "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                "Message": "Transaction cancelled",
+                "CancellationReasons": codes.iter().map(|code| json!({"Code": code})).collect::<Vec<_>>(),
+            })),
+            Some(Fault::Unprocessed) => {
+                let request: Value = serde_json::from_slice(&body).unwrap();
+                let items = &request["RequestItems"];
+                axum::Json(json!({"Responses": {}, "UnprocessedKeys": items, "UnprocessedItems": items}))
+                    .into_response()
+            }
             Some(Fault::Silence) => std::future::pending().await,
             Some(Fault::AnswerLost) => {
                 faults.forward(headers, body).await;

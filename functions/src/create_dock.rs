@@ -11,7 +11,7 @@ use docyard::context::Context;
 use docyard::dock::{Dock, Profile};
 use docyard::error::Error;
 use docyard::id::DockId;
-use docyard::idempotency::{self, FirstAnswer};
+use docyard::idempotency::{FirstAnswer, IdempotencyKey};
 use docyard::name::Name;
 use docyard::store::DockCreation;
 use docyard::{auth, random, response};
@@ -48,9 +48,10 @@ fn parse(fields: &mut Fields) -> Option<(Name, Profile)> {
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let key = auth::presented_key(request.headers(), context.mode)?;
     let account = auth::authenticate(context, &key).await?;
+    let idempotency_key = IdempotencyKey::read(request.headers())?;
     let (name, profile) = body::read(request, parse)?;
     let now = context.now();
-    let repeatable = idempotency::read(request, account, "/v1/docks", now)?;
+    let repeatable = idempotency_key.map(|key| key.of(account, "/v1/docks", request.body(), now));
     let id = DockId::generate(now, &mut random::system());
     let dock = Dock { id, account, name, profile, created_at: now };
     let answer = FirstAnswer {

@@ -12,7 +12,7 @@ use docyard::context::Context;
 use docyard::email::Email;
 use docyard::error::Error;
 use docyard::id::{DockId, RecipientId};
-use docyard::idempotency::{self, FirstAnswer};
+use docyard::idempotency::{FirstAnswer, IdempotencyKey};
 use docyard::identifiers::Identifiers;
 use docyard::name::Name;
 use docyard::recipient::{Recipient, StakeholderClass};
@@ -63,10 +63,11 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let (account, dock) = tokio::join!(auth::authenticate(context, &key), dock);
     let account = account?;
     let now = context.now();
+    let idempotency_key = IdempotencyKey::read(request.headers())?;
     let input = body::read(request, |fields| Input::parse(fields, now))?;
     let dock = dock?.filter(|dock| dock.account == account).ok_or(Error::NotFound("Dock"))?;
     let list = format!("/v1/docks/{}/recipients", dock.id);
-    let repeatable = idempotency::read(request, account, &list, now)?;
+    let repeatable = idempotency_key.map(|key| key.of(account, &list, request.body(), now));
 
     let recipient = Recipient {
         id: RecipientId::generate(now, &mut random::system()),

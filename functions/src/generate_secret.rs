@@ -12,7 +12,7 @@ use docyard::body::{self, Fields, string};
 use docyard::context::Context;
 use docyard::error::Error;
 use docyard::id::{RecipientId, SecretId};
-use docyard::idempotency::{self, FirstAnswer};
+use docyard::idempotency::{FirstAnswer, IdempotencyKey};
 use docyard::name::Name;
 use docyard::secret::{self, ActiveSecret, Lifetime, SecretValue};
 use docyard::store::SecretCreation;
@@ -50,12 +50,13 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let recipient = path::lookup(recipient_id, |id| context.store.recipient_with_secrets(id));
     let (account, recipient) = tokio::join!(auth::authenticate(context, &key), recipient);
     let account = account?;
+    let idempotency_key = IdempotencyKey::read(request.headers())?;
     let input = body::read(request, Input::parse)?;
     let recipient = recipient?.filter(|recipient| recipient.account == account);
     let (recipient_id, recipient) = recipient_id.zip(recipient).ok_or(Error::NotFound("Recipient"))?;
     let now = context.now();
-    let repeatable =
-        idempotency::read(request, account, &format!("/v1/recipients/{recipient_id}/secrets"), now)?;
+    let path = format!("/v1/recipients/{recipient_id}/secrets");
+    let repeatable = idempotency_key.map(|key| key.of(account, &path, request.body(), now));
     let active = recipient.active.iter().filter(|secret| !secret.is_expired(now)).count();
     if active >= secret::MAX_ACTIVE {
         // The hundredth may have been this very request.

@@ -4,6 +4,7 @@
 
 use docyard::context::Context;
 use docyard::error::Error;
+use docyard::id::DockId;
 use docyard::list::{self, Parameters};
 use docyard::{auth, response};
 use lambda_http::Request;
@@ -26,7 +27,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let mut parameters = Parameters::of(request);
     // The path names no account, so the cursor is tied to it by this.
     let list = format!("/v1/docks of {account}");
-    let window = parameters.window(&list);
+    let window = parameters.window(&list, |key| DockId::parse(key).is_some());
     let window = parameters.finish(window)?;
     let page = context.store.docks(account, &window).await?;
     let docks: Vec<DockOutput> = page.items.iter().map(DockOutput::from).collect();

@@ -33,7 +33,8 @@ impl Wanted {
     fn read(request: &Request, list: &str) -> Result<Self, Error> {
         let mut parameters = Parameters::of(request);
         let email = parameters.take("email", Email::parse);
-        let window = parameters.window(list);
+        let window =
+            parameters.window(list, |key| Email::parse(key).is_ok_and(|email| email.as_str() == key));
         let wanted = email.zip(window).map(|(email, window)| email.map_or(Self::Page(window), Self::Email));
         parameters.finish(wanted)
     }

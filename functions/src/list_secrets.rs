@@ -1,6 +1,7 @@
 //! `GET /v1/recipients/{recipientId}/secrets`: a recipient's secrets, newest first, page by page; never a value.
 //!
-//! Round trips to DynamoDB: one. The key, the recipient's pointer and the page are read at once.
+//! Round trips to DynamoDB: two. The key, the recipient's pointer and the active secrets are read at once, then the
+//! retired ones.
 
 use docyard::clock::Timestamp;
 use docyard::context::Context;
@@ -78,7 +79,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let recipient_id = path::id(request, "recipientId", RecipientId::parse);
     let list = recipient_id.map(|id| format!("/v1/recipients/{id}/secrets")).unwrap_or_default();
     let mut parameters = Parameters::of(request);
-    let window = parameters.window(&list);
+    let window = parameters.window(&list, |key| SecretId::parse(key).is_some());
     let window = parameters.finish(window);
     let page = async {
         match (recipient_id, &window) {

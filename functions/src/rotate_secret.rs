@@ -11,7 +11,7 @@
 use docyard::context::Context;
 use docyard::error::Error;
 use docyard::id::{RecipientId, SecretId};
-use docyard::idempotency::{self, FirstAnswer};
+use docyard::idempotency::{FirstAnswer, IdempotencyKey};
 use docyard::secret::{End, Secret, SecretValue};
 use docyard::store::SecretStep;
 use docyard::{auth, body, path, random, response};
@@ -37,12 +37,13 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         path::lookup(recipient_id.zip(secret_id), |(recipient, id)| context.store.secret(recipient, id));
     let (account, secret) = tokio::join!(auth::authenticate(context, &key), secret);
     let account = account?;
+    let idempotency_key = IdempotencyKey::read(request.headers())?;
     body::read_nothing(request)?;
     let secret = secret?.filter(|(pointer, _)| pointer.account == account).map(|(_, secret)| secret);
     let (recipient_id, secret) = recipient_id.zip(secret).ok_or(Error::NotFound("Secret"))?;
     let now = context.now();
     let path = format!("/v1/recipients/{recipient_id}/secrets/{}/rotate", secret.id());
-    let repeatable = idempotency::read(request, account, &path, now)?;
+    let repeatable = idempotency_key.map(|key| key.of(account, &path, b"", now));
 
     let value = SecretValue::generate(&mut random::system());
     let rotation = match secret {

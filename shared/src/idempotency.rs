@@ -1,8 +1,7 @@
 //! Idempotent creation: the `Idempotency-Key` header, and what is remembered of the request that it named
 //! ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
 
-use lambda_http::Request;
-use lambda_http::http::{Response, StatusCode};
+use lambda_http::http::{HeaderMap, Response, StatusCode};
 
 use crate::clock::Timestamp;
 use crate::digest::Digest;
@@ -48,23 +47,30 @@ impl FirstAnswer {
     }
 }
 
-/// Reads the header of a request to `path` by `account`; `None` where there is none.
-///
-/// # Errors
-/// [`Error::Invalid`] where the key is not 1 to 255 printable ASCII characters, bare or as a quoted string.
-pub fn read(
-    request: &Request,
-    account: AccountId,
-    path: &str,
-    at: Timestamp,
-) -> Result<Option<RepeatableRequest>, Error> {
-    let Some(value) = request.headers().get(HEADER) else { return Ok(None) };
-    let Some(key) = std::str::from_utf8(value.as_bytes()).ok().and_then(parse) else {
-        let message = "must be 1 to 255 printable ASCII characters, bare or in double quotes";
-        return Err(Error::Invalid(vec![FieldError::new("Idempotency-Key", message)]));
-    };
-    let id = Digest::of(&format!("{account} {path} {key}")).expose_hex();
-    Ok(Some(RepeatableRequest { id, fingerprint: Digest::of_bytes(request.body()).expose_hex(), at }))
+/// The key that a request carries.
+pub struct IdempotencyKey(String);
+
+impl IdempotencyKey {
+    /// The header of a request; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] where the key is not 1 to 255 printable ASCII characters, bare or as a quoted string.
+    pub fn read(headers: &HeaderMap) -> Result<Option<Self>, Error> {
+        let Some(value) = headers.get(HEADER) else { return Ok(None) };
+        match std::str::from_utf8(value.as_bytes()).ok().and_then(parse) {
+            Some(key) => Ok(Some(Self(key))),
+            None => {
+                let message = "must be 1 to 255 printable ASCII characters, bare or in double quotes";
+                Err(Error::Invalid(vec![FieldError::new("Idempotency-Key", message)]))
+            }
+        }
+    }
+
+    /// The request that has this key: by `account`, to `path`, with `body`.
+    pub fn of(&self, account: AccountId, path: &str, body: &[u8], at: Timestamp) -> RepeatableRequest {
+        let id = Digest::of(&format!("{account} {path} {}", self.0)).expose_hex();
+        RepeatableRequest { id, fingerprint: Digest::of_bytes(body).expose_hex(), at }
+    }
 }
 
 /// The key itself: what stands between quotes and after backslashes, as a structured field's string (RFC 8941 §3.3.3),

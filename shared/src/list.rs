@@ -85,14 +85,16 @@ impl Parameters {
     }
 
     /// Takes `limit` and `cursor` of a list, which `list` tells from all others: its path, which names a dock or a
-    /// recipient and so an account, or else the account too. `None` means that a complaint was recorded.
-    pub fn window(&mut self, list: &str) -> Option<Window> {
+    /// recipient and so an account, or else the account too. `is_key` knows a key of the list. `None` means that a
+    /// complaint was recorded.
+    pub fn window(&mut self, list: &str, is_key: impl Fn(&str) -> bool) -> Option<Window> {
         let limit = self.take("limit", |text| {
             let limit = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
             limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or("must be an integer from 1 to 1000")
         });
         let after = self.take("cursor", |text| {
             read_cursor(list, text)
+                .filter(|last| is_key(last))
                 .ok_or("must be a cursor that this list gave in its Link header, unchanged")
         });
         Some(Window { limit: limit?.unwrap_or(DEFAULT_LIMIT), after: after? })
@@ -142,7 +144,7 @@ mod tests {
         let query: QueryMap = query.parse().unwrap();
         let request = Request::default().with_query_string_parameters(query);
         let mut parameters = Parameters::of(&request);
-        let window = parameters.window(PATH);
+        let window = parameters.window(PATH, |key| key.ends_with("@example.com"));
         parameters.finish(window).map_err(|error| match error {
             Error::Invalid(complaints) => {
                 complaints.into_iter().map(|c| format!("{} {}", c.field, c.message)).collect()
@@ -180,6 +182,10 @@ mod tests {
         assert_eq!(window(query).unwrap(), Window { limit: 7, after: Some("a@example.com".into()) });
         let other = next_url(PATH, "/v1/others", 7, "a@example.com");
         assert!(window(other.split_once('?').unwrap().1).is_err());
+        assert!(
+            window(next_url(PATH, PATH, 7, "é").split_once('?').unwrap().1).is_err(),
+            "no key of this list"
+        );
         let cursor = query.split("cursor=").nth(1).unwrap();
         for at in 0..cursor.len() {
             let mut damaged = cursor.to_owned();

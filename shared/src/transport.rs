@@ -78,7 +78,7 @@ impl HttpConnector for Transport {
             let client = client.map_err(|error| ConnectorError::user(error.into()))?;
             let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             // Whatever ends an exchange before its response may pass, and every call here can be repeated: reads by
-            // nature, transactions by their token.
+            // nature, transactions by their token, and the one update sets what it sets.
             let response = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::idempotency::Written;
-use super::{ATTEMPTS, Range, Store, Transaction, accounts, failed, inexplicable, token};
+use super::{ATTEMPTS, Range, Store, Transaction, accounts, backoff, failed, inexplicable, token};
 use crate::clock::Timestamp;
 use crate::dock::{Dock, DockChanges, Profile};
 use crate::error::{Error, Fault};
@@ -178,7 +178,7 @@ impl Store {
         }
         let id = read.dock.id;
         let mut read = read;
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             let VersionedDock { dock, version } = read;
             let dock = changes.apply(dock);
             let changed = DockItem::by_id(&dock, version + 1);
@@ -186,6 +186,7 @@ impl Store {
             match self.transact(items, token()).await? {
                 Transaction::Done => return Ok(Some(dock)),
                 Transaction::Refused(reasons) if failed(&reasons, 0) => {
+                    tokio::time::sleep(backoff(attempt)).await;
                     match self.versioned_dock(id).await? {
                         Some(now) => read = now,
                         None => return Ok(None),

@@ -43,6 +43,9 @@ type Item = HashMap<String, AttributeValue>;
 /// batch of which DynamoDB did a part.
 const ATTEMPTS: u32 = 8;
 
+/// The code of a write whose condition did not hold.
+const REFUSED: &str = "ConditionalCheckFailed";
+
 /// Which items of a partition a list shows, and in which direction.
 struct Range<'a> {
     from: &'a str,
@@ -290,15 +293,16 @@ impl Store {
             let unavailable = match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
                     let reasons = canceled.cancellation_reasons();
-                    if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+                    let codes: Vec<&str> =
+                        reasons.iter().map(|reason| reason.code().unwrap_or("None")).collect();
+                    let refused = codes.contains(&REFUSED);
+                    // While another transaction commits, one item may show its outcome and the next its conflict:
+                    // only a refusal without anything passing in it is final.
+                    if refused && !codes.iter().any(|code| is_passing(code)) {
                         return Ok(Transaction::Refused(reasons.to_vec()));
                     }
-                    let passing = |reason: &CancellationReason| {
-                        reason.code().is_none_or(|code| code == "None" || is_passing(code))
-                    };
-                    let codes: Vec<&str> = reasons.iter().filter_map(CancellationReason::code).collect();
                     let fault = Fault::new(format!("{OPERATION}: canceled, {}", codes.join(", ")));
-                    if !reasons.iter().all(passing) {
+                    if !codes.iter().all(|code| ["None", REFUSED].contains(code) || is_passing(code)) {
                         return Err(Error::Internal(fault));
                     }
                     Error::Unavailable(fault)
@@ -325,7 +329,7 @@ enum Transaction {
 
 /// Whether the `index`th write of a refused transaction failed by its condition.
 fn failed(reasons: &[CancellationReason], index: usize) -> bool {
-    reasons.get(index).and_then(CancellationReason::code) == Some("ConditionalCheckFailed")
+    reasons.get(index).and_then(CancellationReason::code) == Some(REFUSED)
 }
 
 /// A token for a transaction that makes nothing whose id could serve as one.

@@ -172,8 +172,8 @@ impl Store {
         Ok(pointer.map(|pointer| RecipientWithSecrets { account: pointer.account, active }))
     }
 
-    /// One secret, in whatever state, and where its recipient is; one `BatchGetItem`. `None` if one of the two is not
-    /// there.
+    /// One secret, in whatever state, and where its recipient is; one `BatchGetItem`, and a `GetItem` behind it where no
+    /// secret was found. `None` if one of the two is not there.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -196,11 +196,18 @@ impl Store {
                 },
             }
         }
+        if pointer.is_some() && secret.is_none() {
+            // Nor is it one if neither is seen. The move goes one way, so this read settles it.
+            let retired = format!("{RETIRED_PREFIX}{id}");
+            let item: Option<SecretItem> = self.get(recipients::partition(recipient), retired).await?;
+            secret = item.map(Secret::try_from).transpose()?;
+        }
         Ok(pointer.zip(secret))
     }
 
-    /// One page of a recipient's secrets, newest first; two Queries at once, one of the active secrets and one of the
-    /// retired.
+    /// One page of a recipient's secrets, newest first; two Queries, one behind the other. Since a secret moves from the
+    /// active to the retired ones and never back, to read them in this order misses none; at once, one that just moves
+    /// could be on neither page.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -210,9 +217,8 @@ impl Store {
             let after = window.after.as_ref().map(|id| format!("{prefix}{id}"));
             self.query_page::<SecretItem>(recipients::partition(recipient), range, after, window.limit + 1)
         };
-        let (active, retired) =
-            tokio::join!(query(ACTIVE_PREFIX, ACTIVE_END), query(RETIRED_PREFIX, RETIRED_END));
-        let (active, retired) = (active?, retired?);
+        let active = query(ACTIVE_PREFIX, ACTIVE_END).await?;
+        let retired = query(RETIRED_PREFIX, RETIRED_END).await?;
         // A Query may end early. What the other one read from beyond that point has to wait for the next page.
         let reach = |rows: &Rows<SecretItem>| rows.items.last().filter(|_| !rows.is_last).map(|item| item.id);
         let floor = reach(&active).max(reach(&retired));
@@ -265,7 +271,7 @@ impl Store {
         match self.transact_once(items, rotation.new.id.to_string(), request).await? {
             Written::Done => Ok(SecretStep::Done),
             Written::Before(answer) => Ok(SecretStep::Before(answer)),
-            Written::Refused(reasons) => step_refused(&reasons, &rotation.old),
+            Written::Refused(reasons) => step_refused(&reasons),
         }
     }
 
@@ -276,7 +282,7 @@ impl Store {
     pub async fn revoke_secret(&self, retired: &RetiredSecret) -> Result<SecretStep, Error> {
         match self.transact(self.retirement(retired)?, token()).await? {
             Transaction::Done => Ok(SecretStep::Done),
-            Transaction::Refused(reasons) => step_refused(&reasons, retired),
+            Transaction::Refused(reasons) => step_refused(&reasons),
         }
     }
 
@@ -309,10 +315,8 @@ struct SecretKey {
 }
 
 /// Why a retirement was refused: who came first, if anyone is left to tell.
-fn step_refused(reasons: &[CancellationReason], mine: &RetiredSecret) -> Result<SecretStep, Error> {
+fn step_refused(reasons: &[CancellationReason]) -> Result<SecretStep, Error> {
     match obstacle::<SecretItem>(reasons, 0)?.map(Secret::try_from).transpose()? {
-        // An earlier attempt of this very request, whose answer was lost longer ago than the token lasts.
-        Some(Secret::Retired(first)) if first.end == mine.end => Ok(SecretStep::Done),
         Some(Secret::Retired(first)) => Ok(SecretStep::Ended(first.end)),
         Some(Secret::Active(_)) => Err(inexplicable("retire secret")),
         None if failed(reasons, 1) || failed(reasons, 2) => Ok(SecretStep::Gone),
