@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use binaries::binary;
-use docyard_functions::route::ROUTES;
+use docyard_functions::route::{ROUTES, Route};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use sandbox::{Fault, Faults, Sandbox, Tenant, command};
@@ -186,21 +186,38 @@ async fn a_request_calls_dynamodb_no_more_than_it_must() {
     faults.take_calls();
     generate.expect(201, tenant.generate_secret(recipient["id"].as_str().unwrap())).await;
     assert_eq!(faults.take_calls(), ["GetItem", "Query", "TransactWriteItems"]);
+}
 
+/// The values of a route's path parameters.
+fn parameters<'a>(route: &Route, dock: &'a str, recipient: &'a str, secret: &'a str) -> Vec<&'a str> {
+    let value = |name: &str| match name {
+        "{dockId}" => Some(dock),
+        "{recipientId}" => Some(recipient),
+        "{secretId}" => Some(secret),
+        _ => None,
+    };
+    route.path.split('/').filter_map(value).collect()
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_key_of_this_deployment_costs_no_read() {
+    let tenant = Tenant::new().await;
+    let (recipient, secret) = tenant.recipient_with_secret("a@example.com").await;
+    let (faults, url) = Faults::before(&tenant.table).await;
     let test_key =
         docyard::api_key::ApiKey::generate(docyard::api_key::Mode::Test, &mut docyard::random::system());
     let headers = [String::new(), format!("Bearer {}x", tenant.key), format!("Bearer {}", test_key.expose())];
-    for (sandbox, event) in [
-        (&create, tenant.create_recipient()),
-        (&generate, tenant.generate_secret(recipient["id"].as_str().unwrap())),
-    ] {
+    for &route in ROUTES {
+        let sandbox = Sandbox::start(binary(route.function), &url).await;
+        faults.take_calls();
         for header in &headers {
-            let mut event = event.clone();
+            let values = parameters(route, &tenant.dock, &recipient, &secret);
+            let mut event = tenant.request(route, &values, "", None);
             event["headers"]["authorization"] = json!(header);
             sandbox.expect(401, event).await;
         }
+        assert!(faults.take_calls().is_empty(), "{}", route.function);
     }
-    assert!(faults.take_calls().is_empty(), "what cannot be a key of this deployment costs no read");
 }
 
 #[tokio::test]
@@ -288,7 +305,6 @@ async fn a_defect_gets_a_500_whose_cause_is_in_the_log_alone() {
     assert!(!log.contains("POL-2025-88401"), "what DynamoDB says may hold a caller's data");
 }
 
-/// A request to a function and the faults that it meets on its way, which it must overcome.
 #[tokio::test]
 async fn every_endpoint_overcomes_what_passes() {
     use Fault::{AnswerLost, Canceled, Conflict, Refused, Silence, Unprocessed};
@@ -338,13 +354,7 @@ async fn every_endpoint_overcomes_what_passes() {
         let (proxy, url) = Faults::before(&tenant.table).await;
         let sandbox = Sandbox::start(binary(function), &url).await;
         let route = ROUTES.iter().find(|route| route.function == function).unwrap();
-        let value = |name: &str| match name {
-            "{dockId}" => Some(tenant.dock.as_str()),
-            "{recipientId}" => Some(recipient.as_str()),
-            "{secretId}" => Some(secret.as_str()),
-            _ => None,
-        };
-        let parameters: Vec<&str> = route.path.split('/').filter_map(value).collect();
+        let parameters = parameters(route, &tenant.dock, &recipient, &secret);
         for (operation, faults) in faults {
             proxy.expect(operation, faults);
         }

@@ -46,8 +46,7 @@ fn parse(fields: &mut Fields) -> Option<(Name, Profile)> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
-    let account = auth::authenticate(context, &key).await?;
+    let account = auth::authenticate(context, request).await?;
     let idempotency_key = IdempotencyKey::read(request.headers())?;
     let (name, profile) = body::read(request, parse)?;
     let now = context.now();

@@ -58,14 +58,12 @@ impl Input {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let dock = path::lookup(path::id(request, "dockId", DockId::parse), |id| context.store.dock(id));
-    let (account, dock) = tokio::join!(auth::authenticate(context, &key), dock);
-    let account = account?;
+    let (account, dock) = auth::authenticate_and(context, request, dock).await?;
     let now = context.now();
     let idempotency_key = IdempotencyKey::read(request.headers())?;
     let input = body::read(request, |fields| Input::parse(fields, now))?;
-    let dock = dock?.filter(|dock| dock.account == account).ok_or(Error::NotFound("Dock"))?;
+    let dock = dock.ok_or(Error::NotFound("Dock"))?;
     let list = format!("/v1/docks/{}/recipients", dock.id);
     let repeatable = idempotency_key.map(|key| key.of(account, &list, request.body(), now));
 

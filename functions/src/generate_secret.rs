@@ -45,14 +45,11 @@ impl Input {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let recipient_id = path::id(request, "recipientId", RecipientId::parse);
     let recipient = path::lookup(recipient_id, |id| context.store.recipient_with_secrets(id));
-    let (account, recipient) = tokio::join!(auth::authenticate(context, &key), recipient);
-    let account = account?;
+    let (account, recipient) = auth::authenticate_and(context, request, recipient).await?;
     let idempotency_key = IdempotencyKey::read(request.headers())?;
     let input = body::read(request, Input::parse)?;
-    let recipient = recipient?.filter(|recipient| recipient.account == account);
     let (recipient_id, recipient) = recipient_id.zip(recipient).ok_or(Error::NotFound("Recipient"))?;
     let now = context.now();
     let path = format!("/v1/recipients/{recipient_id}/secrets");

@@ -21,10 +21,8 @@ pub const ROUTE: Route = Route {
 };
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let dock = path::lookup(path::id(request, "dockId", DockId::parse), |id| context.store.dock(id));
-    let (account, dock) = tokio::join!(auth::authenticate(context, &key), dock);
-    let account = account?;
-    let dock = dock?.filter(|dock| dock.account == account).ok_or(Error::NotFound("Dock"))?;
+    let (_, dock) = auth::authenticate_and(context, request, dock).await?;
+    let dock = dock.ok_or(Error::NotFound("Dock"))?;
     response::json(StatusCode::OK, &DockOutput::from(&dock))
 }

@@ -22,8 +22,7 @@ pub const ROUTE: Route = Route {
 };
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
-    let account = auth::authenticate(context, &key).await?;
+    let account = auth::authenticate(context, request).await?;
     let mut parameters = Parameters::of(request);
     // The path names no account, so the cursor is tied to it by this.
     let list = format!("/v1/docks of {account}");

@@ -41,7 +41,6 @@ impl Wanted {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let dock_id = path::id(request, "dockId", DockId::parse);
     let list = dock_id.map(|id| format!("/v1/docks/{id}/recipients")).unwrap_or_default();
     let wanted = Wanted::read(request, &list);
@@ -56,10 +55,13 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         }
     };
     let dock = path::lookup(dock_id, |id| context.store.dock(id));
-    let (account, dock, page) = tokio::join!(auth::authenticate(context, &key), dock, page);
-    let account = account?;
+    let both = async {
+        let (dock, page) = tokio::join!(dock, page);
+        Ok(dock?.map(|dock| (dock, page)))
+    };
+    let (_, found) = auth::authenticate_and(context, request, both).await?;
     let wanted = wanted?;
-    dock?.filter(|dock| dock.account == account).ok_or(Error::NotFound("Dock"))?;
+    let (_, page) = found.ok_or(Error::NotFound("Dock"))?;
     let page = page?;
     let recipients: Vec<RecipientOutput> = page.items.iter().map(RecipientOutput::from).collect();
     let next = match wanted {

@@ -75,7 +75,6 @@ impl<'a> Output<'a> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let recipient_id = path::id(request, "recipientId", RecipientId::parse);
     let list = recipient_id.map(|id| format!("/v1/recipients/{id}/secrets")).unwrap_or_default();
     let mut parameters = Parameters::of(request);
@@ -88,10 +87,13 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         }
     };
     let pointer = path::lookup(recipient_id, |id| context.store.recipient_pointer(id));
-    let (account, pointer, page) = tokio::join!(auth::authenticate(context, &key), pointer, page);
-    let account = account?;
+    let both = async {
+        let (pointer, page) = tokio::join!(pointer, page);
+        Ok(pointer?.map(|pointer| (pointer, page)))
+    };
+    let (_, found) = auth::authenticate_and(context, request, both).await?;
     let window = window?;
-    pointer?.filter(|pointer| pointer.account == account).ok_or(Error::NotFound("Recipient"))?;
+    let (_, page) = found.ok_or(Error::NotFound("Recipient"))?;
     let page = page?;
     let now = context.now();
     let secrets: Vec<Output> = page.items.iter().map(|secret| Output::new(secret, now)).collect();

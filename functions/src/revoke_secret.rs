@@ -26,17 +26,14 @@ pub const ROUTE: Route = Route {
 };
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let recipient_id = path::id(request, "recipientId", RecipientId::parse);
     let secret_id = path::id(request, "secretId", SecretId::parse);
     let secret =
         path::lookup(recipient_id.zip(secret_id), |(recipient, id)| context.store.secret(recipient, id));
-    let (account, secret) = tokio::join!(auth::authenticate(context, &key), secret);
-    let account = account?;
+    let (_, secret) = auth::authenticate_and(context, request, secret).await?;
     body::read_nothing(request)?;
-    let (_, secret) =
-        secret?.filter(|(pointer, _)| pointer.account == account).ok_or(Error::NotFound("Secret"))?;
-    let retired = match secret {
+    let found = secret.ok_or(Error::NotFound("Secret"))?;
+    let retired = match found.secret {
         Secret::Active(secret) => secret.revoke(context.now()),
         Secret::Retired(retired) => return Err(refusal(retired.end)),
     };

@@ -30,17 +30,15 @@ pub const ROUTE: Route = Route {
 };
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let recipient_id = path::id(request, "recipientId", RecipientId::parse);
     let secret_id = path::id(request, "secretId", SecretId::parse);
     let secret =
         path::lookup(recipient_id.zip(secret_id), |(recipient, id)| context.store.secret(recipient, id));
-    let (account, secret) = tokio::join!(auth::authenticate(context, &key), secret);
-    let account = account?;
+    let (account, secret) = auth::authenticate_and(context, request, secret).await?;
     let idempotency_key = IdempotencyKey::read(request.headers())?;
     body::read_nothing(request)?;
-    let secret = secret?.filter(|(pointer, _)| pointer.account == account).map(|(_, secret)| secret);
-    let (recipient_id, secret) = recipient_id.zip(secret).ok_or(Error::NotFound("Secret"))?;
+    let (recipient_id, found) = recipient_id.zip(secret).ok_or(Error::NotFound("Secret"))?;
+    let secret = found.secret;
     let now = context.now();
     let path = format!("/v1/recipients/{recipient_id}/secrets/{}/rotate", secret.id());
     let repeatable = idempotency_key.map(|key| key.of(account, &path, b"", now));

@@ -43,13 +43,11 @@ fn parse(fields: &mut Fields) -> Option<DockChanges> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let dock =
         path::lookup(path::id(request, "dockId", DockId::parse), |id| context.store.versioned_dock(id));
-    let (account, dock) = tokio::join!(auth::authenticate(context, &key), dock);
-    let account = account?;
+    let (_, dock) = auth::authenticate_and(context, request, dock).await?;
     let changes = body::read_merge_patch(request, parse)?;
-    let dock = dock?.filter(|dock| dock.dock.account == account).ok_or(Error::NotFound("Dock"))?;
+    let dock = dock.ok_or(Error::NotFound("Dock"))?;
     let dock = context.store.update_dock(dock, &changes).await?.ok_or(Error::NotFound("Dock"))?;
     response::json(StatusCode::OK, &DockOutput::from(&dock))
 }

@@ -50,15 +50,13 @@ fn parse(fields: &mut Fields, now: Timestamp) -> Option<RecipientChanges> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let dock = path::id(request, "dockId", DockId::parse);
     let recipient_id = path::id(request, "recipientId", RecipientId::parse);
     let pointer = path::lookup(recipient_id, |id| context.store.recipient_pointer(id));
-    let (account, pointer) = tokio::join!(auth::authenticate(context, &key), pointer);
-    let account = account?;
+    let (_, pointer) = auth::authenticate_and(context, request, pointer).await?;
     let now = context.now();
     let changes = body::read_merge_patch(request, |fields| parse(fields, now))?;
-    let pointer = pointer?.filter(|pointer| pointer.account == account && Some(pointer.dock) == dock);
+    let pointer = pointer.filter(|pointer| Some(pointer.dock) == dock);
     let (id, pointer) = recipient_id.zip(pointer).ok_or(Error::NotFound("Recipient"))?;
     match context.store.update_recipient(id, pointer, &changes, now).await? {
         RecipientUpdate::Updated(recipient) => {

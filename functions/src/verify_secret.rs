@@ -40,14 +40,11 @@ fn parse(value: &str) -> Result<Digest, &'static str> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let key = auth::presented_key(request.headers(), context.mode)?;
     let recipient_id = path::id(request, "recipientId", RecipientId::parse);
     let recipient = path::lookup(recipient_id, |id| context.store.recipient_with_secrets(id));
-    let (account, recipient) = tokio::join!(auth::authenticate(context, &key), recipient);
-    let account = account?;
+    let (_, recipient) = auth::authenticate_and(context, request, recipient).await?;
     let digest = body::read(request, |fields| fields.required("secret", string("secret", parse)))?;
-    let recipient =
-        recipient?.filter(|recipient| recipient.account == account).ok_or(Error::NotFound("Recipient"))?;
+    let recipient = recipient.ok_or(Error::NotFound("Recipient"))?;
     let secret_id = secret::verify(&recipient.active, &digest, context.now());
     response::json(StatusCode::OK, &Output { valid: secret_id.is_some(), secret_id })
 }

@@ -2,6 +2,7 @@
 //!
 //! It comes before everything else: no caller without a valid key is told anything but 401.
 
+use lambda_http::Request;
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::AUTHORIZATION;
 
@@ -10,11 +11,47 @@ use crate::context::Context;
 use crate::error::Error;
 use crate::id::AccountId;
 
-/// The account that the key stands for; one read.
+/// The account whose key the request carries. What cannot be a key of this deployment is refused before anything is
+/// read.
 ///
 /// # Errors
-/// [`Error::Unauthorized`], the same for every cause; [`Error::Unavailable`] where DynamoDB is.
-pub async fn authenticate(context: &Context, key: &ApiKey) -> Result<AccountId, Error> {
+/// [`Error::Unauthorized`], the same for every cause; [`Error::Unavailable`] or [`Error::Internal`].
+pub async fn authenticate(context: &Context, request: &Request) -> Result<AccountId, Error> {
+    let key = presented_key(request.headers(), context.mode)?;
+    account_of(context, &key).await
+}
+
+/// The account whose key the request carries, and what `read` finds if it belongs to that account: what belongs to
+/// another does not exist. The key is looked up and `read` done at once; a bad key ends the request whatever is found.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn authenticate_and<T: Owned>(
+    context: &Context,
+    request: &Request,
+    read: impl Future<Output = Result<Option<T>, Error>>,
+) -> Result<(AccountId, Option<T>), Error> {
+    let key = presented_key(request.headers(), context.mode)?;
+    let (account, found) = tokio::join!(account_of(context, &key), read);
+    let account = account?;
+    Ok((account, found?.filter(|thing| thing.owner() == account)))
+}
+
+/// A thing that belongs to an account.
+pub trait Owned {
+    /// The account.
+    fn owner(&self) -> AccountId;
+}
+
+/// A thing with what was read beside it.
+impl<T: Owned, U> Owned for (T, U) {
+    fn owner(&self) -> AccountId {
+        self.0.owner()
+    }
+}
+
+/// The account that the key stands for; one read.
+async fn account_of(context: &Context, key: &ApiKey) -> Result<AccountId, Error> {
     let record = context.store.api_key(&key.digest()).await?;
     match record {
         Some(record) if record.mode == context.mode && record.is_valid(context.now()) => Ok(record.account),
@@ -22,12 +59,8 @@ pub async fn authenticate(context: &Context, key: &ApiKey) -> Result<AccountId, 
     }
 }
 
-/// The well-formed key of this mode in `Authorization: Bearer …` (RFC 6750 §2.1). To be called before anything is read:
-/// what cannot be a key of this deployment costs nothing.
-///
-/// # Errors
-/// [`Error::Unauthorized`].
-pub fn presented_key(headers: &HeaderMap, mode: Mode) -> Result<ApiKey, Error> {
+/// The well-formed key of this mode in `Authorization: Bearer …` (RFC 6750 §2.1).
+fn presented_key(headers: &HeaderMap, mode: Mode) -> Result<ApiKey, Error> {
     let token = bearer_token(headers).ok_or(Error::Unauthorized { token_sent: false })?;
     std::str::from_utf8(token)
         .ok()

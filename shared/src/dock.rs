@@ -1,5 +1,6 @@
 //! Docks: where an institution keeps documents for its recipients.
 
+use crate::auth::Owned;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, DockId};
 use crate::name::Name;
@@ -17,6 +18,12 @@ pub struct Dock {
     pub profile: Profile,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+impl Owned for Dock {
+    fn owner(&self) -> AccountId {
+        self.account
+    }
 }
 
 /// What is known of the institution behind a dock; each a text like a name.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::idempotency::Written;
 use super::{ATTEMPTS, Range, Store, Transaction, accounts, backoff, failed, inexplicable, token};
+use crate::auth::Owned;
 use crate::clock::Timestamp;
 use crate::dock::{Dock, DockChanges, Profile};
 use crate::error::{Error, Fault};
@@ -100,6 +101,12 @@ pub struct VersionedDock {
     /// The dock.
     pub dock: Dock,
     version: u64,
+}
+
+impl Owned for VersionedDock {
+    fn owner(&self) -> AccountId {
+        self.dock.account
+    }
 }
 
 /// How the creation of a dock ended.

@@ -15,7 +15,7 @@ mod table;
 pub use accounts::Account;
 pub use docks::{DockCreation, VersionedDock};
 pub use recipients::{RecipientCreation, RecipientPointer, RecipientUpdate};
-pub use secrets::{RecipientWithSecrets, SecretCreation, SecretStep};
+pub use secrets::{FoundSecret, RecipientWithSecrets, SecretCreation, SecretStep};
 
 use std::time::Duration;
 

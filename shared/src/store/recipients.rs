@@ -15,6 +15,7 @@ use super::{
     ATTEMPTS, Range, Store, Transaction, backoff, docks, failed, fault, from_item, inexplicable, obstacle,
     token,
 };
+use crate::auth::Owned;
 use crate::clock::Timestamp;
 use crate::email::Email;
 use crate::error::{Error, Fault};
@@ -115,6 +116,12 @@ pub struct RecipientPointer {
     /// The account it belongs to.
     pub account: AccountId,
     email: String,
+}
+
+impl Owned for RecipientPointer {
+    fn owner(&self) -> AccountId {
+        self.account
+    }
 }
 
 /// How the creation of a recipient ended.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::idempotency::Written;
 use super::recipients::{self, POINTER_SORT_KEY, RecipientPointer};
 use super::{Range, Rows, Store, Transaction, failed, inexplicable, obstacle, token};
+use crate::auth::Owned;
 use crate::clock::Timestamp;
 use crate::digest::Digest;
 use crate::error::{Error, Fault};
@@ -125,6 +126,26 @@ pub struct RecipientWithSecrets {
     pub active: Vec<ActiveSecret>,
 }
 
+impl Owned for RecipientWithSecrets {
+    fn owner(&self) -> AccountId {
+        self.account
+    }
+}
+
+/// A secret of a recipient that exists.
+pub struct FoundSecret {
+    /// The account that it belongs to.
+    pub account: AccountId,
+    /// The secret.
+    pub secret: Secret,
+}
+
+impl Owned for FoundSecret {
+    fn owner(&self) -> AccountId {
+        self.account
+    }
+}
+
 /// How the creation of a secret ended.
 #[derive(Debug)]
 pub enum SecretCreation {
@@ -172,16 +193,12 @@ impl Store {
         Ok(pointer.map(|pointer| RecipientWithSecrets { account: pointer.account, active }))
     }
 
-    /// One secret, in whatever state, and where its recipient is; one `BatchGetItem`, and a `GetItem` behind it where no
-    /// secret was found. `None` if one of the two is not there.
+    /// One secret, in whatever state; one `BatchGetItem`, and a `GetItem` behind it where none was found. `None` if it or
+    /// its recipient is not there.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn secret(
-        &self,
-        recipient: RecipientId,
-        id: SecretId,
-    ) -> Result<Option<(RecipientPointer, Secret)>, Error> {
+    pub async fn secret(&self, recipient: RecipientId, id: SecretId) -> Result<Option<FoundSecret>, Error> {
         let sort_keys =
             [POINTER_SORT_KEY.to_owned(), format!("{ACTIVE_PREFIX}{id}"), format!("{RETIRED_PREFIX}{id}")];
         let keys = sort_keys.into_iter().map(|sk| Self::key(recipients::partition(recipient), sk)).collect();
@@ -202,7 +219,7 @@ impl Store {
             let item: Option<SecretItem> = self.get(recipients::partition(recipient), retired).await?;
             secret = item.map(Secret::try_from).transpose()?;
         }
-        Ok(pointer.zip(secret))
+        Ok(pointer.zip(secret).map(|(pointer, secret)| FoundSecret { account: pointer.account, secret }))
     }
 
     /// One page of a recipient's secrets, newest first; two Queries, one behind the other. Since a secret moves from the
