@@ -281,7 +281,7 @@ async fn a_first_start_that_was_killed_is_completed_by_the_next() {
         first.kill().unwrap();
         first.wait().unwrap();
     }
-    for milliseconds in (0..40).step_by(5) {
+    for milliseconds in 0..40 {
         let data = directory.path().join(format!("data{milliseconds}"));
         std::fs::create_dir_all(&data).unwrap();
         let dev = Dev::start_in(&data, &[]).await;

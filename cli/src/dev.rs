@@ -78,9 +78,13 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let dynamodb_url = format!("http://{}", local_address(&dynamodb_listener)?);
 
     let data_dir = DataDir::open(&options.data_dir)?;
-    let database = match options.ephemeral {
-        true => Database::memory().map_err(|error| error.to_string()),
-        false => data_dir.database(),
+    let database = match (options.ephemeral, data_dir.has_database()) {
+        (false, true) => data_dir.database(),
+        (ephemeral, _) => match new_database().await {
+            Ok(database) if ephemeral => Ok(database),
+            Ok(database) => data_dir.keep(&database).and_then(|()| data_dir.database()),
+            Err(error) => Err(error),
+        },
     }
     .map_err(|error| format!("cannot open the database in {}: {error}", options.data_dir.display()))?;
 
@@ -99,10 +103,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         mode: Mode::Live,
         clock: Clock::system(),
     };
-    let (key, dock) = prepare(&context, &data_dir).await.map_err(|error| match error {
-        Error::Unavailable(fault) | Error::Internal(fault) => format!("cannot prepare the table: {fault}"),
-        _ => "cannot prepare the table".to_owned(),
-    })?;
+    let (key, dock) = prepare(&context, &data_dir).await.map_err(message)?;
     data_dir.write_env(&url, &key, dock)?;
     let sweeper = tokio::spawn(sweep(database));
 
@@ -135,7 +136,27 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
     listener.local_addr().map_err(|error| format!("cannot tell the port: {error}"))
 }
 
-/// Makes what is missing of the table, the account, the dock and the key. It can be interrupted anywhere and
+/// A database in memory with the empty table in it.
+async fn new_database() -> Result<Database, String> {
+    let database = Database::memory().map_err(|error| error.to_string())?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = listen(address, &address.to_string()).await?;
+    let url = format!("http://{}", local_address(&listener)?);
+    let server = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+    let made = Store::new(dynamodb::local_client(&url), TABLE).create_table().await;
+    server.abort();
+    made.map_err(message)?;
+    Ok(database)
+}
+
+fn message(error: Error) -> String {
+    match error {
+        Error::Unavailable(fault) | Error::Internal(fault) => format!("cannot prepare the table: {fault}"),
+        _ => "cannot prepare the table".to_owned(),
+    }
+}
+
+/// Makes what is missing of the account, the dock and the key. It can be interrupted anywhere and
 /// repeated.
 async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockId), Error> {
     let not_an_id = || Error::Internal(docyard::error::Fault::new("built-in id"));
@@ -145,7 +166,6 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
     let store = &context.store;
     let now = context.now();
 
-    store.create_table().await?;
     store.create_account(&Account { id: account, name: name("Development")?, created_at: now }).await?;
     if store.dock(dock).await?.is_none() {
         let name = name("Development dock")?;

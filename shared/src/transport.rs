@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
 use aws_smithy_runtime_api::client::http::{
     HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
 };
@@ -15,7 +16,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector as TcpConnector;
+use hyper_util::client::legacy::connect::{
+    CaptureConnection, HttpConnector as TcpConnector, capture_connection,
+};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -76,7 +79,12 @@ impl HttpConnector for Transport {
         let client = self.client.clone();
         HttpConnectorFuture::new(async move {
             let client = client.map_err(|error| ConnectorError::user(error.into()))?;
-            let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let mut request =
+                request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let connection = capture_connection(&mut request);
+            if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+                capture.set_connection_retriever(move || Some(metadata(connection.clone())));
+            }
             // Whatever ends an exchange before its response may pass, and every call here can be repeated: reads by
             // nature, transactions by their token, and the one update sets what it sets.
             let response = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
@@ -84,6 +92,16 @@ impl HttpConnector for Transport {
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
+}
+
+/// Lets the SDK close the connection of a failed attempt, so that the next attempt takes another.
+fn metadata(connection: CaptureConnection) -> ConnectionMetadata {
+    let poison = move || {
+        if let Some(connection) = connection.connection_metadata().as_ref() {
+            connection.poison();
+        }
+    };
+    ConnectionMetadata::builder().poison_fn(poison).build()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! The directory of `docyard dev`: the database, the lock that keeps a second server out, and `dev.env`.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use docyard::api_key::ApiKey;
@@ -45,12 +45,34 @@ impl DataDir {
         &self.path
     }
 
-    /// The database in it, readable by its owner alone; SQLite gives the files beside it the same mode.
+    /// Whether there is a database in it.
+    pub(super) fn has_database(&self) -> bool {
+        self.database_path().exists()
+    }
+
+    /// The database in it.
     pub(super) fn database(&self) -> Result<Database, String> {
-        let path = self.path.join("dynamodb.sqlite");
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(&path);
-        file.map_err(|error| error.to_string())?;
-        Database::new(&path.to_string_lossy()).map_err(|error| error.to_string())
+        Database::new(&self.database_path().to_string_lossy()).map_err(|error| error.to_string())
+    }
+
+    /// Keeps a copy of `database` in it: all of it or nothing, readable by its owner alone (SQLite gives the files that
+    /// it puts beside it the same mode). The emulator makes a table in several steps, so that a database that was killed
+    /// among them would be of no use.
+    pub(super) fn keep(&self, database: &Database) -> Result<(), String> {
+        let directory = tempfile::tempdir_in(&self.path).map_err(|error| error.to_string())?;
+        let copy = directory.path().join("dynamodb.sqlite");
+        database.vacuum_into(&copy.to_string_lossy()).map_err(|error| error.to_string())?;
+        let finish = || {
+            let file = File::open(&copy)?;
+            file.set_permissions(Permissions::from_mode(0o600))?;
+            file.sync_all()?;
+            fs::rename(&copy, self.database_path())
+        };
+        finish().map_err(|error| error.to_string())
+    }
+
+    fn database_path(&self) -> PathBuf {
+        self.path.join("dynamodb.sqlite")
     }
 
     /// The key that stands in `dev.env`, if a well-formed one does.

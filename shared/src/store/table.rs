@@ -1,19 +1,17 @@
 //! The table itself, for the local server and the tests; in AWS, `template.yaml` makes it.
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-    TimeToLiveSpecification, TimeToLiveStatus,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
 
 use super::{Store, fault};
 use crate::error::{Error, Fault};
 
 impl Store {
-    /// Makes what is missing of the table, its keys and its time-to-live attribute. It can be interrupted anywhere and
-    /// repeated.
+    /// Makes the table, with its keys and its time-to-live attribute.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
+    /// [`Error::Unavailable`] or [`Error::Internal`], this one also where the table is there already.
     pub async fn create_table(&self) -> Result<(), Error> {
         let incomplete = |_| Error::Internal(Fault::new("CreateTable: incomplete"));
         let mut create =
@@ -31,23 +29,7 @@ impl Store {
                 .map_err(incomplete)?;
             create = create.attribute_definitions(attribute).key_schema(key);
         }
-        match create.send().await {
-            Ok(_) => {}
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {}
-            Err(error) => return Err(fault("CreateTable", &error)),
-        }
-        let described = self
-            .client
-            .describe_time_to_live()
-            .table_name(&self.table)
-            .send()
-            .await
-            .map_err(|error| fault("DescribeTimeToLive", &error))?;
-        let status =
-            described.time_to_live_description.and_then(|description| description.time_to_live_status);
-        if matches!(status, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
-            return Ok(());
-        }
+        create.send().await.map_err(|error| fault("CreateTable", &error))?;
         let ttl = TimeToLiveSpecification::builder()
             .attribute_name("ttl")
             .enabled(true)
