@@ -101,7 +101,7 @@ fn metadata(connection: CaptureConnection) -> ConnectionMetadata {
             connection.poison();
         }
     };
-    ConnectionMetadata::builder().poison_fn(poison).build()
+    ConnectionMetadata::builder().proxied(false).poison_fn(poison).build()
 }
 
 #[cfg(test)]
