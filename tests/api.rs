@@ -430,15 +430,7 @@ mod every_endpoint {
             let (secret, _) = dev.secret(&recipient).await;
             let path = route.path.replace("{dockId}", &dev.dock);
             let path = path.replace("{recipientId}", &recipient).replace("{secretId}", &secret);
-            let (body, status) = match route.function {
-                "create-dock" => (Some(json!({"name": "A"})), 201),
-                "create-recipient" => (Some(json!({"name": "A", "email": "a@example.com"})), 201),
-                "generate-secret" => (Some(json!({"name": "A"})), 201),
-                "rotate-secret" => (None, 201),
-                "verify-secret" => (Some(json!({"secret": "x"})), 200),
-                "update-dock" | "update-recipient" => (Some(json!({"name": "B"})), 200),
-                _ => (None, 200),
-            };
+            let (body, status) = valid_body(route.function);
             requests.push(Valid { method: route.method.clone(), path, body, status });
         }
         requests
@@ -453,6 +445,56 @@ mod every_endpoint {
                 Some((valid, body))
             })
             .collect()
+    }
+
+    /// The body of a valid request to an endpoint, and the status that it gets.
+    fn valid_body(function: &str) -> (Option<Value>, u16) {
+        match function {
+            "create-dock" => (Some(json!({"name": "A"})), 201),
+            "create-recipient" => (Some(json!({"name": "A", "email": "a@example.com"})), 201),
+            "generate-secret" => (Some(json!({"name": "A"})), 201),
+            "rotate-secret" => (None, 201),
+            "verify-secret" => (Some(json!({"secret": "x"})), 200),
+            "update-dock" | "update-recipient" => (Some(json!({"name": "B"})), 200),
+            _ => (None, 200),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_anothers_is_answered_to_the_byte_as_what_does_not_exist() {
+        let mut dev = Dev::start().await;
+        let own_key = dev.key.clone();
+        let account = dev.table.account().await;
+        dev.key = dev.table.key(account).await;
+        dev.dock = dev.table.dock(account).await.to_string();
+        let recipient = dev.recipient().await;
+        let (secret, _) = dev.secret(&recipient).await;
+        let before = dev.table.items().await.len();
+        for route in ROUTES.iter().filter(|route| route.path.contains('{')) {
+            let mut answers = Vec::new();
+            for (dock, recipient, secret) in [
+                (dev.dock.as_str(), recipient.as_str(), secret.as_str()),
+                (
+                    "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
+                    "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
+                    "sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
+                ),
+            ] {
+                let path = route.path.replace("{dockId}", dock).replace("{recipientId}", recipient);
+                let path = path.replace("{secretId}", secret);
+                let (body, _) = valid_body(route.function);
+                let valid = Valid { method: route.method.clone(), path, body, status: 404 };
+                let mut request = valid.request(&dev).bearer_auth(&own_key);
+                if let Some(body) = &valid.body {
+                    request = request.json(body);
+                }
+                let answer = send(request).await;
+                answer.expect(404);
+                answers.push(without_request_id(&answer));
+            }
+            assert_eq!(answers[0], answers[1], "{}", route.function);
+        }
+        assert_eq!(dev.table.items().await.len(), before, "and nothing was touched");
     }
 
     #[tokio::test]
