@@ -5,11 +5,11 @@
 
 use docyard::context::Context;
 use docyard::error::Error;
-use docyard::id::{DockId, RecipientId};
-use docyard::{auth, path, response};
+use docyard::response;
 use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
+use crate::recipient_in_dock;
 use crate::route::Route;
 
 /// Where this endpoint is reached.
@@ -21,12 +21,8 @@ pub const ROUTE: Route = Route {
 };
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let dock = path::id(request, "dockId", DockId::parse);
-    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
-    let pointer = path::lookup(recipient_id, |id| context.store.recipient_pointer(id));
-    let (_, pointer) = auth::authenticate_and(context, request, pointer).await?;
-    let pointer = pointer.filter(|pointer| Some(pointer.dock) == dock);
-    let (id, pointer) = recipient_id.zip(pointer).ok_or(Error::NotFound("Recipient"))?;
+    let found = recipient_in_dock::find(context, request).await?;
+    let (id, pointer) = found.ok_or(Error::NotFound("Recipient"))?;
     if context.store.delete_recipient(id, pointer).await? {
         Ok(response::success())
     } else {

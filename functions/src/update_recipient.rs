@@ -13,15 +13,15 @@ use docyard::clock::Timestamp;
 use docyard::context::Context;
 use docyard::email::Email;
 use docyard::error::Error;
-use docyard::id::{DockId, RecipientId};
 use docyard::identifiers::Identifiers;
 use docyard::name::Name;
 use docyard::recipient::{RecipientChanges, StakeholderClass};
+use docyard::response;
 use docyard::store::RecipientUpdate;
-use docyard::{auth, path, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 
+use crate::recipient_in_dock;
 use crate::route::Route;
 use crate::wire::RecipientOutput;
 
@@ -50,14 +50,10 @@ fn parse(fields: &mut Fields, now: Timestamp) -> Option<RecipientChanges> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let dock = path::id(request, "dockId", DockId::parse);
-    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
-    let pointer = path::lookup(recipient_id, |id| context.store.recipient_pointer(id));
-    let (_, pointer) = auth::authenticate_and(context, request, pointer).await?;
+    let found = recipient_in_dock::find(context, request).await?;
     let now = context.now();
     let changes = body::read_merge_patch(request, |fields| parse(fields, now))?;
-    let pointer = pointer.filter(|pointer| Some(pointer.dock) == dock);
-    let (id, pointer) = recipient_id.zip(pointer).ok_or(Error::NotFound("Recipient"))?;
+    let (id, pointer) = found.ok_or(Error::NotFound("Recipient"))?;
     match context.store.update_recipient(id, pointer, &changes, now).await? {
         RecipientUpdate::Updated(recipient) => {
             response::json(StatusCode::OK, &RecipientOutput::from(&*recipient))

@@ -197,6 +197,18 @@ impl Store {
         item.try_into().map(Some)
     }
 
+    /// The pointer that was read already, the first time; from then on a new one.
+    async fn next_pointer(
+        &self,
+        id: RecipientId,
+        read: &mut Option<RecipientPointer>,
+    ) -> Result<Option<RecipientPointer>, Error> {
+        match read.take() {
+            Some(at) => Ok(Some(at)),
+            None => self.recipient_pointer(id).await,
+        }
+    }
+
     /// The item of this recipient, found by a pointer that was read already or, where it is out of date, by a new one.
     async fn recipient_item(
         &self,
@@ -205,13 +217,7 @@ impl Store {
     ) -> Result<Option<RecipientItem>, Error> {
         let mut pointer = pointer;
         for _ in 0..ATTEMPTS {
-            let at = match pointer.take() {
-                Some(at) => at,
-                None => match self.recipient_pointer(id).await? {
-                    Some(at) => at,
-                    None => return Ok(None),
-                },
-            };
+            let Some(at) = self.next_pointer(id, &mut pointer).await? else { return Ok(None) };
             let item: Option<RecipientItem> =
                 self.get(docks::partition(at.dock), sort_key(&at.email)).await?;
             if let Some(item) = item.filter(|item| item.id == id) {
@@ -256,12 +262,8 @@ impl Store {
     ) -> Result<RecipientUpdate, Error> {
         let mut pointer = Some(pointer);
         for attempt in 1..=ATTEMPTS {
-            let at = match pointer.take() {
-                Some(at) => at,
-                None => match self.recipient_pointer(id).await? {
-                    Some(at) => at,
-                    None => return Ok(RecipientUpdate::NoRecipient),
-                },
+            let Some(at) = self.next_pointer(id, &mut pointer).await? else {
+                return Ok(RecipientUpdate::NoRecipient);
             };
             let moves = changes.email.as_ref().is_some_and(|email| email.as_str() != at.email);
             let updated = if changes.is_empty() {
@@ -398,13 +400,7 @@ impl Store {
         self.delete_secrets(id).await?;
         let mut pointer = Some(pointer);
         for attempt in 1..=ATTEMPTS {
-            let at = match pointer.take() {
-                Some(at) => at,
-                None => match self.recipient_pointer(id).await? {
-                    Some(at) => at,
-                    None => return Ok(false),
-                },
-            };
+            let Some(at) = self.next_pointer(id, &mut pointer).await? else { return Ok(false) };
             let recipient_key = Self::key(docks::partition(at.dock), sort_key(&at.email));
             let items = vec![
                 self.delete_if(
