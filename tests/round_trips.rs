@@ -131,6 +131,13 @@ async fn measure(tenant: &Tenant, email: &str) -> Vec<Units> {
             row.function
         );
         let (read, write) = faults.take_units();
+        let (logged, _) = sandbox.request_and_metric_lines();
+        assert_eq!(
+            (&logged[0]["round_trips"], &logged[0]["read_units"], &logged[0]["write_units"]),
+            (&json!(row.calls.len()), &json!(read), &json!(write)),
+            "what is logged of {}",
+            row.function
+        );
         units.push(Units { read, write });
     }
     units

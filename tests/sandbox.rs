@@ -141,6 +141,14 @@ impl Sandbox {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log.path()).unwrap()
     }
+
+    /// The lines of the log that tell of requests, and those that hold metrics.
+    pub fn request_and_metric_lines(&self) -> (Vec<Value>, Vec<Value>) {
+        let lines = self.log();
+        let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let lines = lines.filter(|line| line["message"] == "request" || line.get("_aws").is_some());
+        lines.partition(|line| line["message"] == "request")
+    }
 }
 
 impl Drop for Sandbox {
@@ -165,6 +173,7 @@ pub fn command(binary: impl AsRef<OsStr>, dynamodb_url: &str) -> Command {
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_url),
         ("TABLE_NAME", TABLE),
         ("DOCYARD_MODE", "live"),
+        ("STAGE", "test"),
     ]);
     command
 }
@@ -201,12 +210,27 @@ impl Tenant {
             updated_at: None,
         };
         self.table.store.create_recipient(&recipient, None).await.unwrap();
+        let secret = self.add_secret(recipient.id).await;
+        (recipient.id.to_string(), secret)
+    }
+
+    /// Gives a recipient so many more secrets.
+    pub async fn add_secrets(&self, recipient: &str, count: usize) {
+        let recipient = RecipientId::parse(recipient).unwrap();
+        for _ in 0..count {
+            self.add_secret(recipient).await;
+        }
+    }
+
+    async fn add_secret(&self, recipient: RecipientId) -> String {
+        let now = Clock::system().now();
+        let rng = &mut docyard::random::system();
         let digest = SecretValue::generate(rng).digest();
         let id = SecretId::generate(now, rng);
         let name = Name::parse("A secret").unwrap();
-        let secret = ActiveSecret::new(id, recipient.id, name, digest, Lifetime::default(), now);
+        let secret = ActiveSecret::new(id, recipient, name, digest, Lifetime::default(), now);
         self.table.store.create_secret(&secret, None).await.unwrap();
-        (recipient.id.to_string(), id.to_string())
+        id.to_string()
     }
 
     pub fn create_recipient(&self) -> Value {
@@ -266,8 +290,8 @@ struct Group {
 /// A call of DynamoDB.
 struct Call {
     operation: String,
-    /// The actions that IAM must allow for it.
-    actions: Vec<String>,
+    /// The actions that IAM must allow for it, each with the kind of partition that it is done on: `DOCK#*`.
+    actions: Vec<(String, String)>,
 }
 
 /// Stands between a function and DynamoDB, and makes the calls of one operation fail.
@@ -354,27 +378,16 @@ impl Faults {
         operations
     }
 
-    /// The IAM actions that the calls since then needed. IAM knows no action for transactions: it wants those of the
-    /// writes in them.
-    pub fn take_actions(&self) -> BTreeSet<String> {
+    /// The IAM actions that the calls since then needed, each with the partitions that it needed them for.
+    pub fn take_actions(&self) -> BTreeSet<(String, String)> {
         let calls = std::mem::take(&mut *self.calls.lock().unwrap());
-        calls.into_iter().flat_map(|call| call.actions).map(|action| format!("dynamodb:{action}")).collect()
+        calls.into_iter().flat_map(|call| call.actions).collect()
     }
 
     async fn pass(State(faults): State<Self>, headers: HeaderMap, body: Bytes) -> Response {
         let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
         let fault = faults.script.lock().unwrap().get_mut(operation.as_str()).and_then(VecDeque::pop_front);
-        let actions = match operation.as_str() {
-            "TransactWriteItems" => {
-                let body: Value = serde_json::from_slice(&body).unwrap();
-                let items = body["TransactItems"].as_array().unwrap().iter();
-                items
-                    .flat_map(|item| item.as_object().unwrap().keys())
-                    .map(|write| item_action(write))
-                    .collect()
-            }
-            _ => vec![operation.clone()],
-        };
+        let actions = actions(&operation, &serde_json::from_slice(&body).unwrap());
         let expected = faults.await_group(&operation).await;
         assert!(expected, "{operation} was not expected now");
         faults.calls.lock().unwrap().push(Call { operation, actions });
@@ -431,6 +444,35 @@ impl Faults {
     }
 }
 
-fn item_action(write: &str) -> String {
-    if write == "ConditionCheck" { "ConditionCheckItem".to_owned() } else { format!("{write}Item") }
+/// The IAM actions of a call and their partitions. IAM knows no action for transactions: it wants those of the writes in
+/// them.
+fn actions(operation: &str, body: &Value) -> Vec<(String, String)> {
+    let action = |name: &str, pk: &Value| {
+        let (kind, _) = pk["S"].as_str().unwrap().split_once('#').unwrap();
+        (format!("dynamodb:{name}"), format!("{kind}#*"))
+    };
+    let items = &body["RequestItems"][TABLE];
+    match operation {
+        "GetItem" | "UpdateItem" => vec![action(operation, &body["Key"]["pk"])],
+        "Query" => vec![action(operation, &body["ExpressionAttributeValues"][":pk"])],
+        "BatchGetItem" => {
+            items["Keys"].as_array().unwrap().iter().map(|key| action(operation, &key["pk"])).collect()
+        }
+        "BatchWriteItem" => {
+            let writes = items.as_array().unwrap().iter();
+            writes.map(|write| action(operation, &write["DeleteRequest"]["Key"]["pk"])).collect()
+        }
+        "TransactWriteItems" => {
+            let writes = body["TransactItems"].as_array().unwrap().iter();
+            let writes = writes.flat_map(|write| write.as_object().unwrap());
+            writes
+                .map(|(write, of)| match write.as_str() {
+                    "Put" => action("PutItem", &of["Item"]["pk"]),
+                    "ConditionCheck" => action("ConditionCheckItem", &of["Key"]["pk"]),
+                    _ => action(&format!("{write}Item"), &of["Key"]["pk"]),
+                })
+                .collect()
+        }
+        _ => panic!("the actions of {operation} are not known"),
+    }
 }

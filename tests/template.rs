@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use binaries::binary;
+use docyard_functions::metrics::{ALL, DIMENSION, NAMESPACE};
 use docyard_functions::route::ROUTES;
 use docyard_functions::service::TIME_LIMIT;
 use sandbox::{Faults, Sandbox, Tenant};
@@ -104,36 +105,63 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
     let variables = &globals["Environment"]["Variables"];
     assert_eq!(short_form(&variables["TABLE_NAME"]), ("Ref", "Table"));
     assert_eq!(short_form(&variables["DOCYARD_MODE"]), ("Ref", "Mode"));
+    assert_eq!(short_form(&variables["STAGE"]), ("Ref", "Stage"));
+    assert_eq!(variables.as_mapping().unwrap().len(), 3);
     assert_eq!(text(&globals["CodeUri"]), "functions/");
     let timeout = globals["Timeout"].as_integer().unwrap();
     assert!(timeout > TIME_LIMIT.as_secs() as i64, "a function answers by itself before Lambda ends it");
     assert!(timeout < 30, "and Lambda ends it before API Gateway gives up");
 }
 
-/// Requests that make a function do all that it can: path parameters, query, body, and the status that they get. `D`, `R`
-/// and `S` stand for a dock, a recipient and a secret of their own.
-fn requests(function: &str) -> Vec<(&'static [&'static str], &'static str, Option<Value>, u16)> {
-    let person = |email: &str| Some(json!({"name": "A", "email": email}));
+/// A request to a function: `D`, `R` and `S` stand for a dock, a recipient and a secret of their own, `F` for a recipient
+/// with as many secrets as it may have, `N` for a secret that is not there.
+struct Request {
+    parameters: &'static [&'static str],
+    query: &'static str,
+    body: Option<Value>,
+    status: u16,
+    is_repeatable: bool,
+}
+
+/// Requests that make a function do all that it can.
+fn requests(function: &str) -> Vec<Request> {
+    let request =
+        |parameters, query, body, status| Request { parameters, query, body, status, is_repeatable: false };
+    let get = |parameters, query| vec![request(parameters, query, None, 200)];
+    let send = |parameters, body, status| request(parameters, "", body, status);
+    let repeatable =
+        |parameters, body, status| Request { is_repeatable: true, ..request(parameters, "", body, status) };
     match function {
-        "create-dock" => vec![(&[], "", Some(json!({"name": "D"})), 201)],
-        "list-docks" => vec![(&[], "limit=1", None, 200)],
-        "get-dock" => vec![(&["D"], "", None, 200)],
-        "update-dock" => vec![(&["D"], "", Some(json!({"domain": "example.com"})), 200)],
-        "create-recipient" => vec![(&["D"], "", person("new@example.com"), 201)],
-        "list-recipients" => {
-            vec![(&["D"], "limit=1", None, 200), (&["D"], "email=a%40example.com", None, 200)]
+        "create-dock" => vec![repeatable(&[], Some(json!({"name": "D"})), 201)],
+        "list-docks" => get(&[], "limit=1"),
+        "get-dock" => get(&["D"], ""),
+        "update-dock" => vec![send(&["D"], Some(json!({"domain": "example.com"})), 200)],
+        "create-recipient" => {
+            vec![repeatable(&["D"], Some(json!({"name": "A", "email": "new@example.com"})), 201)]
         }
-        "get-recipient" => vec![(&["D", "R"], "", None, 200)],
+        "list-recipients" => {
+            let mut both = get(&["D"], "limit=1");
+            both.extend(get(&["D"], "email=a%40example.com"));
+            both
+        }
+        "get-recipient" => get(&["D", "R"], ""),
         "update-recipient" => vec![
-            (&["D", "R"], "", Some(json!({"name": "B"})), 200),
-            (&["D", "R"], "", Some(json!({"email": "b@example.com"})), 200),
+            send(&["D", "R"], Some(json!({"name": "B"})), 200),
+            send(&["D", "R"], Some(json!({"email": "b@example.com"})), 200),
         ],
-        "delete-recipient" => vec![(&["D", "R"], "", None, 200)],
-        "generate-secret" => vec![(&["R"], "", Some(json!({"name": "S"})), 201)],
-        "list-secrets" => vec![(&["R"], "", None, 200)],
-        "rotate-secret" => vec![(&["R", "S"], "", None, 201)],
-        "revoke-secret" => vec![(&["R", "S"], "", None, 200)],
-        "verify-secret" => vec![(&["R"], "", Some(json!({"secret": "x"})), 200)],
+        "delete-recipient" => vec![send(&["D", "R"], None, 200)],
+        "generate-secret" => {
+            let label = || Some(json!({"name": "S"}));
+            vec![repeatable(&["R"], label(), 201), repeatable(&["F"], label(), 409)]
+        }
+        "list-secrets" => get(&["R"], ""),
+        "rotate-secret" => vec![
+            send(&["R", "N"], None, 404),
+            repeatable(&["R", "S"], None, 201),
+            repeatable(&["R", "S"], None, 200),
+        ],
+        "revoke-secret" => vec![send(&["R", "N"], None, 404), send(&["R", "S"], None, 200)],
+        "verify-secret" => vec![send(&["R"], Some(json!({"secret": "x"})), 200)],
         _ => panic!("no request is known that makes {function} do all it can"),
     }
 }
@@ -146,31 +174,161 @@ async fn a_function_may_do_what_its_code_does_and_nothing_else() {
         let tenant = Tenant::new().await;
         let (faults, url) = Faults::before(&tenant.table).await;
         let (recipient, secret) = tenant.recipient_with_secret("a@example.com").await;
+        let (full, _) = tenant.recipient_with_secret("full@example.com").await;
+        if requests(route.function).iter().any(|request| request.parameters.contains(&"F")) {
+            tenant.add_secrets(&full, docyard::secret::MAX_ACTIVE).await;
+        }
         let sandbox = Sandbox::start(binary(route.function), &url).await;
-        for (parameters, query, body, status) in requests(route.function) {
+        for request in requests(route.function) {
             let value = |name: &&str| match *name {
                 "D" => tenant.dock.clone(),
                 "R" => recipient.clone(),
-                _ => secret.clone(),
+                "S" => secret.clone(),
+                "F" => full.clone(),
+                _ => "sec_00000000000000000000000000".to_owned(),
             };
-            let values: Vec<String> = parameters.iter().map(value).collect();
+            let values: Vec<String> = request.parameters.iter().map(value).collect();
             let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            sandbox.expect(status, tenant.request(route, &values, query, body)).await;
+            let mut event = tenant.request(route, &values, request.query, request.body);
+            if request.is_repeatable {
+                event["headers"]["idempotency-key"] = json!("k");
+            }
+            sandbox.expect(request.status, event).await;
         }
         let needed = faults.take_actions();
 
         let (name, function) = functions[route.function];
         let policies = function["Properties"]["Policies"].as_sequence().unwrap();
-        let statements: Vec<&Yaml> =
-            policies.iter().flat_map(|policy| policy["Statement"].as_sequence().unwrap()).collect();
-        assert_eq!(statements.len(), 1, "{name}");
-        let statement = statements[0];
-        assert_eq!(text(&statement["Effect"]), "Allow");
-        assert_eq!(short_form(&statement["Resource"]), ("GetAtt", "Table.Arn"));
-        let actions = statement["Action"].as_sequence().unwrap().iter();
-        let allowed: BTreeSet<String> = actions.map(|action| text(action).to_owned()).collect();
+        let mut allowed = BTreeSet::new();
+        for statement in policies.iter().flat_map(|policy| policy["Statement"].as_sequence().unwrap()) {
+            assert_eq!(text(&statement["Effect"]), "Allow");
+            assert_eq!(short_form(&statement["Resource"]), ("GetAtt", "Table.Arn"));
+            let condition = statement["Condition"].as_mapping().unwrap();
+            assert_eq!(condition.len(), 1, "{name}");
+            let keys = &statement["Condition"]["ForAllValues:StringLike"];
+            assert_eq!(keys.as_mapping().unwrap().len(), 1, "{name}");
+            for action in statement["Action"].as_sequence().unwrap() {
+                for partition in keys["dynamodb:LeadingKeys"].as_sequence().unwrap() {
+                    allowed.insert((text(action).to_owned(), text(partition).to_owned()));
+                }
+            }
+        }
         assert_eq!(allowed, needed, "{name}");
     }
+}
+
+/// The functions whose metric of this name an alarm adds up.
+fn referenced_functions(metrics: &Yaml, metric: &str) -> BTreeSet<String> {
+    let stats = metrics.as_sequence().unwrap().iter().filter_map(|entry| entry.as_mapping_get("MetricStat"));
+    stats
+        .map(|stat| &stat["Metric"])
+        .filter(|entry| entry["MetricName"].as_str() == Some(metric))
+        .map(|entry| short_form(&entry["Dimensions"][0]["Value"]).1.to_owned())
+        .collect()
+}
+
+/// The alarms of the template by their names.
+fn alarms<'a>(template: &'a Yaml) -> BTreeMap<&'a str, &'a Yaml<'a>> {
+    let resources = template["Resources"].as_mapping().unwrap().iter();
+    resources
+        .filter(|(_, resource)| text(&resource["Type"]) == "AWS::CloudWatch::Alarm")
+        .map(|(name, alarm)| (text(name), &alarm["Properties"]))
+        .collect()
+}
+
+#[test]
+fn alarms_and_dashboard_cover_every_function_and_every_metric() {
+    let template = template();
+    let names: BTreeSet<String> = functions(&template).values().map(|(name, _)| (*name).to_owned()).collect();
+    let alarms = alarms(&template);
+    let (_, dashboard) = short_form(&template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]);
+    let body: Value = serde_json::from_str(dashboard).unwrap();
+    let widgets = body["widgets"].as_array().unwrap();
+    let shown: Vec<&Value> =
+        widgets.iter().filter_map(|widget| widget["properties"]["metrics"].as_array()).flatten().collect();
+    for metric in ["Errors", "Throttles"] {
+        let watched: Vec<_> = alarms
+            .values()
+            .filter_map(|alarm| Some(referenced_functions(alarm.as_mapping_get("Metrics")?, metric)))
+            .collect();
+        // CloudWatch's limit: an alarm on an expression takes ten metrics.
+        assert!(watched.iter().all(|group| group.len() <= 10));
+        assert_eq!(watched.into_iter().flatten().collect::<BTreeSet<_>>(), names, "alarms on {metric}");
+        let on_dashboard = names
+            .iter()
+            .all(|name| shown.iter().any(|shown| shown[1] == metric && shown[3] == format!("${{{name}}}")));
+        assert!(on_dashboard, "{metric} of every function is on the dashboard");
+    }
+    for metric in ALL {
+        assert!(
+            shown.iter().any(|shown| shown[0] == NAMESPACE && shown[1] == metric),
+            "{metric} is on the dashboard"
+        );
+    }
+    for shown in shown.iter().filter(|shown| shown[0] == NAMESPACE) {
+        assert!(ALL.iter().any(|metric| shown[1] == *metric), "{shown} is measured");
+        assert_eq!((&shown[2], &shown[3]), (&json!(DIMENSION), &json!("${Stage}")));
+    }
+    for (name, alarm) in &alarms {
+        assert_eq!(short_form(&alarm["AlarmActions"][0]), ("Ref", "AlarmTopic"), "{name}");
+        assert_eq!(short_form(&alarm["AlarmName"]).1, format!("docyard-access-${{Stage}}-{name}"));
+        assert!(dashboard.contains(&format!("\"${{{name}.Arn}}\"")), "{name} is on the dashboard");
+    }
+}
+
+#[test]
+fn the_page_on_operations_names_every_alarm_and_parameter_and_no_other() {
+    let template = template();
+    let page = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let first_column = |heading: &str| -> BTreeSet<String> {
+        let section = page.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        rows.map(|(name, _)| name.to_owned()).collect()
+    };
+    let alarms: BTreeSet<String> = alarms(&template).keys().map(|&name| name.to_owned()).collect();
+    assert_eq!(first_column("Alarms"), alarms);
+    let parameters = template["Parameters"].as_mapping().unwrap().keys().map(|name| text(name).to_owned());
+    assert_eq!(first_column("Deploy"), parameters.collect());
+}
+
+#[test]
+fn the_table_is_kept_and_can_be_restored() {
+    let template = template();
+    let table = &template["Resources"]["Table"];
+    assert_eq!((text(&table["DeletionPolicy"]), text(&table["UpdateReplacePolicy"])), ("Retain", "Retain"));
+    let properties = &table["Properties"];
+    assert_eq!(
+        properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"].as_bool(),
+        Some(true)
+    );
+    assert_eq!(properties["SSESpecification"]["SSEEnabled"].as_bool(), Some(true));
+    assert_eq!(properties["DeletionProtectionEnabled"].as_bool(), Some(true));
+}
+
+#[test]
+fn verifying_has_a_limit_of_its_own_and_access_logs_hold_nothing_that_a_client_sends() {
+    let template = template();
+    let api = &template["Resources"]["Api"]["Properties"];
+    let verify = ROUTES.iter().find(|route| route.function == "verify-secret").unwrap();
+    let limits = &api["RouteSettings"][verify.key().as_str()];
+    assert_eq!(short_form(&limits["ThrottlingRateLimit"]), ("Ref", "VerificationsPerSecond"));
+    assert!(api.as_mapping().unwrap().keys().all(|key| text(key) != "CorsConfiguration"));
+    let format: BTreeMap<String, String> =
+        serde_json::from_str(text(&api["AccessLogSettings"]["Format"])).unwrap();
+    let values: BTreeSet<&str> = format.values().map(String::as_str).collect();
+    let harmless = [
+        "$context.requestId",
+        "$context.requestTime",
+        "$context.identity.sourceIp",
+        "$context.routeKey",
+        "$context.status",
+        "$context.responseLatency",
+        "$context.integrationLatency",
+        "$context.responseLength",
+        "$context.error.message",
+        "$context.integrationErrorMessage",
+    ];
+    assert_eq!(values, BTreeSet::from(harmless));
 }
 
 #[test]

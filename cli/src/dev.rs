@@ -98,11 +98,8 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         database.clone(),
         until_stopped(stopped.clone()),
     ));
-    let context = Context {
-        store: Store::new(dynamodb::local_client(&dynamodb_url), TABLE),
-        mode: Mode::Live,
-        clock: Clock::system(),
-    };
+    let store = Store::new(dynamodb::local_client(&dynamodb_url), TABLE);
+    let context = Context::new(store, Mode::Live, Clock::system());
     let (key, dock) = prepare(&context, &data_dir).await.map_err(message)?;
     data_dir.write_env(&url, &key, dock)?;
     let sweeper = tokio::spawn(sweep(database));

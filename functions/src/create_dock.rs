@@ -59,7 +59,10 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     };
     let remembered = repeatable.as_ref().map(|request| (request, &answer));
     match context.store.create_dock(&dock, remembered).await? {
-        DockCreation::Created => Ok(answer.created()),
+        DockCreation::Created => {
+            context.log.dock(dock.id);
+            Ok(answer.created())
+        }
         DockCreation::Before(first) => Ok(first.created()),
     }
 }

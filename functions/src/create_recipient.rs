@@ -21,6 +21,7 @@ use docyard::{auth, path, random, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
+use crate::metrics;
 use crate::route::Route;
 use crate::wire::RecipientOutput;
 
@@ -84,7 +85,11 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     };
     let remembered = repeatable.as_ref().map(|request| (request, &answer));
     match context.store.create_recipient(&recipient, remembered).await? {
-        RecipientCreation::Created => Ok(answer.created()),
+        RecipientCreation::Created => {
+            metrics::count(metrics::RECIPIENTS_CREATED);
+            context.log.recipient(recipient.id);
+            Ok(answer.created())
+        }
         RecipientCreation::Before(first) => Ok(first.created()),
         RecipientCreation::EmailTaken(holder) => Err(Error::EmailTaken(holder)),
     }

@@ -20,6 +20,7 @@ use docyard::{auth, path, random, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 
+use crate::metrics;
 use crate::route::Route;
 use crate::wire::NewSecretOutput;
 
@@ -73,6 +74,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let remembered = repeatable.as_ref().map(|request| (request, &answer));
     match context.store.create_secret(&secret, remembered).await? {
         SecretCreation::Created => {
+            metrics::count(metrics::SECRETS_GENERATED);
+            context.log.secret(id);
             response::json(StatusCode::CREATED, &NewSecretOutput::new(&secret, Some(value.expose())))
         }
         SecretCreation::Before(first) => Ok(first.without_value()),

@@ -14,6 +14,7 @@ pub mod list_docks;
 pub mod list_recipients;
 pub mod list_secrets;
 pub mod logging;
+pub mod metrics;
 pub mod recipient_in_dock;
 pub mod revoke_secret;
 pub mod rotate_secret;

@@ -19,7 +19,7 @@ pub enum Format {
     Text,
 }
 
-/// Starts logging for this process; a second call changes nothing.
+/// Starts logging for this process, panics included; a second call changes nothing.
 pub fn init(format: Format) {
     let layer = match format {
         Format::Json => {
@@ -28,6 +28,10 @@ pub fn init(format: Format) {
         Format::Text => fmt::layer().with_ansi(false).with_writer(std::io::stderr).with_target(false).boxed(),
     };
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter(own_level()))).try_init();
+    // Where, and not what: a panic's message can hold a caller's data.
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(location = panic.location().map(tracing::field::display), "panic");
+    }));
 }
 
 fn own_level() -> LevelFilter {

@@ -15,6 +15,7 @@ use docyard::{auth, body, path, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
+use crate::metrics;
 use crate::route::Route;
 
 /// Where this endpoint is reached.
@@ -38,7 +39,10 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         Secret::Retired(retired) => return Err(refusal(retired.end)),
     };
     match context.store.revoke_secret(&retired).await? {
-        SecretStep::Done => Ok(response::success()),
+        SecretStep::Done => {
+            metrics::count(metrics::SECRETS_REVOKED);
+            Ok(response::success())
+        }
         SecretStep::Ended(end) => Err(refusal(end)),
         SecretStep::Gone | SecretStep::Before(_) => Err(Error::NotFound("Secret")),
     }

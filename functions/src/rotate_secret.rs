@@ -18,6 +18,7 @@ use docyard::{auth, body, path, random, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 
+use crate::metrics;
 use crate::route::Route;
 use crate::wire::NewSecretOutput;
 
@@ -63,6 +64,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let remembered = repeatable.as_ref().map(|request| (request, &answer));
     match context.store.rotate_secret(&rotation, remembered).await? {
         SecretStep::Done => {
+            metrics::count(metrics::SECRETS_ROTATED);
             response::json(StatusCode::CREATED, &NewSecretOutput::new(&rotation.new, Some(value.expose())))
         }
         SecretStep::Before(first) => Ok(first.without_value()),

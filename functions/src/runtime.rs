@@ -7,13 +7,16 @@ use docyard::clock::Clock;
 use docyard::context::Context;
 use docyard::dynamodb;
 use docyard::store::Store;
+use lambda_http::tower::ServiceExt;
 
 use crate::logging::{self, Format};
+use crate::metrics::Recorder;
 use crate::route::Route;
 use crate::service::service;
 
-/// Serves `route` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`), and
-/// what [`dynamodb::function_client`] reads; where one is missing it says so and exits with code 1.
+/// Serves `route` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`), `STAGE`
+/// (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads; where one is missing it says so
+/// and exits with code 1.
 pub fn run(route: &'static Route) -> ExitCode {
     logging::init(Format::Json);
     // One request at a time: Lambda gives a sandbox no second one.
@@ -22,13 +25,18 @@ pub fn run(route: &'static Route) -> ExitCode {
         Err(error) => return fail(&format!("no async runtime: {error}")),
     };
     runtime.block_on(async {
-        let context = match context() {
-            Ok(context) => context,
-            Err(reason) => return fail(&reason),
+        let (context, metrics) = match (context(), metrics()) {
+            (Ok(context), Ok(metrics)) => (context, metrics),
+            (Err(reason), _) | (_, Err(reason)) => return fail(&reason),
         };
         // While Lambda still gives a whole CPU: most of a cold start is this TLS handshake.
         context.store.connect().await;
-        match lambda_http::lambda_runtime::run(service(route, context)).await {
+        // Before the answer, since Lambda may halt the sandbox behind it.
+        let service = service(route, context).map_response(move |response| {
+            metrics.flush();
+            response
+        });
+        match lambda_http::lambda_runtime::run(service).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("the Lambda runtime ended: {error}")),
         }
@@ -36,11 +44,18 @@ pub fn run(route: &'static Route) -> ExitCode {
 }
 
 fn context() -> Result<Context, String> {
-    let table = std::env::var("TABLE_NAME").map_err(|_| "TABLE_NAME is not set".to_owned())?;
-    let mode = std::env::var("DOCYARD_MODE").map_err(|_| "DOCYARD_MODE is not set".to_owned())?;
-    let mode = Mode::parse(&mode).ok_or("DOCYARD_MODE must be live or test")?;
+    let table = variable("TABLE_NAME")?;
+    let mode = Mode::parse(&variable("DOCYARD_MODE")?).ok_or("DOCYARD_MODE must be live or test")?;
     let client = dynamodb::function_client().map_err(|name| format!("{name} is not set"))?;
-    Ok(Context { store: Store::new(client, table), mode, clock: Clock::system() })
+    Ok(Context::new(Store::new(client, table), mode, Clock::system()))
+}
+
+fn metrics() -> Result<Recorder, String> {
+    Recorder::install(variable("STAGE")?)
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|_| format!("{name} is not set"))
 }
 
 fn fail(reason: &str) -> ExitCode {

@@ -3,11 +3,13 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use docyard::context::Context;
 use docyard::error::{Error, Fault};
-use docyard::response;
+use docyard::id::{DockId, RecipientId, SecretId};
+use docyard::{path, response};
 use futures_util::FutureExt;
 use lambda_http::http::Response;
 use lambda_http::lambda_runtime::LambdaEvent;
@@ -17,6 +19,7 @@ use lambda_http::{Adapter, Body, IntoResponse, Request, RequestExt, service_fn};
 use serde::Serialize;
 
 use crate::event::Event;
+use crate::metrics;
 use crate::route::Route;
 
 /// How long a request may take before it is answered 503: less than the functions' timeout in `template.yaml`, so
@@ -49,17 +52,80 @@ impl IntoResponse for TextResponse {
     }
 }
 
+/// Whether this process has been asked before.
+static IS_WARM: AtomicBool = AtomicBool::new(false);
+
 async fn answer(route: &Route, context: Context, request: Request) -> Result<TextResponse, Infallible> {
+    let begun = Instant::now();
+    let is_cold = !IS_WARM.swap(true, Ordering::Relaxed);
     let request_id = request_id(&request);
+    let context = context.for_request();
+    note_path(&context, &request);
     let handled = AssertUnwindSafe((route.handle)(&context, &request)).catch_unwind();
     let result = match tokio::time::timeout(TIME_LIMIT, handled).await {
         Ok(Ok(result)) => result,
         Ok(Err(_panic)) => Err(Error::Internal(Fault::new("the handler panicked"))),
         Err(_elapsed) => Err(Error::Unavailable(Fault::new("the request took too long"))),
     };
+    let error = result.as_ref().err().map(Error::kind);
+    let fault = result.as_ref().err().and_then(Error::fault).map(Fault::to_string);
     let response = response::finish(result, &request_id);
-    tracing::info!(request_id, function = route.function, status = response.status().as_u16(), "request");
+    let milliseconds = begun.elapsed().as_micros() as f64 / 1000.0;
+
+    if is_cold {
+        metrics::count(metrics::COLD_STARTS);
+    }
+    if error == Some("unauthorized") {
+        metrics::count(metrics::AUTHENTICATION_FAILURES);
+    }
+    metrics::latency(milliseconds);
+
+    let notes = context.log.notes();
+    let lambda = request.lambda_context_ref();
+    // The level is part of an event's type.
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id,
+                lambda_request_id = lambda.map(|lambda| lambda.request_id.as_str()),
+                trace_id = lambda.and_then(|lambda| lambda.xray_trace_id.as_deref()),
+                function = route.function,
+                route = route.key(),
+                account = notes.account.map(display),
+                dock = notes.dock.map(display),
+                recipient = notes.recipient.map(display),
+                secret = notes.secret.map(display),
+                status = response.status().as_u16(),
+                error,
+                fault,
+                milliseconds,
+                round_trips = notes.round_trips,
+                read_units = notes.read_units,
+                write_units = notes.write_units,
+                cold_start = is_cold,
+                "request"
+            )
+        };
+    }
+    match response.status().as_u16() {
+        503 => log!(warn),
+        500.. => log!(error),
+        _ => log!(info),
+    }
     Ok(TextResponse(response))
+}
+
+/// Notes what the path names, by well-formed ids alone: what else stands there may be anything.
+fn note_path(context: &Context, request: &Request) {
+    if let Some(id) = path::id(request, "dockId", DockId::parse) {
+        context.log.dock(id);
+    }
+    if let Some(id) = path::id(request, "recipientId", RecipientId::parse) {
+        context.log.recipient(id);
+    }
+    if let Some(id) = path::id(request, "secretId", SecretId::parse) {
+        context.log.secret(id);
+    }
 }
 
 /// API Gateway's id of the request.
@@ -83,7 +149,7 @@ mod tests {
     /// What an endpoint with this handler answers, over a table that is out of reach.
     async fn answer_of(route: &'static Route) -> Value {
         let store = Store::new(dynamodb::local_client("http://127.0.0.1:1"), "t");
-        let context = Context { store, mode: Mode::Live, clock: Clock::system() };
+        let context = Context::new(store, Mode::Live, Clock::system());
         let event = json!({
             "version": "2.0",
             "requestContext": {"requestId": "req-1", "http": {"method": "GET"}},

@@ -17,6 +17,7 @@ use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 use serde::Serialize;
 
+use crate::metrics;
 use crate::route::Route;
 
 /// Where this endpoint is reached.
@@ -46,5 +47,12 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let digest = body::read(request, |fields| fields.required("secret", string("secret", parse)))?;
     let recipient = recipient.ok_or(Error::NotFound("Recipient"))?;
     let secret_id = secret::verify(&recipient.active, &digest, context.now());
+    metrics::count(match secret_id {
+        Some(_) => metrics::VALID_VERIFICATIONS,
+        None => metrics::INVALID_VERIFICATIONS,
+    });
+    if let Some(id) = secret_id {
+        context.log.secret(id);
+    }
     response::json(StatusCode::OK, &Output { valid: secret_id.is_some(), secret_id })
 }

@@ -54,7 +54,10 @@ impl<T: Owned, U> Owned for (T, U) {
 async fn account_of(context: &Context, key: &ApiKey) -> Result<AccountId, Error> {
     let record = context.store.api_key(&key.digest()).await?;
     match record {
-        Some(record) if record.mode == context.mode && record.is_valid(context.now()) => Ok(record.account),
+        Some(record) if record.mode == context.mode && record.is_valid(context.now()) => {
+            context.log.account(record.account);
+            Ok(record.account)
+        }
         _ => Err(Error::Unauthorized { token_sent: true }),
     }
 }

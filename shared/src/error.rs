@@ -68,3 +68,30 @@ pub enum Error {
     /// 500: a defect of ours.
     Internal(Fault),
 }
+
+impl Error {
+    /// What the log calls it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_) => "bad_request",
+            Self::Invalid(_) => "invalid",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::NotFound(_) => "not_found",
+            Self::EmailTaken(_) => "email_taken",
+            Self::Conflict(_) => "conflict",
+            Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::PayloadTooLarge => "payload_too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::Unavailable(_) => "unavailable",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What failed inside, if it was not the caller's fault.
+    pub fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Unavailable(fault) | Self::Internal(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}

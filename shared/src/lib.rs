@@ -23,6 +23,7 @@ pub mod name;
 pub mod path;
 pub mod random;
 pub mod recipient;
+pub mod request_log;
 pub mod response;
 pub mod secret;
 pub mod store;

@@ -121,18 +121,14 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Send the request body as JSON, with Content-Type: application/json".to_owned(),
         ),
-        Error::Unavailable(fault) => {
-            tracing::warn!(request_id, %fault, "the database is unavailable");
+        Error::Unavailable(_) => {
             header = Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)));
             (StatusCode::SERVICE_UNAVAILABLE, "The service is busy; please repeat the request".to_owned())
         }
-        Error::Internal(fault) => {
-            tracing::error!(request_id, %fault, "defect");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                format!("Something went wrong on our side; report request id {request_id}"),
-            )
-        }
+        Error::Internal(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("Something went wrong on our side; report request id {request_id}"),
+        ),
     };
     let body = ErrorBody {
         status_code: status.as_u16(),

@@ -22,11 +22,12 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::QueryOutput;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, DeleteRequest, KeysAndAttributes, Put,
-    ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
+    ReturnConsumedCapacity, ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
 };
 use rand::Rng;
 use serde::Serialize;
@@ -35,6 +36,7 @@ use std::collections::HashMap;
 
 use crate::error::{Error, Fault};
 use crate::random;
+use crate::request_log::RequestLog;
 
 /// One item as the SDK has it.
 type Item = HashMap<String, AttributeValue>;
@@ -65,19 +67,25 @@ struct Rows<T> {
 pub struct Store {
     client: Client,
     table: String,
+    log: RequestLog,
 }
 
 impl Store {
     /// The table of this name.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self { client, table: table.into(), log: RequestLog::default() }
+    }
+
+    /// The same table, whose calls are noted in `log`.
+    pub(crate) fn logging_to(&self, log: RequestLog) -> Self {
+        Self { log, ..self.clone() }
     }
 
     /// Opens as many connections as a request uses at once, so that the first request need not. It is an
     /// optimisation: what fails here is tried again, and reported, when it is needed; and it does not hold up a start
     /// for longer than 2 s.
     pub async fn connect(&self) {
-        let read = || self.get::<serde::de::IgnoredAny>("CONNECT", "CONNECT");
+        let read = || self.get::<serde::de::IgnoredAny>("KEY#", "KEY");
         let reads = async { tokio::join!(read(), read()) };
         if !matches!(tokio::time::timeout(Duration::from_secs(2), reads).await, Ok((Ok(_), Ok(_)))) {
             tracing::warn!("no connection to DynamoDB yet");
@@ -90,15 +98,15 @@ impl Store {
         pk: impl Into<String>,
         sk: impl Into<String>,
     ) -> Result<Option<T>, Error> {
-        let output = self
+        let request = self
             .client
             .get_item()
             .table_name(&self.table)
             .set_key(Some(Self::key(pk, sk)))
             .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| fault("GetItem", &error))?;
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.log.call(request.send()).await.map_err(|error| fault("GetItem", &error))?;
+        self.log.read(output.consumed_capacity);
         output.item.map(from_item).transpose()
     }
 
@@ -107,7 +115,7 @@ impl Store {
         let mut items = Vec::new();
         let mut query = self.range(pk, from, to);
         loop {
-            let page = query.clone().send().await.map_err(|error| fault("Query", &error))?;
+            let page = self.read_page(query.clone()).await?;
             for item in page.items.unwrap_or_default() {
                 items.push(from_item(item)?);
             }
@@ -128,16 +136,21 @@ impl Store {
         limit: usize,
     ) -> Result<Rows<T>, Error> {
         let start = after.map(|sk| Self::key(pk.clone(), sk));
-        let page = self
+        let query = self
             .range(pk, range.from, range.to)
             .scan_index_forward(range.ascending)
             .set_exclusive_start_key(start)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(|error| fault("Query", &error))?;
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let page = self.read_page(query).await?;
         let items = page.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>()?;
         Ok(Rows { items, is_last: page.last_evaluated_key.is_none() })
+    }
+
+    async fn read_page(&self, query: QueryFluentBuilder) -> Result<QueryOutput, Error> {
+        let query = query.return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let mut page = self.log.call(query.send()).await.map_err(|error| fault("Query", &error))?;
+        self.log.read(page.consumed_capacity.take());
+        Ok(page)
     }
 
     fn range(&self, pk: String, from: &str, to: &str) -> QueryFluentBuilder {
@@ -158,13 +171,13 @@ impl Store {
             KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().ok();
         let mut items = Vec::new();
         for attempt in 1..=ATTEMPTS {
-            let output = self
+            let request = self
                 .client
                 .batch_get_item()
                 .set_request_items(pending.map(|keys| HashMap::from([(self.table.clone(), keys)])))
-                .send()
-                .await
-                .map_err(|error| fault(OPERATION, &error))?;
+                .return_consumed_capacity(ReturnConsumedCapacity::Total);
+            let output = self.log.call(request.send()).await.map_err(|error| fault(OPERATION, &error))?;
+            self.log.read(output.consumed_capacity.into_iter().flatten());
             for item in output.responses.unwrap_or_default().into_values().flatten() {
                 items.push(from_item(item)?);
             }
@@ -188,13 +201,13 @@ impl Store {
             let mut pending =
                 Some(HashMap::from([(self.table.clone(), keys.iter().filter_map(delete).collect())]));
             for attempt in 1..=ATTEMPTS {
-                let output = self
+                let request = self
                     .client
                     .batch_write_item()
                     .set_request_items(pending)
-                    .send()
-                    .await
-                    .map_err(|error| fault(OPERATION, &error))?;
+                    .return_consumed_capacity(ReturnConsumedCapacity::Total);
+                let output = self.log.call(request.send()).await.map_err(|error| fault(OPERATION, &error))?;
+                self.log.wrote(output.consumed_capacity.into_iter().flatten());
                 pending = output.unprocessed_items.filter(|items| !items.is_empty());
                 if pending.is_none() {
                     break;
@@ -283,11 +296,18 @@ impl Store {
     /// answer was lost, and its repetition, for one.
     async fn transact(&self, items: Vec<TransactWriteItem>, token: String) -> Result<Transaction, Error> {
         const OPERATION: &str = "TransactWriteItems";
-        let request =
-            self.client.transact_write_items().set_transact_items(Some(items)).client_request_token(token);
+        let request = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .client_request_token(token)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         for attempt in 1.. {
-            let error = match request.clone().send().await {
-                Ok(_) => return Ok(Transaction::Done),
+            let error = match self.log.call(request.clone().send()).await {
+                Ok(output) => {
+                    self.log.wrote(output.consumed_capacity.into_iter().flatten());
+                    return Ok(Transaction::Done);
+                }
                 Err(error) => error,
             };
             let unavailable = match error.as_service_error() {

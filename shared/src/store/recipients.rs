@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update,
+};
 use serde::{Deserialize, Serialize};
 
 use super::idempotency::Written;
@@ -325,10 +327,14 @@ impl Store {
         }
         let update = update
             .update_expression(format!("SET {}{remove}", set.join(", ")))
-            .return_values(ReturnValue::AllNew);
+            .return_values(ReturnValue::AllNew)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
         for attempt in 1.. {
-            let error = match update.clone().send().await {
-                Ok(output) => return output.attributes.map(from_item).transpose(),
+            let error = match self.log.call(update.clone().send()).await {
+                Ok(output) => {
+                    self.log.wrote(output.consumed_capacity);
+                    return output.attributes.map(from_item).transpose();
+                }
                 Err(error) => error,
             };
             match error.as_service_error() {

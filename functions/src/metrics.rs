@@ -1,0 +1,90 @@
+//! What is counted and timed, in CloudWatch's [embedded metric format][emf]: a line of JSON for each request, of which
+//! CloudWatch Logs makes metrics.
+//!
+//! The handlers count through the facade of crate `metrics`, which does nothing where no [`Recorder`] is installed, as in
+//! the local server.
+//!
+//! [emf]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+
+use std::io::Write;
+
+use metrics::Unit;
+use metrics_cloudwatch_embedded::{Builder, Collector};
+
+/// The namespace of all of them.
+pub const NAMESPACE: &str = "DocyardAccess";
+
+/// Their one dimension, whose value is the deployment's stage.
+pub const DIMENSION: &str = "Stage";
+
+/// Recipients that were created.
+pub const RECIPIENTS_CREATED: &str = "RecipientsCreated";
+/// Secrets that were generated, replacements not counted.
+pub const SECRETS_GENERATED: &str = "SecretsGenerated";
+/// Secrets that were rotated.
+pub const SECRETS_ROTATED: &str = "SecretsRotated";
+/// Secrets that were revoked.
+pub const SECRETS_REVOKED: &str = "SecretsRevoked";
+/// Values that were found valid.
+pub const VALID_VERIFICATIONS: &str = "ValidVerifications";
+/// Values that were found not valid.
+pub const INVALID_VERIFICATIONS: &str = "InvalidVerifications";
+/// Requests without a valid API key.
+pub const AUTHENTICATION_FAILURES: &str = "AuthenticationFailures";
+/// How long requests took inside the function, in milliseconds.
+pub const LATENCY: &str = "Latency";
+/// Requests that were the first of their sandbox.
+pub const COLD_STARTS: &str = "ColdStarts";
+
+/// All metrics.
+pub const ALL: [&str; 9] = [
+    RECIPIENTS_CREATED,
+    SECRETS_GENERATED,
+    SECRETS_ROTATED,
+    SECRETS_REVOKED,
+    VALID_VERIFICATIONS,
+    INVALID_VERIFICATIONS,
+    AUTHENTICATION_FAILURES,
+    LATENCY,
+    COLD_STARTS,
+];
+
+/// Counts one more.
+pub fn count(metric: &'static str) {
+    metrics::counter!(metric).increment(1);
+}
+
+/// Notes how long a request took.
+pub fn latency(milliseconds: f64) {
+    metrics::histogram!(LATENCY).record(milliseconds);
+}
+
+/// Collects what is counted.
+#[derive(Clone, Copy)]
+pub struct Recorder(&'static Collector);
+
+impl Recorder {
+    /// Starts collecting for this process.
+    ///
+    /// # Errors
+    /// Where another recorder is installed already.
+    pub fn install(stage: String) -> Result<Self, String> {
+        let collector =
+            Builder::new().cloudwatch_namespace(NAMESPACE).with_dimension(DIMENSION, stage).init();
+        let collector = collector.map_err(|error| error.to_string())?;
+        for metric in ALL.into_iter().filter(|metric| *metric != LATENCY) {
+            metrics::describe_counter!(metric, Unit::Count, "");
+        }
+        metrics::describe_histogram!(LATENCY, Unit::Milliseconds, "");
+        Ok(Self(collector))
+    }
+
+    /// Writes what was collected since the last time, as one line on the standard output.
+    pub fn flush(self) {
+        let mut line = Vec::new();
+        if self.0.flush(&mut line).is_ok() {
+            // Nobody is left to be told if the standard output is closed.
+            let _ = std::io::stdout().write_all(&line);
+        }
+    }
+}
