@@ -4,9 +4,10 @@
 //! takes any credentials.
 //!
 //! Here: its options, and the order in which things start and end. In [`gateway`]: what API Gateway does. In
-//! [`data_dir`]: what lies on disk.
+//! [`data_dir`]: what lies on disk. In [`documentation`]: the API's document and its page.
 
 mod data_dir;
+mod documentation;
 mod gateway;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -104,7 +105,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     data_dir.write_env(&url, &key, dock)?;
     let sweeper = tokio::spawn(sweep(database));
 
-    let router = Gateway::new(context).router();
+    let router = documentation::router()?.merge(Gateway::new(context).router());
     let server = axum::serve(listener, router).with_graceful_shutdown(until_stopped(stopped));
     let server = tokio::spawn(server.into_future());
     announce(&url, options.dynamodb_port.map(|_| dynamodb_url.as_str()), &data_dir, options.ephemeral);

@@ -18,6 +18,8 @@ use docyard::{auth, random, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::route::Route;
 use crate::wire::DockOutput;
 
@@ -27,28 +29,54 @@ pub const ROUTE: Route = Route {
     method: Method::POST,
     path: "/v1/docks",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
 
-fn parse(fields: &mut Fields) -> Option<(Name, Profile)> {
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe("Docks", "Make a dock", "It belongs to the account of the key.")
+        .takes::<Input>(serde_json::json!({"name": "First National", "domain": "firstnational.example"}))
+        .is_repeatable()
+        .gives::<DockOutput>(201, "The dock")
+        .locates("/v1/docks/dock_01JHMV2B4MP0YHZX6Q3T0V1W2X")
+        .leads_to("get-dock", &[("dockId", "$response.body#/id")], None)
+        .leads_to("update-dock", &[("dockId", "$response.body#/id")], None)
+        .leads_to("create-recipient", &[("dockId", "$response.body#/id")], None)
+        .leads_to("list-recipients", &[("dockId", "$response.body#/id")], None)
+}
+
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateDock, rename_all = "camelCase"))]
+struct Input {
+    name: Name,
+    domain: Option<Name>,
+    legal_name: Option<Name>,
+    business_type: Option<Name>,
+    business_email: Option<Name>,
+}
+
+fn parse(fields: &mut Fields) -> Option<Input> {
     let name = fields.required("name", string("name", Name::parse));
     let mut text = |field| fields.optional(field, string(field, |text| Name::parse(text).map(Some)));
     let domain = text("domain");
     let legal_name = text("legalName");
     let business_type = text("businessType");
     let business_email = text("businessEmail");
-    let profile = Profile {
+    Some(Input {
+        name: name?,
         domain: domain?,
         legal_name: legal_name?,
         business_type: business_type?,
         business_email: business_email?,
-    };
-    Some((name?, profile))
+    })
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let account = auth::authenticate(context, request).await?;
     let idempotency_key = IdempotencyKey::read(request.headers())?;
-    let (name, profile) = body::read(request, parse)?;
+    let Input { name, domain, legal_name, business_type, business_email } = body::read(request, parse)?;
+    let profile = Profile { domain, legal_name, business_type, business_email };
     let now = context.now();
     let repeatable = idempotency_key.map(|key| key.of(account, "/v1/docks", request.body(), now));
     let id = DockId::generate(now, &mut random::system());

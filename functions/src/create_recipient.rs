@@ -22,6 +22,8 @@ use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
 use crate::metrics;
+#[cfg(feature = "openapi")]
+use crate::openapi::{IN_DOCK, Operation};
 use crate::route::Route;
 use crate::wire::RecipientOutput;
 
@@ -31,12 +33,42 @@ pub const ROUTE: Route = Route {
     method: Method::POST,
     path: "/v1/docks/{dockId}/recipients",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
 
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe(
+            "Recipients",
+            "Create a recipient",
+            "Registers a party who may fetch from the dock. An email is registered once per dock, whatever its case.",
+        )
+        .takes::<Input>(serde_json::json!({
+            "name": "First National Bank",
+            "email": "bulk@firstnational.example",
+            "stakeholderClass": "mortgagee",
+            "identifiers": {"lender_id": "LND-4821", "policy_number": "POL-2025-88401"},
+        }))
+        .is_repeatable()
+        .gives::<RecipientOutput>(201, "The recipient")
+        .locates("/v1/docks/dock_01JHMV2B4MP0YHZX6Q3T0V1W2X/recipients/rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y")
+        .leads_to("get-recipient", IN_DOCK, None)
+        .leads_to("update-recipient", IN_DOCK, None)
+        .leads_to("delete-recipient", IN_DOCK, None)
+        .leads_to("generate-secret", &[("recipientId", "$response.body#/id")], None)
+        .leads_to("list-secrets", &[("recipientId", "$response.body#/id")], None)
+        .fails(404, "No such dock in the key's account")
+        .fails(409, "A recipient of this dock has the email: `recipientId`")
+}
+
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateRecipient, rename_all = "camelCase"))]
 struct Input {
     name: Name,
     email: Email,
     stakeholder_class: Option<StakeholderClass>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Identifiers>))]
     identifiers: Identifiers,
 }
 

@@ -9,6 +9,8 @@ use docyard::response;
 use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::recipient_in_dock;
 use crate::route::Route;
 
@@ -18,13 +20,27 @@ pub const ROUTE: Route = Route {
     method: Method::DELETE,
     path: "/v1/docks/{dockId}/recipients/{recipientId}",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe(
+            "Recipients",
+            "Remove a recipient",
+            "From then on none of its secrets verifies, and the email is free.",
+        )
+        .succeeds_silently("It is removed")
+        .fails(404, "No such recipient in this dock")
+}
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let found = recipient_in_dock::find(context, request).await?;
     let (id, pointer) = found.ok_or(Error::NotFound("Recipient"))?;
     if context.store.delete_recipient(id, pointer).await? {
-        Ok(response::success())
+        response::success()
     } else {
         Err(Error::NotFound("Recipient"))
     }

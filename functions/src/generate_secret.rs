@@ -21,6 +21,8 @@ use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 
 use crate::metrics;
+#[cfg(feature = "openapi")]
+use crate::openapi::{OF_RECIPIENT, Operation};
 use crate::route::Route;
 use crate::wire::NewSecretOutput;
 
@@ -30,10 +32,38 @@ pub const ROUTE: Route = Route {
     method: Method::POST,
     path: "/v1/recipients/{recipientId}/secrets",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
 
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe(
+            "Secrets",
+            "Generate a secret",
+            "Its value is in this one answer and nowhere else: only its SHA-256 is kept. Without `expiresInDays` it never \
+             expires.",
+        )
+        .takes::<Input>(serde_json::json!({"name": "First National Bank — Bulk API Passphrase", "expiresInDays": 90}))
+        .is_repeatable()
+        .gives::<NewSecretOutput>(200, "The same request came before: the secret that it made, without its value")
+        .gives::<NewSecretOutput>(201, "The secret and its value")
+        .leads_to("rotate-secret", OF_RECIPIENT, None)
+        .leads_to("revoke-secret", OF_RECIPIENT, None)
+        .leads_to(
+            "verify-secret",
+            &[("recipientId", "$request.path.recipientId")],
+            Some(serde_json::json!({"secret": "$response.body#/secret"})),
+        )
+        .fails(404, "No such recipient in the key's account")
+        .fails(409, "The recipient has 100 active secrets")
+}
+
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = GenerateSecret))]
 struct Input {
     name: Name,
+    #[cfg_attr(feature = "openapi", schema(rename = "expiresInDays", value_type = Option<Lifetime>))]
     lifetime: Lifetime,
 }
 

@@ -9,6 +9,8 @@ use docyard::{auth, path, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::route::Route;
 use crate::wire::DockOutput;
 
@@ -18,7 +20,17 @@ pub const ROUTE: Route = Route {
     method: Method::GET,
     path: "/v1/docks/{dockId}",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe("Docks", "Show a dock", "")
+        .gives::<DockOutput>(200, "The dock")
+        .fails(404, "No such dock in the key's account")
+}
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let dock = path::lookup(path::id(request, "dockId", DockId::parse), |id| context.store.dock(id));

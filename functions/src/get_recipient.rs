@@ -8,6 +8,8 @@ use docyard::response;
 use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::recipient_in_dock;
 use crate::route::Route;
 use crate::wire::RecipientOutput;
@@ -18,7 +20,17 @@ pub const ROUTE: Route = Route {
     method: Method::GET,
     path: "/v1/docks/{dockId}/recipients/{recipientId}",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe("Recipients", "Show a recipient", "")
+        .gives::<RecipientOutput>(200, "The recipient")
+        .fails(404, "No such recipient in this dock")
+}
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let found = recipient_in_dock::find(context, request).await?;

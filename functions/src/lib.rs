@@ -15,6 +15,8 @@ pub mod list_recipients;
 pub mod list_secrets;
 pub mod logging;
 pub mod metrics;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod recipient_in_dock;
 pub mod revoke_secret;
 pub mod rotate_secret;

@@ -10,6 +10,8 @@ use docyard::{auth, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::route::Route;
 use crate::wire::DockOutput;
 
@@ -19,7 +21,17 @@ pub const ROUTE: Route = Route {
     method: Method::GET,
     path: "/v1/docks",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe("Docks", "List the docks", "Those of the key's account, newest first.")
+        .is_paged()
+        .gives_page_of::<DockOutput>("A page of docks")
+}
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let account = auth::authenticate(context, request).await?;

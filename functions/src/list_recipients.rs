@@ -12,6 +12,8 @@ use docyard::{auth, path, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::route::Route;
 use crate::wire::RecipientOutput;
 
@@ -21,7 +23,24 @@ pub const ROUTE: Route = Route {
     method: Method::GET,
     path: "/v1/docks/{dockId}/recipients",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe("Recipients", "Find and list recipients", "Those of the dock, ordered by email.")
+        .is_paged()
+        .query(
+            "email",
+            "Only the recipient with this email, in whatever case",
+            utoipa::openapi::Ref::from_schema_name(<Email as utoipa::ToSchema>::name()),
+            None,
+        )
+        .gives_page_of::<RecipientOutput>("A page of recipients")
+        .fails(404, "No such dock in the key's account")
+}
 
 /// What of the list is asked for.
 enum Wanted {

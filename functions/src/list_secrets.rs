@@ -14,6 +14,8 @@ use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 use serde::Serialize;
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::route::Route;
 
 /// Where this endpoint is reached.
@@ -22,24 +24,43 @@ pub const ROUTE: Route = Route {
     method: Method::GET,
     path: "/v1/recipients/{recipientId}/secrets",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe("Secrets", "List the secrets", "Those of the recipient, newest first; never a value.")
+        .is_paged()
+        .gives_page_of::<Output>("A page of secrets")
+        .fails(404, "No such recipient in the key's account")
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Secret))]
 struct Output<'a> {
     id: SecretId,
+    #[cfg_attr(feature = "openapi", schema(value_type = docyard::name::Name))]
     name: &'a str,
     status: Status,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     expires_at: Option<Timestamp>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     rotated_at: Option<Timestamp>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     revoked_at: Option<Timestamp>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     rotated_from: Option<SecretId>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     rotated_to: Option<SecretId>,
     created_at: Timestamp,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = SecretStatus))]
 enum Status {
     Active,
     Expired,

@@ -16,6 +16,8 @@ use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
 use crate::metrics;
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::route::Route;
 
 /// Where this endpoint is reached.
@@ -24,7 +26,22 @@ pub const ROUTE: Route = Route {
     method: Method::POST,
     path: "/v1/recipients/{recipientId}/secrets/{secretId}/revoke",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe(
+            "Secrets",
+            "Revoke a secret",
+            "From then on it verifies no more. An expired one can be revoked too.",
+        )
+        .succeeds_silently("It is revoked")
+        .fails(404, "No such secret in the key's account")
+        .fails(409, "It was rotated or revoked; the message says which")
+}
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let recipient_id = path::id(request, "recipientId", RecipientId::parse);
@@ -41,7 +58,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     match context.store.revoke_secret(&retired).await? {
         SecretStep::Done => {
             metrics::count(metrics::SECRETS_REVOKED);
-            Ok(response::success())
+            response::success()
         }
         SecretStep::Ended(end) => Err(refusal(end)),
         SecretStep::Gone | SecretStep::Before(_) => Err(Error::NotFound("Secret")),

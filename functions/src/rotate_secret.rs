@@ -19,6 +19,8 @@ use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 
 use crate::metrics;
+#[cfg(feature = "openapi")]
+use crate::openapi::{OF_RECIPIENT, Operation};
 use crate::route::Route;
 use crate::wire::NewSecretOutput;
 
@@ -28,7 +30,27 @@ pub const ROUTE: Route = Route {
     method: Method::POST,
     path: "/v1/recipients/{recipientId}/secrets/{secretId}/rotate",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe(
+            "Secrets",
+            "Rotate a secret",
+            "At one instant the old value stops and the new one starts. The replacement has the same label, and the same \
+             lifetime afresh.",
+        )
+        .is_repeatable()
+        .gives::<NewSecretOutput>(200, "The same request came before: the replacement, without its value")
+        .gives::<NewSecretOutput>(201, "The replacement and its value")
+        .leads_to("rotate-secret", OF_RECIPIENT, None)
+        .leads_to("revoke-secret", OF_RECIPIENT, None)
+        .fails(404, "No such secret in the key's account")
+        .fails(409, "It was rotated, was revoked or has expired; the message says which")
+}
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let recipient_id = path::id(request, "recipientId", RecipientId::parse);

@@ -7,6 +7,8 @@ use docyard::error::Error;
 use lambda_http::Request;
 use lambda_http::http::{Method, Response};
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::{
     create_dock, create_recipient, delete_recipient, generate_secret, get_dock, get_recipient, list_docks,
     list_recipients, list_secrets, revoke_secret, rotate_secret, update_dock, update_recipient,
@@ -41,6 +43,9 @@ pub struct Route {
     pub path: &'static str,
     /// The handler.
     pub handle: for<'a> fn(&'a Context, &'a Request) -> Handled<'a>,
+    /// Its description in the API's document.
+    #[cfg(feature = "openapi")]
+    pub document: fn(Operation) -> Operation,
 }
 
 /// What a handler returns, in time.

@@ -15,6 +15,8 @@ use docyard::{auth, path, response};
 use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::route::Route;
 use crate::wire::DockOutput;
 
@@ -24,7 +26,22 @@ pub const ROUTE: Route = Route {
     method: Method::PATCH,
     path: "/v1/docks/{dockId}",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe(
+            "Docks",
+            "Change a dock",
+            "By JSON Merge Patch (RFC 7396): what is left out stays, `null` clears all but the name.",
+        )
+        .takes::<DockChanges>(serde_json::json!({"legalName": "First National Bank, N.A."}))
+        .gives::<DockOutput>(200, "The dock")
+        .fails(404, "No such dock in the key's account")
+}
 
 fn parse(fields: &mut Fields) -> Option<DockChanges> {
     let name = fields.change("name", string("name", Name::parse));

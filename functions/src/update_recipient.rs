@@ -21,6 +21,8 @@ use docyard::store::RecipientUpdate;
 use lambda_http::Request;
 use lambda_http::http::{Method, Response, StatusCode};
 
+#[cfg(feature = "openapi")]
+use crate::openapi::Operation;
 use crate::recipient_in_dock;
 use crate::route::Route;
 use crate::wire::RecipientOutput;
@@ -31,7 +33,24 @@ pub const ROUTE: Route = Route {
     method: Method::PATCH,
     path: "/v1/docks/{dockId}/recipients/{recipientId}",
     handle: |context, request| Box::pin(handle(context, request)),
+    #[cfg(feature = "openapi")]
+    document,
 };
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .describe(
+            "Recipients",
+            "Change a recipient",
+            "By JSON Merge Patch (RFC 7396) at the top level: what is left out stays, `null` clears `stakeholderClass` and \
+             `identifiers`, and `identifiers` replaces all there are. A new email frees the old one.",
+        )
+        .takes::<RecipientChanges>(serde_json::json!({"email": "access@firstnational.example"}))
+        .gives::<RecipientOutput>(200, "The recipient")
+        .fails(404, "No such recipient in this dock")
+        .fails(409, "Another recipient of this dock has the email: `recipientId`")
+}
 
 fn parse(fields: &mut Fields, now: Timestamp) -> Option<RecipientChanges> {
     let name = fields.change("name", string("name", Name::parse));

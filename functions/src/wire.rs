@@ -7,20 +7,28 @@ use docyard::dock::Dock;
 use docyard::id::{DockId, RecipientId, SecretId};
 use docyard::recipient::{Recipient, StakeholderClass};
 use docyard::secret::ActiveSecret;
+#[cfg(feature = "openapi")]
+use docyard::{email::Email, identifiers::Identifiers, name::Name, secret::SecretValue};
 use serde::Serialize;
 
 /// A recipient.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Recipient))]
 pub struct RecipientOutput<'a> {
     id: RecipientId,
     dock_id: DockId,
+    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
     name: &'a str,
+    #[cfg_attr(feature = "openapi", schema(value_type = Email))]
     email: &'a str,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     stakeholder_class: Option<StakeholderClass>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Identifiers))]
     identifiers: &'a BTreeMap<String, String>,
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp, required = false))]
     updated_at: Option<Timestamp>,
 }
 
@@ -42,12 +50,18 @@ impl<'a> From<&'a Recipient> for RecipientOutput<'a> {
 /// A dock.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Dock))]
 pub struct DockOutput<'a> {
     id: DockId,
+    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
     name: &'a str,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>, required = true))]
     domain: Option<&'a str>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>, required = true))]
     legal_name: Option<&'a str>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>, required = true))]
     business_type: Option<&'a str>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>, required = true))]
     business_email: Option<&'a str>,
     created_at: Timestamp,
 }
@@ -70,10 +84,14 @@ impl<'a> From<&'a Dock> for DockOutput<'a> {
 /// A secret that was just made; its value is shown this once, and is `null` in the answer to a repeated request.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NewSecret))]
 pub struct NewSecretOutput<'a> {
     id: SecretId,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<SecretValue>, required = true))]
     secret: Option<&'a str>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
     name: &'a str,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     expires_at: Option<Timestamp>,
 }
 

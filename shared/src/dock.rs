@@ -39,18 +39,24 @@ pub struct Profile {
     pub business_email: Option<Name>,
 }
 
-/// Changes to a dock; what is `None` stays as it is.
+/// Changes to a dock; what is not given stays as it is.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UpdateDock, rename_all = "camelCase"))]
 pub struct DockChanges {
     /// Its new name.
+    #[cfg_attr(feature = "openapi", schema(value_type = Name, required = false))]
     pub name: Option<Name>,
     /// Its new domain, or none.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>))]
     pub domain: Option<Option<Name>>,
     /// Its new name in law, or none.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>))]
     pub legal_name: Option<Option<Name>>,
     /// Its new kind of business, or none.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>))]
     pub business_type: Option<Option<Name>>,
     /// Its new address, or none.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>))]
     pub business_email: Option<Option<Name>>,
 }
 

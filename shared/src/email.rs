@@ -1,5 +1,8 @@
 //! Email addresses: the rule of the HTML standard, and what mail systems add to it.
 
+/// The longest address, in bytes.
+pub const MAX_BYTES: usize = 254;
+
 /// A valid address in lower case.
 ///
 /// The rule is that of the HTML standard's [valid email address][html], and besides: a dot neither leads nor
@@ -17,7 +20,7 @@ impl Email {
         let Some((local, domain)) = address.split_once('@') else {
             return Err("must be a valid email address, such as ops@example.com");
         };
-        if address.len() > 254 {
+        if address.len() > MAX_BYTES {
             Err("must have at most 254 characters")
         } else if is_local_part(local) && is_domain(domain) {
             Ok(Self(address))

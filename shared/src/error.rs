@@ -8,6 +8,7 @@ use crate::id::RecipientId;
 
 /// A complaint about one field of a request body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// The field, by its path from the body's top: `email`, `identifiers.nda_hash`.
     pub field: String,

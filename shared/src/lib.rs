@@ -25,6 +25,8 @@ pub mod random;
 pub mod recipient;
 pub mod request_log;
 pub mod response;
+#[cfg(feature = "openapi")]
+mod schema;
 pub mod secret;
 pub mod store;
 pub mod transport;

@@ -12,8 +12,10 @@ use crate::body::shown;
 use crate::digest::Digest;
 use crate::error::{Error, FieldError};
 
-const DEFAULT_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1000;
+/// How many things are on a page if nobody says.
+pub const DEFAULT_LIMIT: usize = 100;
+/// The most things on a page.
+pub const MAX_LIMIT: usize = 1000;
 
 /// How many characters of the digest's hex a cursor carries.
 const TAG_LENGTH: usize = 16;

@@ -11,6 +11,7 @@ use crate::name::Name;
 /// The kind of party a recipient is. It decides how the party proves itself elsewhere, not what it may have here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum StakeholderClass {
     /// A lender with an interest in the property.
     Mortgagee,
@@ -69,14 +70,18 @@ pub struct Recipient {
     pub updated_at: Option<Timestamp>,
 }
 
-/// Changes to a recipient; what is `None` stays as it is.
+/// Changes to a recipient; what is not given stays as it is.
 #[derive(Clone, Debug, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UpdateRecipient, rename_all = "camelCase"))]
 pub struct RecipientChanges {
     /// Its new name.
+    #[cfg_attr(feature = "openapi", schema(value_type = Name, required = false))]
     pub name: Option<Name>,
     /// Its new address.
+    #[cfg_attr(feature = "openapi", schema(value_type = Email, required = false))]
     pub email: Option<Email>,
     /// Its new class, or none.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<StakeholderClass>))]
     pub stakeholder_class: Option<Option<StakeholderClass>>,
     /// Its new identifiers, in place of all it has.
     pub identifiers: Option<Identifiers>,

@@ -38,9 +38,21 @@ pub fn created(body: String, location: Option<&str>) -> Response<String> {
     response
 }
 
+/// The body of a response to something done that leaves nothing to show.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Success {
+    /// Always `true`.
+    #[cfg_attr(feature = "openapi", schema(example = true))]
+    success: bool,
+}
+
 /// 200 for something done that leaves nothing to show.
-pub fn success() -> Response<String> {
-    Response::new(r#"{"success":true}"#.to_owned())
+///
+/// # Errors
+/// None that can happen.
+pub fn success() -> Result<Response<String>, Error> {
+    json(StatusCode::OK, &Success { success: true })
 }
 
 /// 200 with one page of a list, and the URL of the next one in `Link` (RFC 8288).
@@ -74,15 +86,27 @@ pub fn finish(result: Result<Response<String>, Error>, request_id: &str) -> Resp
 /// The most complaints in one answer, so that a hostile request cannot make it large.
 const MAX_DETAILS: usize = 100;
 
+/// The body of a response that is no success. API Gateway's own have `message` alone.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ErrorBody {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
+pub struct ErrorBody {
+    /// The status of the response.
+    #[cfg_attr(feature = "openapi", schema(required = false, example = 400))]
     status_code: u16,
+    /// What is wrong and what to do about it.
+    #[cfg_attr(feature = "openapi", schema(example = "name is required"))]
     message: String,
+    /// The status in words.
+    #[cfg_attr(feature = "openapi", schema(required = false, example = "Bad Request"))]
     error: &'static str,
+    /// With 400: all that is wrong, field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
     details: Vec<FieldError>,
+    /// With 409: the recipient that has the email.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = RecipientId, required = false))]
     recipient_id: Option<RecipientId>,
 }
 

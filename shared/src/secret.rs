@@ -43,6 +43,11 @@ impl SecretValue {
     }
 }
 
+/// The shortest lifetime, in days.
+pub const MIN_DAYS: u16 = 1;
+/// The longest lifetime, in days.
+pub const MAX_DAYS: u16 = 3650;
+
 /// How long a secret lives: for ever, or 1 to 3650 days of 24 hours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lifetime(Option<u16>);
@@ -53,9 +58,13 @@ impl Lifetime {
     /// # Errors
     /// A complaint about `expiresInDays`.
     pub fn parse(json: Json) -> Result<Self, Vec<FieldError>> {
-        match json {
-            Json::Integer(days @ 1..=3650) => Ok(Self(u16::try_from(days).ok())),
-            _ => Err(vec![FieldError::new(
+        let days = match json {
+            Json::Integer(days) => u16::try_from(days).ok(),
+            _ => None,
+        };
+        match days.filter(|days| (MIN_DAYS..=MAX_DAYS).contains(days)) {
+            Some(days) => Ok(Self(Some(days))),
+            None => Err(vec![FieldError::new(
                 "expiresInDays",
                 "must be an integer from 1 to 3650; leave it out for a secret that never expires",
             )]),
