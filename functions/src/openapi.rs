@@ -123,8 +123,7 @@ impl Operation {
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
             .description(Some("A key of your own choice, such as a UUID. For 24 hours, the same key with the same body gives the first answer again and makes nothing more"))
-            .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!#-~]([ -~]*[!-~])?$"))))
-            .example(Some(json!("8e03978e-40d5-43dd-bc93-6894a57f9324")));
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!#-~]([ -~]*[!-~])?$"))));
         let operation = self.operation.parameter(key);
         Self { operation, ..self }.common_error(422)
     }

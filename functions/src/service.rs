@@ -87,7 +87,8 @@ async fn answer(route: &Route, context: Context, request: Request) -> Result<Tex
         ($level:ident) => {
             tracing::$level!(
                 request_id,
-                lambda_request_id = lambda.map(|lambda| lambda.request_id.as_str()),
+                lambda_request_id =
+                    lambda.map(|lambda| lambda.request_id.as_str()).filter(|id| !id.is_empty()),
                 trace_id = lambda.and_then(|lambda| lambda.xray_trace_id.as_deref()),
                 function = route.function,
                 route = route.key(),
