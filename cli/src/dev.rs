@@ -1,7 +1,7 @@
 //! `docyard dev`: the whole API on this machine, with an embedded DynamoDB behind it.
 //!
-//! The embedded DynamoDB listens on a loopback port of its own, which is only told on request; like DynamoDB Local it
-//! takes any credentials.
+//! The embedded DynamoDB listens on a port of its own, which is only told on request and on the loopback address unless
+//! another is asked for; like DynamoDB Local it takes any credentials.
 //!
 //! Here: its options, and the order in which things start and end. In [`gateway`]: what API Gateway does. In
 //! [`data_dir`]: what lies on disk. In [`documentation`]: the API's document and its page.
@@ -60,9 +60,12 @@ pub(crate) struct Options {
     /// Keep the data in memory alone. dev.env is written all the same.
     #[arg(long)]
     ephemeral: bool,
-    /// Serve the bare DynamoDB API too, on this port of the loopback address; 0 takes any that is free.
+    /// Serve the bare DynamoDB API too, on this port; 0 takes any that is free.
     #[arg(long)]
     dynamodb_port: Option<u16>,
+    /// The address to serve it on, such as that of Docker's bridge for containers. It takes any credentials.
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST, requires = "dynamodb_port")]
+    dynamodb_host: Ipv4Addr,
 }
 
 /// Serves until Ctrl-C or TERM.
@@ -73,7 +76,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let address = format!("{}:{}", options.host, options.port);
     let listener = listen((options.host.as_str(), options.port), &address).await?;
     let dynamodb_port = options.dynamodb_port.unwrap_or(0);
-    let dynamodb_address = SocketAddr::from((Ipv4Addr::LOCALHOST, dynamodb_port));
+    let dynamodb_address = SocketAddr::from((options.dynamodb_host, dynamodb_port));
     let dynamodb_listener = listen(dynamodb_address, &dynamodb_address.to_string()).await?;
     let url = format!("http://{}", local_address(&listener)?);
     let dynamodb_url = format!("http://{}", local_address(&dynamodb_listener)?);
