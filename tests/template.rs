@@ -99,6 +99,25 @@ fn every_route_leads_to_its_function() {
 }
 
 #[test]
+fn cargo_lambda_watch_has_the_same_routes() {
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let mut watched = BTreeSet::new();
+    for (path, functions) in metadata["metadata"]["lambda"]["watch"]["router"].as_object().unwrap() {
+        for function in functions.as_array().unwrap() {
+            let (name, method) =
+                (function["function"].as_str().unwrap(), function["method"].as_str().unwrap());
+            watched.insert((format!("{method} {path}"), name.to_owned()));
+        }
+    }
+    assert_eq!(watched, ROUTES.iter().map(|route| (route.key(), route.function.to_owned())).collect());
+}
+
+#[test]
 fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
     let template = template();
     let globals = &template["Globals"]["Function"];

@@ -59,8 +59,8 @@ fn document(operation: Operation) -> Operation {
         .leads_to("delete-recipient", IN_DOCK, None)
         .leads_to("generate-secret", &[("recipientId", "$response.body#/id")], None)
         .leads_to("list-secrets", &[("recipientId", "$response.body#/id")], None)
-        .fails(404, "No such dock in the key's account")
-        .fails(409, "A recipient of this dock has the email: `recipientId`")
+        .fails(404, "No such dock in the key's account", "Dock not found")
+        .fails(409, "A recipient of this dock has the email: `recipientId`", "A recipient with this email already exists in this dock")
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateRecipient, rename_all = "camelCase"))]

@@ -33,7 +33,7 @@ fn document(operation: Operation) -> Operation {
             "From then on none of its secrets verifies, and the email is free.",
         )
         .succeeds_silently("It is removed")
-        .fails(404, "No such recipient in this dock")
+        .fails(404, "No such recipient in this dock", "Recipient not found")
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {

@@ -56,8 +56,8 @@ fn document(operation: Operation) -> Operation {
             &[("recipientId", "$request.path.recipientId")],
             Some(serde_json::json!({"secret": "$response.body#/secret"})),
         )
-        .fails(404, "No such recipient in the key's account")
-        .fails(409, "The recipient has 100 active secrets")
+        .fails(404, "No such recipient in the key's account", "Recipient not found")
+        .fails(409, "The recipient has 100 active secrets", "This recipient has 100 active secrets; revoke one that is no longer used first")
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = GenerateSecret))]

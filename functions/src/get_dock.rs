@@ -26,10 +26,11 @@ pub const ROUTE: Route = Route {
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
-    operation
-        .describe("Docks", "Show a dock", "")
-        .gives::<DockOutput>(200, "The dock")
-        .fails(404, "No such dock in the key's account")
+    operation.describe("Docks", "Show a dock", "").gives::<DockOutput>(200, "The dock").fails(
+        404,
+        "No such dock in the key's account",
+        "Dock not found",
+    )
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {

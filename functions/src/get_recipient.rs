@@ -29,7 +29,7 @@ fn document(operation: Operation) -> Operation {
     operation
         .describe("Recipients", "Show a recipient", "")
         .gives::<RecipientOutput>(200, "The recipient")
-        .fails(404, "No such recipient in this dock")
+        .fails(404, "No such recipient in this dock", "Recipient not found")
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {

@@ -39,7 +39,7 @@ fn document(operation: Operation) -> Operation {
             None,
         )
         .gives_page_of::<RecipientOutput>("A page of recipients")
-        .fails(404, "No such dock in the key's account")
+        .fails(404, "No such dock in the key's account", "Dock not found")
 }
 
 /// What of the list is asked for.

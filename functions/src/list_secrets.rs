@@ -34,7 +34,7 @@ fn document(operation: Operation) -> Operation {
         .describe("Secrets", "List the secrets", "Those of the recipient, newest first; never a value.")
         .is_paged()
         .gives_page_of::<Output>("A page of secrets")
-        .fails(404, "No such recipient in the key's account")
+        .fails(404, "No such recipient in the key's account", "Recipient not found")
 }
 
 #[derive(Serialize)]

@@ -7,7 +7,7 @@
 use docyard::body;
 use docyard::id::{DockId, RecipientId, SecretId};
 use docyard::response::{ErrorBody, Success};
-use lambda_http::http::Method;
+use lambda_http::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};
@@ -31,19 +31,40 @@ const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const SCHEME: &str = "ApiKey";
 
-/// Errors that any operation can end in: the component's name, the status, what it says.
-const COMMON_ERRORS: &[(&str, u16, &str)] = &[
-    ("BadRequest", 400, "The request breaks rules; `details` names every field or parameter that does"),
-    ("Unauthorized", 401, "No valid API key"),
-    ("PayloadTooLarge", 413, "The body has more than 64 KiB"),
-    ("UnsupportedMediaType", 415, "The body says that it is something other than JSON"),
-    ("IdempotencyKeyReused", 422, "The Idempotency-Key was used with another body"),
-    ("TooManyRequests", 429, "Throttled by API Gateway"),
-    ("InternalServerError", 500, "A defect of ours; the message holds the id to report"),
+/// Errors that any operation can end in: the component's name, the status, what it says, and a message.
+const COMMON_ERRORS: &[(&str, u16, &str, &str)] = &[
+    (
+        "BadRequest",
+        400,
+        "The request breaks rules; `details` names every field or parameter that does",
+        "name is required",
+    ),
+    ("Unauthorized", 401, "No valid API key", "Invalid or expired API key"),
+    ("PayloadTooLarge", 413, "The body has more than 64 KiB", "The request body is larger than 64 KiB"),
+    (
+        "UnsupportedMediaType",
+        415,
+        "The body says that it is something other than JSON",
+        "Send the request body as JSON, with Content-Type: application/json",
+    ),
+    (
+        "IdempotencyKeyReused",
+        422,
+        "The Idempotency-Key was used with another body",
+        "This Idempotency-Key was used with another request body; use a new key for a new request",
+    ),
+    ("TooManyRequests", 429, "Throttled by API Gateway, whose own answer this is", "Too Many Requests"),
+    (
+        "InternalServerError",
+        500,
+        "A defect of ours; the message holds the id to report",
+        "Something went wrong on our side; report request id JKJaXmPLvHcESHA=",
+    ),
     (
         "ServiceUnavailable",
         503,
         "The database is busy or out of reach; repeat the request after Retry-After seconds",
+        "The service is busy; please repeat the request",
     ),
 ];
 
@@ -229,13 +250,14 @@ impl Operation {
         self.gives::<Success>(200, description)
     }
 
-    /// An error of its own.
-    pub fn fails(self, status: u16, description: &str) -> Self {
-        Self { operation: self.operation.response(status.to_string(), error(status, description)), ..self }
+    /// An error of its own: the status, what it says, and a message.
+    pub fn fails(self, status: u16, description: &str, message: &str) -> Self {
+        let response = error(status, description, message);
+        Self { operation: self.operation.response(status.to_string(), response), ..self }
     }
 
     fn common_error(self, status: u16) -> Self {
-        let Some((name, ..)) = COMMON_ERRORS.iter().find(|(_, common, _)| *common == status) else {
+        let Some((name, ..)) = COMMON_ERRORS.iter().find(|(_, common, ..)| *common == status) else {
             return self;
         };
         let response = Ref::from_response_name(*name);
@@ -271,8 +293,8 @@ pub fn document() -> OpenApi {
                 .build(),
         ),
     );
-    for (name, status, description) in COMMON_ERRORS {
-        components = components.response(*name, error(*status, description));
+    for (name, status, description, message) in COMMON_ERRORS {
+        components = components.response(*name, error(*status, description, message));
     }
     let tag =
         |name: &str, description: &str| TagBuilder::new().name(name).description(Some(description)).build();
@@ -306,8 +328,18 @@ pub fn document() -> OpenApi {
         .build()
 }
 
-fn error(status: u16, description: &str) -> Response {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ErrorBody::name()))).build();
+fn error(status: u16, description: &str, message: &str) -> Response {
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let mut example = json!({"statusCode": status, "message": message, "error": reason});
+    match status {
+        400 => example["details"] = json!([{"field": "name", "message": "is required"}]),
+        429 => example = json!({"message": message}),
+        _ => {}
+    }
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(ErrorBody::name())))
+        .example(Some(example))
+        .build();
     let mut response = ResponseBuilder::new().description(description).content(JSON, content);
     // API Gateway's own answer.
     if status != 429 {

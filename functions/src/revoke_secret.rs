@@ -39,8 +39,8 @@ fn document(operation: Operation) -> Operation {
             "From then on it verifies no more. An expired one can be revoked too.",
         )
         .succeeds_silently("It is revoked")
-        .fails(404, "No such secret in the key's account")
-        .fails(409, "It was rotated or revoked; the message says which")
+        .fails(404, "No such secret in the key's account", "Secret not found")
+        .fails(409, "It was rotated or revoked; the message says which", "This secret was revoked already")
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {

@@ -48,8 +48,8 @@ fn document(operation: Operation) -> Operation {
         .gives::<NewSecretOutput>(201, "The replacement and its value")
         .leads_to("rotate-secret", OF_RECIPIENT, None)
         .leads_to("revoke-secret", OF_RECIPIENT, None)
-        .fails(404, "No such secret in the key's account")
-        .fails(409, "It was rotated, was revoked or has expired; the message says which")
+        .fails(404, "No such secret in the key's account", "Secret not found")
+        .fails(409, "It was rotated, was revoked or has expired; the message says which", "This secret has expired; generate a new one")
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {

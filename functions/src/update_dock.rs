@@ -40,7 +40,7 @@ fn document(operation: Operation) -> Operation {
         )
         .takes::<DockChanges>(serde_json::json!({"legalName": "First National Bank, N.A."}))
         .gives::<DockOutput>(200, "The dock")
-        .fails(404, "No such dock in the key's account")
+        .fails(404, "No such dock in the key's account", "Dock not found")
 }
 
 fn parse(fields: &mut Fields) -> Option<DockChanges> {

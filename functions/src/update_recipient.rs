@@ -48,8 +48,8 @@ fn document(operation: Operation) -> Operation {
         )
         .takes::<RecipientChanges>(serde_json::json!({"email": "access@firstnational.example"}))
         .gives::<RecipientOutput>(200, "The recipient")
-        .fails(404, "No such recipient in this dock")
-        .fails(409, "Another recipient of this dock has the email: `recipientId`")
+        .fails(404, "No such recipient in this dock", "Recipient not found")
+        .fails(409, "Another recipient of this dock has the email: `recipientId`", "A recipient with this email already exists in this dock")
 }
 
 fn parse(fields: &mut Fields, now: Timestamp) -> Option<RecipientChanges> {

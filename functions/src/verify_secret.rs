@@ -43,7 +43,7 @@ fn document(operation: Operation) -> Operation {
         )
         .takes::<Input>(serde_json::json!({"secret": "dk_sec_7f2a9b4c1e8d3f6a0b5c2d9e4f7a1b8c"}))
         .gives::<Output>(200, "Whether it is valid, and if so which secret it is")
-        .fails(404, "No such recipient in the key's account")
+        .fails(404, "No such recipient in the key's account", "Recipient not found")
 }
 
 #[derive(Serialize)]

@@ -92,13 +92,12 @@ const MAX_DETAILS: usize = 100;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
 pub struct ErrorBody {
     /// The status of the response.
-    #[cfg_attr(feature = "openapi", schema(required = false, example = 400))]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
     status_code: u16,
     /// What is wrong and what to do about it.
-    #[cfg_attr(feature = "openapi", schema(example = "name is required"))]
     message: String,
     /// The status in words.
-    #[cfg_attr(feature = "openapi", schema(required = false, example = "Bad Request"))]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
     error: &'static str,
     /// With 400: all that is wrong, field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
