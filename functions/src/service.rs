@@ -93,6 +93,7 @@ async fn answer(route: &Route, context: Context, request: Request) -> Result<Tex
                 function = route.function,
                 route = route.key(),
                 account = notes.account.map(display),
+                key = notes.key.map(display),
                 dock = notes.dock.map(display),
                 recipient = notes.recipient.map(display),
                 secret = notes.secret.map(display),

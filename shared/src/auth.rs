@@ -55,7 +55,7 @@ async fn account_of(context: &Context, key: &ApiKey) -> Result<AccountId, Error>
     let record = context.store.api_key(&key.digest()).await?;
     match record {
         Some(record) if record.mode == context.mode && record.is_valid(context.now()) => {
-            context.log.account(record.account);
+            context.log.caller(record.account, record.id);
             Ok(record.account)
         }
         _ => Err(Error::Unauthorized { token_sent: true }),

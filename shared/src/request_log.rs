@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 
-use crate::id::{AccountId, DockId, RecipientId, SecretId};
+use crate::id::{AccountId, DockId, KeyId, RecipientId, SecretId};
 
 /// The notes on one request, taken while it is handled. Clones write into the same notes.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub struct RequestLog(Arc<Mutex<Notes>>);
 pub struct Notes {
     /// The account whose key it carries.
     pub account: Option<AccountId>,
+    /// The id of that key.
+    pub key: Option<KeyId>,
     /// The dock that its path names, or that it made.
     pub dock: Option<DockId>,
     /// The recipient that its path names, or that it made.
@@ -39,9 +41,11 @@ impl RequestLog {
         *self.lock()
     }
 
-    /// Notes the account.
-    pub fn account(&self, id: AccountId) {
-        self.lock().account = Some(id);
+    /// Notes the caller: the account and the id of its key.
+    pub fn caller(&self, account: AccountId, key: KeyId) {
+        let mut notes = self.lock();
+        notes.account = Some(account);
+        notes.key = Some(key);
     }
 
     /// Notes the dock.
