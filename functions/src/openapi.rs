@@ -330,12 +330,14 @@ pub fn document() -> OpenApi {
 
 fn error(status: u16, description: &str, message: &str) -> Response {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let mut example = json!({"statusCode": status, "message": message, "error": reason});
-    match status {
-        400 => example["details"] = json!([{"field": "name", "message": "is required"}]),
-        429 => example = json!({"message": message}),
-        _ => {}
-    }
+    let example = match status {
+        400 => {
+            let details = json!([{"field": "name", "message": "is required"}]);
+            json!({"statusCode": status, "message": message, "error": reason, "details": details})
+        }
+        429 => json!({"message": message}),
+        _ => json!({"statusCode": status, "message": message, "error": reason}),
+    };
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(ErrorBody::name())))
         .example(Some(example))
