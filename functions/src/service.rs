@@ -170,6 +170,8 @@ mod tests {
             method: Method::GET,
             path: "/",
             handle: |_, _| Box::pin(async { panic!("on purpose") }),
+            #[cfg(feature = "openapi")]
+            document: |operation| operation,
         };
         let answer = answer_of(&ROUTE).await;
         assert_eq!((&answer["statusCode"], &answer["body"]["statusCode"]), (&json!(500), &json!(500)));
@@ -184,6 +186,8 @@ mod tests {
             method: Method::GET,
             path: "/",
             handle: |_, _| Box::pin(std::future::pending()),
+            #[cfg(feature = "openapi")]
+            document: |operation| operation,
         };
         let answer = answer_of(&ROUTE).await;
         assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
