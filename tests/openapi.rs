@@ -62,13 +62,23 @@ fn every_operation_says_what_it_takes_and_how_it_can_end() {
             if operation.get("requestBody").is_some() {
                 expected.extend(["413", "415"]);
                 let json = &operation["requestBody"]["content"]["application/json"];
-                assert!(json["example"].is_object(), "{what} has an example");
+                let is_needed = operation["requestBody"]["required"] == true;
+                assert_eq!(json["example"].is_object(), is_needed, "{what} has an example");
             }
             assert!(statuses.is_superset(&expected), "{what}: {expected:?}");
             assert!(statuses.iter().any(|status| status.starts_with('2')), "{what}");
             assert!(!operation["summary"].as_str().unwrap().is_empty(), "{what}");
         }
     }
+}
+
+#[test]
+fn the_page_on_the_api_names_every_route() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let named: BTreeSet<String> =
+        rows.map(|(key, _)| key.to_owned()).filter(|key| key.contains(" /v1/")).collect();
+    assert_eq!(named, ROUTES.iter().map(|route| route.key()).collect());
 }
 
 #[tokio::test]

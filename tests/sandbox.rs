@@ -370,7 +370,12 @@ impl Faults {
         true
     }
 
-    /// The operations that were called since this was last asked, sorted.
+    /// The operations that were called since the calls were last taken.
+    pub fn calls(&self) -> Vec<String> {
+        self.calls.lock().unwrap().iter().map(|call| call.operation.clone()).collect()
+    }
+
+    /// Takes the operations that were called since this was last asked, sorted.
     pub fn take_calls(&self) -> Vec<String> {
         let calls = std::mem::take(&mut *self.calls.lock().unwrap());
         let mut operations: Vec<String> = calls.into_iter().map(|call| call.operation).collect();
@@ -444,8 +449,10 @@ impl Faults {
     }
 }
 
-/// The IAM actions of a call and their partitions. IAM knows no action for transactions: it wants those of the writes in
-/// them.
+/// The IAM actions of a call and their partitions.
+///
+/// IAM knows no action for transactions: it wants those of the writes in them. Whether it judges a write by its own
+/// partition or by all of the transaction's is not documented, so each must be allowed for all.
 fn actions(operation: &str, body: &Value) -> Vec<(String, String)> {
     let action = |name: &str, pk: &Value| {
         let (kind, _) = pk["S"].as_str().unwrap().split_once('#').unwrap();
@@ -464,13 +471,18 @@ fn actions(operation: &str, body: &Value) -> Vec<(String, String)> {
         }
         "TransactWriteItems" => {
             let writes = body["TransactItems"].as_array().unwrap().iter();
-            let writes = writes.flat_map(|write| write.as_object().unwrap());
-            writes
+            let writes: Vec<(String, String)> = writes
+                .flat_map(|write| write.as_object().unwrap())
                 .map(|(write, of)| match write.as_str() {
                     "Put" => action("PutItem", &of["Item"]["pk"]),
                     "ConditionCheck" => action("ConditionCheckItem", &of["Key"]["pk"]),
                     _ => action(&format!("{write}Item"), &of["Key"]["pk"]),
                 })
+                .collect();
+            let partitions = || writes.iter().map(|(_, partition)| partition.clone());
+            writes
+                .iter()
+                .flat_map(|(name, _)| partitions().map(|partition| (name.clone(), partition)))
                 .collect()
         }
         _ => panic!("the actions of {operation} are not known"),

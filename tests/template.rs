@@ -186,10 +186,15 @@ fn requests(function: &str) -> Vec<Request> {
     }
 }
 
+/// The operations of DynamoDB that the functions call.
+const OPERATIONS: [&str; 6] =
+    ["BatchGetItem", "BatchWriteItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"];
+
 #[tokio::test]
 async fn a_function_may_do_what_its_code_does_and_nothing_else() {
     let template = template();
     let functions = functions(&template);
+    let mut operations = BTreeSet::new();
     for &route in ROUTES {
         let tenant = Tenant::new().await;
         let (faults, url) = Faults::before(&tenant.table).await;
@@ -215,6 +220,7 @@ async fn a_function_may_do_what_its_code_does_and_nothing_else() {
             }
             sandbox.expect(request.status, event).await;
         }
+        operations.extend(faults.calls());
         let needed = faults.take_actions();
 
         let (name, function) = functions[route.function];
@@ -235,6 +241,7 @@ async fn a_function_may_do_what_its_code_does_and_nothing_else() {
         }
         assert_eq!(allowed, needed, "{name}");
     }
+    assert_eq!(operations, OPERATIONS.map(str::to_owned).into(), "what the alarm on system errors watches");
 }
 
 /// The functions whose metric of this name an alarm adds up.
@@ -296,6 +303,57 @@ fn alarms_and_dashboard_cover_every_function_and_every_metric() {
     }
 }
 
+/// What an alarm watches: the metrics, by namespace and name, each with its dimensions but for those of functions.
+fn watched(alarm: &Yaml) -> BTreeSet<String> {
+    let metrics: Vec<&Yaml> = match alarm.as_mapping_get("Metrics").and_then(Yaml::as_sequence) {
+        Some(metrics) => {
+            metrics.iter().filter_map(|entry| Some(&entry.as_mapping_get("MetricStat")?["Metric"])).collect()
+        }
+        None => vec![alarm],
+    };
+    let dimension = |dimension: &Yaml| match &dimension["Value"] {
+        Yaml::Tagged(_, value) if text(value).ends_with("Function") => "a function".to_owned(),
+        Yaml::Tagged(_, value) => text(value).to_owned(),
+        other => text(other).to_owned(),
+    };
+    let describe = |metric: &&Yaml| {
+        let dimensions = metric["Dimensions"].as_sequence().unwrap().iter();
+        let dimensions: Vec<String> =
+            dimensions.map(|of| format!("{} {}", text(&of["Name"]), dimension(of))).collect();
+        format!("{} {} of {}", text(&metric["Namespace"]), text(&metric["MetricName"]), dimensions.join(", "))
+    };
+    metrics.iter().map(describe).collect()
+}
+
+#[test]
+fn alarms_watch_metrics_that_aws_publishes() {
+    let template = template();
+    let expected = |alarm: &str| -> BTreeSet<String> {
+        let of_function = |metric: &str| vec![format!("AWS/Lambda {metric} of FunctionName a function")];
+        let of_table = |metric: &str| format!("AWS/DynamoDB {metric} of TableName Table");
+        let of_api = |metric: &str| format!("AWS/ApiGateway {metric} of ApiId Api");
+        let metrics = match alarm {
+            "ServerErrors" => vec![of_api("5xx"), of_api("Count")],
+            "SlowRequests" => vec![of_api("Latency")],
+            "TableThrottles" => vec![of_table("ReadThrottleEvents"), of_table("WriteThrottleEvents")],
+            "TableSystemErrors" => OPERATIONS
+                .iter()
+                .map(|operation| format!("{}, Operation {operation}", of_table("SystemErrors")))
+                .collect(),
+            "DockAndRecipientFunctionErrors" | "SecretFunctionErrors" => of_function("Errors"),
+            "DockAndRecipientFunctionThrottles" | "SecretFunctionThrottles" => of_function("Throttles"),
+            _ => panic!("what {alarm} should watch is not known"),
+        };
+        metrics.into_iter().collect()
+    };
+    for (name, alarm) in alarms(&template) {
+        assert_eq!(watched(alarm), expected(name), "{name}");
+        assert!(alarm["DatapointsToAlarm"].as_integer() <= alarm["EvaluationPeriods"].as_integer());
+        // Without requests nothing is wrong.
+        assert_eq!(text(&alarm["TreatMissingData"]), "notBreaching");
+    }
+}
+
 #[test]
 fn the_page_on_operations_names_every_alarm_and_parameter_and_no_other() {
     let template = template();
@@ -331,7 +389,14 @@ fn verifying_has_a_limit_of_its_own_and_access_logs_hold_nothing_that_a_client_s
     let api = &template["Resources"]["Api"]["Properties"];
     let verify = ROUTES.iter().find(|route| route.function == "verify-secret").unwrap();
     let limits = &api["RouteSettings"][verify.key().as_str()];
-    assert_eq!(short_form(&limits["ThrottlingRateLimit"]), ("Ref", "VerificationsPerSecond"));
+    let default = template["Parameters"]["RequestsPerSecond"]["Default"].as_integer().unwrap();
+    assert_eq!(short_form(&api["DefaultRouteSettings"]["ThrottlingRateLimit"]), ("Ref", "RequestsPerSecond"));
+    for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
+        assert!(limits[limit].as_integer().unwrap() < default, "{limit}");
+    }
+    let Yaml::Tagged(tag, only_domain) = &api["DisableExecuteApiEndpoint"] else { panic!("not an !If") };
+    assert_eq!((tag.suffix.as_str(), only_domain[0].as_str()), ("If", Some("HasTruststore")));
+    assert_eq!((only_domain[1].as_bool(), only_domain[2].as_bool()), (Some(true), Some(false)));
     assert!(api.as_mapping().unwrap().keys().all(|key| text(key) != "CorsConfiguration"));
     let format: BTreeMap<String, String> =
         serde_json::from_str(text(&api["AccessLogSettings"]["Format"])).unwrap();

@@ -60,7 +60,7 @@ fn document(operation: Operation) -> Operation {
         .leads_to("generate-secret", &[("recipientId", "$response.body#/id")], None)
         .leads_to("list-secrets", &[("recipientId", "$response.body#/id")], None)
         .fails(404, "No such dock in the key's account", "Dock not found")
-        .fails(409, "A recipient of this dock has the email: `recipientId`", "A recipient with this email already exists in this dock")
+        .fails_for_a_taken_email()
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateRecipient, rename_all = "camelCase"))]

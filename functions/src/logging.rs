@@ -28,10 +28,12 @@ pub fn init(format: Format) {
         Format::Text => fmt::layer().with_ansi(false).with_writer(std::io::stderr).with_target(false).boxed(),
     };
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter(own_level()))).try_init();
-    // Where, and not what: a panic's message can hold a caller's data.
-    std::panic::set_hook(Box::new(|panic| {
-        tracing::error!(location = panic.location().map(tracing::field::display), "panic");
-    }));
+    std::panic::set_hook(Box::new(log_panic));
+}
+
+/// Tells where a panic was, and not what it says: that can hold a caller's data.
+fn log_panic(panic: &std::panic::PanicHookInfo) {
+    tracing::error!(location = panic.location().map(tracing::field::display), "panic");
 }
 
 fn own_level() -> LevelFilter {
@@ -60,6 +62,26 @@ mod tests {
             assert!(filter.would_enable(theirs, &tracing::Level::ERROR), "{theirs}");
             assert!(!filter.would_enable(theirs, &tracing::Level::WARN), "{theirs}");
         }
+    }
+
+    #[test]
+    fn of_a_panic_only_its_place_is_logged() {
+        use std::io::{Read, Seek};
+
+        let mut log = tempfile::tempfile().unwrap();
+        let layer = fmt::layer().json().with_writer(log.try_clone().unwrap());
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(log_panic));
+        let panicked = tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            std::panic::catch_unwind(|| panic!("confidential"))
+        });
+        std::panic::set_hook(before);
+        assert!(panicked.is_err());
+        let mut lines = String::new();
+        log.rewind().unwrap();
+        log.read_to_string(&mut lines).unwrap();
+        assert!(lines.contains("\"location\":\"functions/src/logging.rs:"), "{lines}");
+        assert!(!lines.contains("confidential"));
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Operation {
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
-            .description(Some("A key of your own choice, such as a UUID. For 24 hours, the same key with the same body gives the first answer again and makes nothing more"))
+            .description(Some("A key of your own choice, such as a UUID. For 24 hours, the same key with the same body gives the first answer again and makes nothing more. It may also be sent in double quotes"))
             .schema(Some(ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(255)).pattern(Some("^[!#-~]([ -~]*[!-~])?$"))));
         let operation = self.operation.parameter(key);
         Self { operation, ..self }.common_error(422)
@@ -187,15 +187,21 @@ impl Operation {
         self.succeeds::<T>(status, description, Ref::from_schema_name(T::name()))
     }
 
+    /// It takes no body, or an empty object.
+    pub fn takes_nothing(self) -> Self {
+        let nothing = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        let content = ContentBuilder::new().schema(Some(nothing)).build();
+        let body = RequestBodyBuilder::new().required(Some(Required::False)).content(JSON, content);
+        let operation = self.operation.request_body(Some(body.build()));
+        Self { operation, ..self }.common_error(413).common_error(415)
+    }
+
     /// Its success: a page of things of this type.
     pub fn gives_page_of<T: ToSchema>(mut self, description: &str) -> Self {
         let items = Array::new(Ref::from_schema_name(T::name()));
         self = self.succeeds::<T>(200, description, items);
-        self.header(
-            "Link",
-            "The next page, if there is one: `<…>; rel=\"next\"` (RFC 8288)",
-            json!("</v1/docks?limit=100&cursor=…>; rel=\"next\""),
-        )
+        let example = json!(format!("<{}?limit=100&cursor=…>; rel=\"next\"", self.route.path));
+        self.header("Link", "The next page, if there is one: `<…>; rel=\"next\"` (RFC 8288)", example)
     }
 
     fn succeeds<T: ToSchema>(
@@ -252,7 +258,21 @@ impl Operation {
 
     /// An error of its own: the status, what it says, and a message.
     pub fn fails(self, status: u16, description: &str, message: &str) -> Self {
-        let response = error(status, description, message);
+        self.fails_with(status, description, json!({"message": message}))
+    }
+
+    /// It fails where another recipient has the email, and says which one.
+    pub fn fails_for_a_taken_email(self) -> Self {
+        let message = "A recipient with this email already exists in this dock";
+        self.fails_with(
+            409,
+            "Another recipient of this dock has the email: `recipientId`",
+            json!({"message": message, "recipientId": "rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y"}),
+        )
+    }
+
+    fn fails_with(self, status: u16, description: &str, example: Value) -> Self {
+        let response = error(status, description, example);
         Self { operation: self.operation.response(status.to_string(), response), ..self }
     }
 
@@ -294,7 +314,7 @@ pub fn document() -> OpenApi {
         ),
     );
     for (name, status, description, message) in COMMON_ERRORS {
-        components = components.response(*name, error(*status, description, message));
+        components = components.response(*name, error(*status, description, json!({"message": message})));
     }
     let tag =
         |name: &str, description: &str| TagBuilder::new().name(name).description(Some(description)).build();
@@ -305,7 +325,8 @@ pub fn document() -> OpenApi {
                 .version(env!("CARGO_PKG_VERSION"))
                 .description(Some(
                     "Registers the recipients of documents, and mints the secrets with which their institutions prove \
-                     themselves.",
+                     themselves. Every response of a function carries `x-request-id` and `Cache-Control: no-store`; API \
+                     Gateway answers some requests by itself, with `message` alone and without these.",
                 ))
                 .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()))
                 .build(),
@@ -328,16 +349,17 @@ pub fn document() -> OpenApi {
         .build()
 }
 
-fn error(status: u16, description: &str, message: &str) -> Response {
+/// An error, with an example of its body: all that is given, and what follows from the status.
+fn error(status: u16, description: &str, mut example: Value) -> Response {
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let example = match status {
-        400 => {
-            let details = json!([{"field": "name", "message": "is required"}]);
-            json!({"statusCode": status, "message": message, "error": reason, "details": details})
+    // API Gateway's own answers have a message alone.
+    if let Some(example) = example.as_object_mut().filter(|_| status != 429) {
+        example.insert("statusCode".to_owned(), json!(status));
+        example.insert("error".to_owned(), json!(reason));
+        if status == 400 {
+            example.insert("details".to_owned(), json!([{"field": "name", "message": "is required"}]));
         }
-        429 => json!({"message": message}),
-        _ => json!({"statusCode": status, "message": message, "error": reason}),
-    };
+    }
     let content = ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(ErrorBody::name())))
         .example(Some(example))

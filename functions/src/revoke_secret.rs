@@ -38,6 +38,7 @@ fn document(operation: Operation) -> Operation {
             "Revoke a secret",
             "From then on it verifies no more. An expired one can be revoked too.",
         )
+        .takes_nothing()
         .succeeds_silently("It is revoked")
         .fails(404, "No such secret in the key's account", "Secret not found")
         .fails(409, "It was rotated or revoked; the message says which", "This secret was revoked already")

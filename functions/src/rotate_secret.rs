@@ -43,6 +43,7 @@ fn document(operation: Operation) -> Operation {
             "At one instant the old value stops and the new one starts. The replacement has the same label, and the same \
              lifetime afresh.",
         )
+        .takes_nothing()
         .is_repeatable()
         .gives::<NewSecretOutput>(200, "The same request came before: the replacement, without its value")
         .gives::<NewSecretOutput>(201, "The replacement and its value")

@@ -49,7 +49,7 @@ fn document(operation: Operation) -> Operation {
         .takes::<RecipientChanges>(serde_json::json!({"email": "access@firstnational.example"}))
         .gives::<RecipientOutput>(200, "The recipient")
         .fails(404, "No such recipient in this dock", "Recipient not found")
-        .fails(409, "Another recipient of this dock has the email: `recipientId`", "A recipient with this email already exists in this dock")
+        .fails_for_a_taken_email()
 }
 
 fn parse(fields: &mut Fields, now: Timestamp) -> Option<RecipientChanges> {
