@@ -2,13 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod dev;
+mod operations;
 mod support;
 
 use dev::{Answer, Dev, send};
-use docyard::api_key::Mode;
 use docyard::clock::Clock;
-use docyard::id::KeyId;
-use docyard_functions::route::ROUTES;
+use operations::{Operation, operations};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use reqwest::Method;
@@ -410,28 +409,23 @@ mod every_endpoint {
 
     /// A request that an endpoint answers with success.
     struct Valid {
-        method: Method,
+        operation: Operation,
         path: String,
-        body: Option<Value>,
-        status: u16,
     }
 
     impl Valid {
+        /// The request without its body.
         fn request(&self, dev: &Dev) -> reqwest::RequestBuilder {
-            dev.http.request(self.method.clone(), format!("{}{}", dev.url, self.path))
+            dev.http.request(self.operation.method.clone(), format!("{}{}", dev.url, self.path))
         }
     }
 
-    /// One of each endpoint, each on things of its own.
+    /// One of each operation, each on things of its own.
     async fn requests(dev: &Dev) -> Vec<Valid> {
         let mut requests = Vec::new();
-        for route in ROUTES {
-            let recipient = dev.recipient().await;
-            let (secret, _) = dev.secret(&recipient).await;
-            let path = route.path.replace("{dockId}", &dev.dock);
-            let path = path.replace("{recipientId}", &recipient).replace("{secretId}", &secret);
-            let (body, status) = valid_body(route.function);
-            requests.push(Valid { method: route.method.clone(), path, body, status });
+        for operation in operations() {
+            let path = operation.path_to_new_things(dev).await;
+            requests.push(Valid { operation, path });
         }
         requests
     }
@@ -441,128 +435,10 @@ mod every_endpoint {
         let requests = requests(dev).await.into_iter();
         requests
             .filter_map(|valid| {
-                let body = valid.body.clone()?;
+                let body = valid.operation.body.clone()?;
                 Some((valid, body))
             })
             .collect()
-    }
-
-    /// The body of a valid request to an endpoint, and the status that it gets.
-    fn valid_body(function: &str) -> (Option<Value>, u16) {
-        match function {
-            "create-dock" => (Some(json!({"name": "A"})), 201),
-            "create-recipient" => (Some(json!({"name": "A", "email": "a@example.com"})), 201),
-            "generate-secret" => (Some(json!({"name": "A"})), 201),
-            "rotate-secret" => (None, 201),
-            "verify-secret" => (Some(json!({"secret": "x"})), 200),
-            "update-dock" | "update-recipient" => (Some(json!({"name": "B"})), 200),
-            _ => (None, 200),
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_anothers_is_answered_to_the_byte_as_what_does_not_exist() {
-        let mut dev = Dev::start().await;
-        let own_key = dev.key.clone();
-        let account = dev.table.account().await;
-        dev.key = dev.table.key(account).await;
-        dev.dock = dev.table.dock(account).await.to_string();
-        let recipient = dev.recipient().await;
-        let (secret, _) = dev.secret(&recipient).await;
-        let before = dev.table.items().await.len();
-        for route in ROUTES.iter().filter(|route| route.path.contains('{')) {
-            let mut answers = Vec::new();
-            for (dock, recipient, secret) in [
-                (dev.dock.as_str(), recipient.as_str(), secret.as_str()),
-                (
-                    "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
-                    "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
-                    "sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
-                ),
-            ] {
-                let path = route.path.replace("{dockId}", dock).replace("{recipientId}", recipient);
-                let path = path.replace("{secretId}", secret);
-                let (body, _) = valid_body(route.function);
-                let valid = Valid { method: route.method.clone(), path, body, status: 404 };
-                let mut request = valid.request(&dev).bearer_auth(&own_key);
-                if let Some(body) = &valid.body {
-                    request = request.json(body);
-                }
-                let answer = send(request).await;
-                answer.expect(404);
-                answers.push(without_request_id(&answer));
-            }
-            assert_eq!(answers[0], answers[1], "{}", route.function);
-        }
-        assert_eq!(dev.table.items().await.len(), before, "and nothing was touched");
-    }
-
-    #[tokio::test]
-    async fn every_endpoint_answers_a_valid_request_with_success() {
-        let dev = Dev::start().await;
-        for valid in requests(&dev).await {
-            let mut request = valid.request(&dev).bearer_auth(&dev.key);
-            if let Some(body) = &valid.body {
-                request = request.json(body);
-            }
-            send(request).await.expect(valid.status);
-        }
-    }
-
-    #[tokio::test]
-    async fn no_caller_without_a_valid_key_is_told_anything_but_401() {
-        let dev = Dev::start().await;
-        let account = dev.table.account().await;
-        let expired = dev.table.key_with(account, Mode::Live, Some(Clock::system().now())).await;
-        let test_mode = dev.table.key_with(account, Mode::Test, None).await;
-        let revoked = dev.table.key(account).await;
-        let keys = dev.table.store.api_keys(account).await.unwrap();
-        let last: KeyId = keys.iter().max_by_key(|key| key.id).unwrap().id;
-        assert!(dev.table.store.revoke_api_key(account, last, Clock::system().now()).await.unwrap());
-        let unknown = docyard::api_key::ApiKey::generate(Mode::Live, &mut docyard::random::system());
-        let (unknown, valid) = (unknown.expose().to_owned(), dev.key.clone());
-        let bad_checksum = format!("{}{}", &valid[..43], if valid.ends_with('0') { '1' } else { '0' });
-
-        let no_token = "Bearer";
-        let bad_token = "Bearer error=\"invalid_token\"";
-        let bearer = |token: &str| vec![format!("Bearer {token}")];
-        let cases = [
-            ("no header", vec![], no_token),
-            ("an empty header", vec![String::new()], no_token),
-            ("another scheme", vec!["Basic ZG9jazp5YXJk".to_owned()], no_token),
-            ("the key without a scheme", vec![valid.clone()], no_token),
-            ("a scheme without a key", vec!["Bearer".to_owned()], no_token),
-            ("two headers", vec![format!("Bearer {valid}"), format!("Bearer {valid}")], bad_token),
-            ("malformed", bearer("x"), bad_token),
-            ("a bad checksum", bearer(&bad_checksum), bad_token),
-            ("unknown", bearer(&unknown), bad_token),
-            ("revoked", bearer(&revoked), bad_token),
-            ("expired", bearer(&expired), bad_token),
-            ("of the other mode", bearer(&test_mode), bad_token),
-        ];
-        let not_found = [
-            ("/v1/docks/dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0/recipients".to_owned(), json!({})),
-            ("/v1/recipients/x/secrets".to_owned(), Value::Null),
-        ];
-        let post = |(path, body)| Valid { method: Method::POST, path, body: Some(body), status: 404 };
-        for valid in requests(&dev).await.into_iter().chain(not_found.map(post)) {
-            for (case, headers, challenge) in &cases {
-                let mut request = valid.request(&dev);
-                if let Some(body) = &valid.body {
-                    request = request.json(body);
-                }
-                for header in headers {
-                    request = request.header("authorization", header);
-                }
-                let answer = send(request).await;
-                assert_eq!(
-                    answer.expect(401),
-                    json!({"statusCode": 401, "message": "Invalid or expired API key", "error": "Unauthorized"}),
-                    "{case}"
-                );
-                assert_eq!(answer.header("www-authenticate"), *challenge, "{case}");
-            }
-        }
     }
 
     #[tokio::test]
@@ -570,7 +446,7 @@ mod every_endpoint {
         let dev = Dev::start().await;
         for (valid, body) in requests_with_body(&dev).await {
             let request = valid.request(&dev).header("authorization", format!("bEARER {}", dev.key));
-            send(request.json(&body)).await.expect(valid.status);
+            send(request.json(&body)).await.expect(valid.operation.status);
         }
     }
 
@@ -654,7 +530,7 @@ mod every_endpoint {
                 let request = request().header("content-type", content_type).body(padded(64 * 1024 + 1));
                 assert_eq!(send(request).await.expect(413)["error"], "Payload Too Large");
             }
-            send(request().body(padded(64 * 1024))).await.expect(valid.status);
+            send(request().body(padded(64 * 1024))).await.expect(valid.operation.status);
         }
     }
 
@@ -667,7 +543,7 @@ mod every_endpoint {
                 send(request.body(body.to_string()))
             };
             let mut others = vec!["text/plain", "application/x-www-form-urlencoded", "x"];
-            if valid.method != Method::PATCH {
+            if valid.operation.method != Method::PATCH {
                 others.push("application/merge-patch+json");
             }
             for content_type in others {
@@ -676,7 +552,7 @@ mod every_endpoint {
                 let message = answer["message"].as_str().unwrap();
                 assert!(message.contains("application/json"), "it says what to send");
             }
-            request("Application/JSON ; charset=UTF-8").await.expect(valid.status);
+            request("Application/JSON ; charset=UTF-8").await.expect(valid.operation.status);
         }
     }
 
