@@ -19,6 +19,11 @@ pub const TABLE: &str = "docyard";
 /// How long a test waits for something that must happen, before it fails.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Whether tests that try many cases try all they can, which takes minutes: `DOCYARD_TEST_THOROUGH=1`.
+pub fn is_thorough() -> bool {
+    std::env::var_os("DOCYARD_TEST_THOROUGH").is_some_and(|value| value == "1")
+}
+
 /// A table, reached over HTTP as a function reaches it.
 #[derive(Clone)]
 pub struct TestTable {

@@ -403,8 +403,15 @@ fn fault<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpRespo
         SdkError::DispatchFailure(_) => (true, "out of reach"),
         SdkError::ResponseError(_) => (true, "unreadable answer"),
         SdkError::ServiceError(context) => {
-            let code = error.code().unwrap_or("unknown error");
-            (is_passing(code) || context.raw().status().is_server_error(), code)
+            let status = context.raw().status();
+            match error.code() {
+                // A success whose body cannot be read, such as half of one.
+                None if status.is_success() => (true, "unreadable answer"),
+                code => {
+                    let code = code.unwrap_or("unknown error");
+                    (is_passing(code) || status.is_server_error(), code)
+                }
+            }
         }
         _ => (false, "not sent"),
     };
