@@ -11,55 +11,20 @@
     reason = "a test fails by panicking"
 )]
 
+mod faulty;
 mod in_process;
 mod support;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
-    SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
 use docyard::api_key::Mode;
 use docyard::clock::Clock;
 use docyard::context::Context;
-use docyard::store::Store;
-use docyard::{dynamodb, transport};
+use faulty::Fault;
 use in_process::{Api, Reply};
 use serde_json::{Value, json};
-use support::{TABLE, TestTable, is_thorough};
-
-/// What befalls a call of DynamoDB.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Fault {
-    /// No connection: nothing is done.
-    Unreachable,
-    /// Nothing is done, and no answer comes.
-    SilenceBefore,
-    /// It is done, and no answer comes.
-    SilenceAfter,
-    /// It is done, and the connection breaks before the answer.
-    BrokenAfter,
-    /// It is done, and half of the answer comes.
-    HalfAnswer,
-    /// 500, and nothing is done.
-    ErrorBefore,
-    /// 500, though it is done.
-    ErrorAfter,
-    /// It is refused with this code.
-    Refused(&'static str),
-    /// A transaction is canceled for these reasons, in the order of its writes.
-    Canceled(&'static [&'static str]),
-    /// A batch is taken, and nothing of it done.
-    Unprocessed,
-}
+use support::{TestTable, is_thorough};
 
 const FAULTS: [Fault; 15] = [
     Fault::Unreachable,
@@ -90,95 +55,15 @@ struct Plan {
     failed: usize,
 }
 
-/// An HTTP client that fails as it is told, and else does what the functions' own does.
-#[derive(Clone, Debug)]
-struct Faulty {
-    client: SharedHttpClient,
-    plan: Arc<Mutex<Plan>>,
-}
-
-impl HttpClient for Faulty {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        let connector = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(FaultyConnector { connector, plan: self.plan.clone() })
-    }
-}
-
-#[derive(Debug)]
-struct FaultyConnector {
-    connector: SharedHttpConnector,
-    plan: Arc<Mutex<Plan>>,
-}
-
-impl FaultyConnector {
-    /// The fault of this call, the next one, if it is to fail and can fail so.
-    fn fault_of(&self, operation: &str) -> Option<Fault> {
-        let mut plan = self.plan.lock().unwrap();
-        plan.calls += 1;
-        let (first, is_lasting, fault) = plan.fault?;
-        let is_due = if is_lasting { plan.calls >= first } else { plan.calls == first };
-        let applies = match fault {
-            Fault::Canceled(_) => operation == "TransactWriteItems",
-            Fault::Unprocessed => operation.starts_with("Batch"),
-            _ => true,
-        };
-        (is_due && applies).then(|| {
-            plan.failed += 1;
+impl Plan {
+    /// The fault of the next call, if it is to fail and can fail so.
+    fn next(&mut self, operation: &str) -> Option<Fault> {
+        self.calls += 1;
+        let (first, is_lasting, fault) = self.fault?;
+        let is_due = if is_lasting { self.calls >= first } else { self.calls == first };
+        (is_due && fault.applies_to(operation)).then(|| {
+            self.failed += 1;
             fault
-        })
-    }
-}
-
-impl HttpConnector for FaultyConnector {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let operation = request.headers().get("x-amz-target").unwrap().rsplit('.').next().unwrap().to_owned();
-        let Some(fault) = self.fault_of(&operation) else { return self.connector.call(request) };
-        let body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
-        let connector = self.connector.clone();
-        let broken = || ConnectorError::io("on purpose".into());
-        let answer =
-            |status: u16, body: String| HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
-        let error = |code: &str| json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "on purpose"});
-        HttpConnectorFuture::new(async move {
-            match fault {
-                Fault::Unreachable => Err(broken()),
-                Fault::SilenceBefore => std::future::pending().await,
-                Fault::SilenceAfter => {
-                    connector.call(request).await?;
-                    std::future::pending().await
-                }
-                Fault::BrokenAfter => {
-                    connector.call(request).await?;
-                    Err(broken())
-                }
-                Fault::HalfAnswer => {
-                    let mut response = connector.call(request).await?;
-                    let whole = aws_smithy_types::byte_stream::ByteStream::new(response.take_body());
-                    let whole = whole.collect().await.unwrap().to_vec();
-                    Ok(answer(200, String::from_utf8_lossy(&whole[..whole.len() / 2]).into_owned()))
-                }
-                Fault::ErrorBefore => Ok(answer(500, String::new())),
-                Fault::ErrorAfter => {
-                    connector.call(request).await?;
-                    Ok(answer(500, error("InternalServerError").to_string()))
-                }
-                Fault::Refused(code) => Ok(answer(400, error(code).to_string())),
-                Fault::Canceled(codes) => {
-                    let reasons: Vec<Value> = codes.iter().map(|code| json!({"Code": code})).collect();
-                    let mut error = error("TransactionCanceledException");
-                    error["CancellationReasons"] = json!(reasons);
-                    Ok(answer(400, error.to_string()))
-                }
-                Fault::Unprocessed => {
-                    let items = &body["RequestItems"];
-                    let left = json!({"Responses": {}, "UnprocessedKeys": items, "UnprocessedItems": items});
-                    Ok(answer(200, left.to_string()))
-                }
-            }
         })
     }
 }
@@ -250,14 +135,11 @@ struct World {
 impl World {
     async fn new(table: &TestTable) -> Self {
         let plan = Arc::new(Mutex::new(Plan::default()));
-        let client = Faulty { client: transport::http_client(transport::amazon_roots()), plan: plan.clone() };
-        let config = Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .http_client(client)
-            .endpoint_url(&table.url)
-            .region(Region::from_static("local"))
-            .credentials_provider(Credentials::new("local", "local", None, None, "local"));
-        let store = Store::new(Client::from_conf(dynamodb::with_limits(config).build()), TABLE);
+        let decide = {
+            let plan = plan.clone();
+            Arc::new(move |operation: &str| plan.lock().unwrap().next(operation))
+        };
+        let store = faulty::store(&table.url, decide);
         let api = Api::new(Context::new(store, Mode::Live, Clock::system()));
         let account = table.account().await;
         let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
