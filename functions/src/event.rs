@@ -3,8 +3,11 @@
 //! `lambda_http` turns an event into an [`http::Request`](lambda_http::Request), and fails or panics where a part of
 //! it does not fit: a header value beyond ASCII, a `Host` that is no host, a query with a raw `<` in it. A client can
 //! cause all of these, and each would be answered 500. So headers and query are read here, and what only serves to
-//! rebuild the URI, which no handler reads, is left out.
+//! rebuild the URI, which no handler reads, is left out. A body that is said to be base64 and is not, which API Gateway
+//! does not send, would make it panic, too: that is no event.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_http::request::LambdaRequest;
@@ -25,10 +28,14 @@ impl From<Event> for LambdaRequest {
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The error tells nothing of the event, since it is logged and the event holds a key.
-        let refused = |_| de::Error::custom("not an event of an API Gateway HTTP API, payload format 2.0");
+        let refused = || de::Error::custom("not an event of an API Gateway HTTP API, payload format 2.0");
         let mut event = Value::deserialize(deserializer)?;
         let headers = event.get_mut("headers").map(Value::take);
-        let mut request: ApiGatewayV2httpRequest = serde_json::from_value(event).map_err(refused)?;
+        let mut request: ApiGatewayV2httpRequest = serde_json::from_value(event).map_err(|_| refused())?;
+        if request.is_base64_encoded && STANDARD.decode(request.body.as_deref().unwrap_or_default()).is_err()
+        {
+            return Err(refused());
+        }
         request.headers = header_map(headers);
         request.headers.remove(header::HOST);
         request.request_context.domain_name = None;
@@ -126,9 +133,13 @@ mod tests {
 
     #[test]
     fn what_is_no_event_is_refused_without_being_repeated() {
-        for text in
-            ["{}", "[]", "null", r#"{"headers":{"authorization":"Bearer x"},"requestContext":"Bearer x"}"#]
-        {
+        for text in [
+            "{}",
+            "[]",
+            "null",
+            r#"{"requestContext":{"http":{}},"isBase64Encoded":true,"body":"Bearer %"}"#,
+            r#"{"headers":{"authorization":"Bearer x"},"requestContext":"Bearer x"}"#,
+        ] {
             let error = serde_json::from_str::<Event>(text).err().unwrap().to_string();
             assert!(!error.contains("Bearer"), "{error}");
         }

@@ -1,0 +1,187 @@
+//! What reads a stranger's bytes: one function for each kind, which panics where something is not as it must be.
+//!
+//! Under `cargo fuzz` they get what libFuzzer thinks of; in `cargo test` (`tests/fuzz.rs`) random bytes, and what libFuzzer
+//! once found worth keeping.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(missing_docs, reason = "each is named as what it reads")]
+
+use std::cell::RefCell;
+
+use docyard::api_key::Mode;
+use docyard::body::{self, Fields, string};
+use docyard::clock::{Clock, Timestamp};
+use docyard::context::Context;
+use docyard::email::Email;
+use docyard::error::Error;
+use docyard::id::{DockId, RecipientId, SecretId};
+use docyard::idempotency::IdempotencyKey;
+use docyard::identifiers::Identifiers;
+use docyard::list::Parameters;
+use docyard::name::Name;
+use docyard::recipient::StakeholderClass;
+use docyard::secret::Lifetime;
+use docyard::store::Store;
+use docyard::{auth, dynamodb, path, response};
+use docyard_functions::event::Event;
+use docyard_functions::route::ROUTES;
+use docyard_functions::service::service;
+use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use lambda_http::http::{HeaderValue, Response};
+use lambda_http::lambda_runtime::LambdaEvent;
+use lambda_http::request::LambdaRequest;
+use lambda_http::tower::ServiceExt;
+use lambda_http::{Body, Request};
+use serde_json::{Value, json};
+
+thread_local! {
+    static RUNTIME: RefCell<tokio::runtime::Runtime> =
+        RefCell::new(tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    RUNTIME.with_borrow(|runtime| runtime.block_on(future))
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2025-01-15T10:32:00.000Z").unwrap()
+}
+
+/// A context whose table is out of reach.
+fn context() -> Context {
+    let store = Store::new(dynamodb::local_client("http://127.0.0.1:1"), "t");
+    Context::new(store, Mode::Live, Clock::new(now))
+}
+
+/// Asserts that what a caller is told of an error is of the contract's form, and of a size that does not grow with what
+/// was sent.
+fn assert_answer(error: Error) {
+    let response = response::finish(Err(error), "r");
+    let status = response.status().as_u16();
+    assert!((400..500).contains(&status) || status == 503, "{status}");
+    let body: Value = serde_json::from_str(response.body()).unwrap();
+    assert_eq!(body["statusCode"], status);
+    assert!(response.body().len() < 100_000, "{} bytes", response.body().len());
+}
+
+fn request(event: Value) -> Option<Request> {
+    let event: Event = serde_json::from_value(event).ok()?;
+    Some(LambdaRequest::from(event).into())
+}
+
+/// An event of API Gateway, whole: each endpoint answers it, and never with 500.
+pub fn event(data: &[u8]) {
+    let Some((&route, data)) = data.split_first() else { return };
+    let Ok(event) = serde_json::from_slice::<Event>(data) else { return };
+    let route = ROUTES[usize::from(route) % ROUTES.len()];
+    let event = LambdaEvent::new(event, lambda_http::Context::default());
+    let Ok(output) = wait(service(route, context()).oneshot(event));
+    let output = serde_json::to_value(output).unwrap();
+    assert!([400, 401, 413, 415, 503].contains(&output["statusCode"].as_u64().unwrap()), "{output}");
+}
+
+/// An `Authorization` header: no key is in it that was not made here.
+pub fn authorization(data: &[u8]) {
+    let Ok(value) = HeaderValue::from_bytes(data) else { return };
+    let mut request = Request::new(Body::Empty);
+    request.headers_mut().insert(AUTHORIZATION, value);
+    match wait(auth::authenticate(&context(), &request)) {
+        Err(error @ Error::Unauthorized { .. }) => assert_answer(error),
+        // A checksum that is right by chance: then the table is asked.
+        Err(error @ Error::Unavailable(_)) => assert_answer(error),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A query: `limit` and `cursor` of each list.
+pub fn cursor(data: &[u8]) {
+    let query = String::from_utf8_lossy(data);
+    let event = json!({
+        "version": "2.0", "rawQueryString": query, "requestContext": {"http": {"method": "GET"}},
+    });
+    let Some(request) = request(event) else { return };
+    let list = "/v1/docks/dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0/recipients";
+    let mut parameters = Parameters::of(&request);
+    let window = parameters.window(list, |key| Email::parse(key).is_ok_and(|email| email.as_str() == key));
+    match parameters.finish(window) {
+        Ok(window) => {
+            assert!((1..=1000).contains(&window.limit));
+            assert!(window.after.is_none_or(|key| Email::parse(&key).is_ok()));
+        }
+        Err(error) => assert_answer(error),
+    }
+}
+
+/// A body, with its content type before a NUL: as a creation, as a change, and as nothing.
+pub fn body(data: &[u8]) {
+    let (content_type, data) = match data.iter().position(|byte| *byte == 0) {
+        Some(end) => (Some(&data[..end]), &data[end + 1..]),
+        None => (None, data),
+    };
+    let mut request = Request::new(Body::Binary(data.to_vec()));
+    if let Some(content_type) = content_type.and_then(|value| HeaderValue::from_bytes(value).ok()) {
+        request.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    let class = || string("stakeholderClass", |text| StakeholderClass::parse(text).map(Some));
+    let today = now().date();
+    let create = |fields: &mut Fields| {
+        let name = fields.required("name", string("name", Name::parse));
+        let email = fields.required("email", string("email", Email::parse));
+        let class = fields.optional("stakeholderClass", class());
+        let identifiers = fields.optional("identifiers", |json| Identifiers::parse(json, today));
+        let lifetime = fields.optional("expiresInDays", Lifetime::parse);
+        Some((name?, email?, class?, identifiers?, lifetime?))
+    };
+    let change = |fields: &mut Fields| {
+        let name = fields.change("name", string("name", Name::parse));
+        let class = fields.change_or_clear("stakeholderClass", class());
+        let identifiers = fields.change_or_clear("identifiers", |json| Identifiers::parse(json, today));
+        Some((name?, class?, identifiers?))
+    };
+    match body::read(&request, create) {
+        Ok((_, _, _, identifiers, lifetime)) => {
+            assert!(
+                data.len() <= body::MAX_BYTES && serde_json::from_slice::<Value>(data).unwrap().is_object()
+            );
+            assert!(identifiers.entries().len() <= 50);
+            assert!(lifetime.days().is_none_or(|days| (1..=3650).contains(&days)));
+        }
+        Err(error) => assert_answer(error),
+    }
+    if let Err(error) = body::read_merge_patch(&request, change) {
+        assert_answer(error);
+    }
+    match body::read_nothing(&request) {
+        Ok(()) => assert!(data.is_empty() || serde_json::from_slice::<Value>(data).unwrap() == json!({})),
+        Err(error) => assert_answer(error),
+    }
+}
+
+/// An email: what is taken is taken again, unchanged.
+pub fn email(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(email) = Email::parse(text) else { return };
+    assert_eq!(Email::parse(email.as_str()).unwrap(), email);
+    assert!(email.as_str().is_ascii() && email.as_str().len() <= 254);
+    assert!(!email.as_str().contains(|c: char| c.is_ascii_uppercase() || c.is_ascii_control() || c == ' '));
+}
+
+/// A path parameter, and an idempotency key: an id has one form, and what has another is nowhere.
+pub fn path(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let event = json!({
+        "version": "2.0", "requestContext": {"http": {"method": "GET"}}, "headers": {"idempotency-key": text},
+        "pathParameters": {"dockId": text, "recipientId": text, "secretId": text},
+    });
+    let Some(request) = request(event) else { return };
+    let ids = [
+        path::id(&request, "dockId", DockId::parse).map(|id| id.to_string()),
+        path::id(&request, "recipientId", RecipientId::parse).map(|id| id.to_string()),
+        path::id(&request, "secretId", SecretId::parse).map(|id| id.to_string()),
+    ];
+    let ids: Vec<String> = ids.into_iter().flatten().collect();
+    assert!(ids.len() <= 1 && ids.iter().all(|id| *id == text));
+    if let Err(error) = IdempotencyKey::read(request.headers()) {
+        assert_answer(error);
+    }
+    let _: Response<String> = response::created("{}".to_owned(), Some(&text));
+}
