@@ -20,7 +20,7 @@ use docyard::clock::Clock;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use serde_json::json;
-use support::{PATIENCE, TABLE, redacted};
+use support::{PATIENCE, TABLE, is_thorough, redacted};
 
 /// Sends bytes as they are, and gives the answer: interim ones (1xx), then the final one with its body.
 fn raw(url: &str, request: &[u8]) -> Vec<u8> {
@@ -360,7 +360,8 @@ async fn write_until_killed(
 async fn killed_in_the_midst_of_writes_it_loses_nothing_that_it_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
     let mut acknowledged = HashSet::new();
-    for round in 0..4 {
+    let rounds = if is_thorough() { 100 } else { 4 };
+    for round in 0..rounds {
         let dev = Dev::start_in(directory.path(), &[]).await;
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         let writers: Vec<_> = (0..8)
@@ -378,7 +379,7 @@ async fn killed_in_the_midst_of_writes_it_loses_nothing_that_it_acknowledged() {
             })
             .collect();
         drop(sender);
-        for _ in 0..40 * (round + 1) {
+        for _ in 0..40 * (round % 4 + 1) {
             acknowledged.insert(receiver.recv().await.unwrap());
         }
         dev.kill();

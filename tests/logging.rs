@@ -29,6 +29,8 @@ struct Deployment {
     confidential: Vec<(String, String)>,
     /// How many requests each function was sent.
     sent: BTreeMap<String, usize>,
+    /// What was answered, headers and bodies.
+    answers: Vec<String>,
 }
 
 impl Deployment {
@@ -39,8 +41,14 @@ impl Deployment {
         for route in ROUTES {
             functions.insert(route.function, Sandbox::start(binary(route.function), &url).await);
         }
-        let mut deployment =
-            Self { tenant, faults, functions, confidential: Vec::new(), sent: BTreeMap::new() };
+        let mut deployment = Self {
+            tenant,
+            faults,
+            functions,
+            confidential: Vec::new(),
+            sent: BTreeMap::new(),
+            answers: Vec::new(),
+        };
         let key = deployment.tenant.key.clone();
         deployment.hide("the key", &key);
         deployment.hide("the key's digest", &Digest::of(&key).expose_hex());
@@ -86,7 +94,8 @@ impl Deployment {
             event["headers"][name] = value.clone();
         }
         *self.sent.entry(function.to_owned()).or_default() += 1;
-        let (answer, _) = self.functions[function].expect(status, event).await;
+        let (answer, headers) = self.functions[function].expect(status, event).await;
+        self.answers.push(format!("{headers} {answer}"));
         answer
     }
 
@@ -299,6 +308,34 @@ fn every_field_that_a_page_asks_for_is_logged() {
     let unknown: Vec<_> =
         fields.iter().filter(|field| !logged.contains(*field) && !others.contains(field)).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn a_secret_is_in_one_answer_and_nowhere_else() {
+    let mut deployment = Deployment::new().await;
+    deployment.journey().await;
+    let items = format!("{:?}", deployment.tenant.table.items().await);
+    assert!(items.contains("RECIPIENT#") || items.contains("ACCOUNT#"));
+    let answered = |value: &str| deployment.answers.iter().filter(|answer| answer.contains(value)).count();
+    let mut secrets = 0;
+    for (what, value) in &deployment.confidential {
+        match what.as_str() {
+            "a secret" => {
+                // The one that was guessed was never given.
+                let is_given = value.len() == "dk_sec_".len() + 32;
+                assert_eq!(answered(value), usize::from(is_given), "{what} is answered once");
+                assert!(!items.contains(value), "{what} is stored");
+                secrets += usize::from(is_given);
+            }
+            "the key" | "a wrong key" | "an unknown key's digest" => {
+                assert_eq!(answered(value), 0, "{what} is answered");
+                assert!(!items.contains(value), "{what} is stored");
+            }
+            "a secret's digest" | "the key's digest" => assert_eq!(answered(value), 0, "{what} is answered"),
+            _ => {}
+        }
+    }
+    assert_eq!(secrets, 2, "one was generated and one rotated");
 }
 
 #[tokio::test]

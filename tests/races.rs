@@ -47,7 +47,11 @@ trait Specification: Clone + Debug + Eq + Hash + Default {
     fn after(&self, action: &Self::Action) -> Option<Self>;
 
     /// What the thing may be after a request of which only the question is known: each success that it can have had.
-    fn after_unknown(&self, action: &Self::Action) -> Vec<Self>;
+    /// `strangers` are ids that were seen and that no known request made, so an unknown one did.
+    fn after_unknown(&self, action: &Self::Action, strangers: &[String]) -> Vec<Self>;
+
+    /// The ids that an answer tells: that of what the request made, if it made something, and any other.
+    fn ids(action: &Self::Action) -> (Option<&String>, Option<&String>);
 }
 
 /// Whether some order of the events explains all the answers (the search of [Wing and Gong][], with what was tried kept).
@@ -58,6 +62,7 @@ fn is_linearisable<S: Specification>(events: &[Event<S::Action>]) -> bool {
         events: &[Event<S::Action>],
         done: u64,
         state: &S,
+        strangers: &[String],
         tried: &mut HashSet<(u64, S)>,
     ) -> bool {
         let left = || events.iter().enumerate().filter(|(at, _)| done & (1 << at) == 0);
@@ -71,14 +76,18 @@ fn is_linearisable<S: Specification>(events: &[Event<S::Action>]) -> bool {
         let first_end = left().filter(|(_, event)| !event.is_unknown).map(|(_, event)| event.ended).min();
         left().filter(|(_, event)| first_end.is_none_or(|end| event.began < end)).any(|(at, event)| {
             let next = match event.is_unknown {
-                true => state.after_unknown(&event.action),
+                true => state.after_unknown(&event.action, strangers),
                 false => state.after(&event.action).into_iter().collect(),
             };
-            next.iter().any(|next| search(events, done | (1 << at), next, tried))
+            next.iter().any(|next| search(events, done | (1 << at), next, strangers, tried))
         })
     }
     assert!(events.len() <= 64);
-    search(events, 0, &S::default(), &mut HashSet::new())
+    let known = || events.iter().filter(|event| !event.is_unknown).map(|event| S::ids(&event.action));
+    let made: HashSet<&String> = known().filter_map(|(made, _)| made).collect();
+    let seen: HashSet<&String> = known().filter_map(|(_, seen)| seen).collect();
+    let strangers: Vec<String> = seen.difference(&made).map(|id| (*id).clone()).collect();
+    search(events, 0, &S::default(), &strangers, &mut HashSet::new())
 }
 
 /// The emails of a dock: who has which.
@@ -139,15 +148,28 @@ impl Specification for Emails {
         }
     }
 
-    fn after_unknown(&self, action: &EmailAction) -> Vec<Self> {
-        let success = match action {
-            // Whoever it made, if it made one: its id is known to nobody yet, and is seen when it is in the way.
-            EmailAction::Create(email, _) => EmailAction::Create(email, Ok("unknown".to_owned())),
-            EmailAction::Move(id, email, _) => EmailAction::Move(id.clone(), email, Some(Ok(()))),
-            EmailAction::Delete(id, _) => EmailAction::Delete(id.clone(), true),
-            EmailAction::Find(..) => return Vec::new(),
-        };
-        self.after(&success).into_iter().collect()
+    fn after_unknown(&self, action: &EmailAction, strangers: &[String]) -> Vec<Self> {
+        let success = |action| self.after(&action).into_iter().collect();
+        match action {
+            // If what it made was never seen, it does not matter which id it has.
+            EmailAction::Create(email, _) => {
+                let ids = strangers.iter().filter(|id| self.email_of(id).is_none()).map(String::as_str);
+                let ids = ids.chain(["never seen"]);
+                ids.filter_map(|id| self.after(&EmailAction::Create(email, Ok(id.to_owned())))).collect()
+            }
+            EmailAction::Move(id, email, _) => success(EmailAction::Move(id.clone(), email, Some(Ok(())))),
+            EmailAction::Delete(id, _) => success(EmailAction::Delete(id.clone(), true)),
+            EmailAction::Find(..) => Vec::new(),
+        }
+    }
+
+    fn ids(action: &EmailAction) -> (Option<&String>, Option<&String>) {
+        match action {
+            EmailAction::Create(_, Ok(id)) => (Some(id), None),
+            EmailAction::Create(_, Err(id)) | EmailAction::Move(_, _, Some(Err(id))) => (None, Some(id)),
+            EmailAction::Find(_, id) => (None, id.as_ref()),
+            EmailAction::Move(..) | EmailAction::Delete(..) => (None, None),
+        }
     }
 }
 
@@ -191,7 +213,7 @@ impl Specification for Secrets {
         }
     }
 
-    fn after_unknown(&self, action: &SecretAction) -> Vec<Self> {
+    fn after_unknown(&self, action: &SecretAction, _: &[String]) -> Vec<Self> {
         match action {
             // The new one is known to nobody.
             SecretAction::Rotate(id, _) | SecretAction::Revoke(id, _) => {
@@ -199,6 +221,11 @@ impl Specification for Secrets {
             }
             SecretAction::Generate(_) | SecretAction::Verify(..) => Vec::new(),
         }
+    }
+
+    fn ids(_: &SecretAction) -> (Option<&String>, Option<&String>) {
+        // A secret whose value is not known is asked about by nobody.
+        (None, None)
     }
 }
 

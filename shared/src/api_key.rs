@@ -9,6 +9,7 @@ use std::fmt;
 use rand::CryptoRng;
 use rand::distr::{Alphanumeric, SampleString};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::clock::Timestamp;
 use crate::digest::Digest;
@@ -51,16 +52,25 @@ impl fmt::Display for Mode {
 const RANDOM_LENGTH: usize = 30;
 const CHECKSUM_LENGTH: usize = 6;
 
-/// An API key in the clear. It has no `Debug`, `Display` or `PartialEq`: only [`ApiKey::expose`] shows it.
+/// An API key in the clear. It has no `Debug`, `Display` or `PartialEq`: only [`ApiKey::expose`] shows it. When it is no
+/// longer used, its memory is overwritten.
+///
+/// ```compile_fail,E0277
+/// let key = docyard::api_key::ApiKey::parse("dk_live_").unwrap();
+/// println!("{key:?}");
+/// ```
 pub struct ApiKey {
     mode: Mode,
-    text: String,
+    text: Zeroizing<String>,
 }
 
 impl ApiKey {
     /// A new key: 30 base62 characters hold 178 random bits.
     pub fn generate(mode: Mode, rng: &mut impl CryptoRng) -> Self {
-        let mut text = mode.prefix().to_owned();
+        // As long as it gets, since a text that grows leaves its beginning behind.
+        let length = mode.prefix().len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
+        let mut text = Zeroizing::new(String::with_capacity(length));
+        text.push_str(mode.prefix());
         Alphanumeric.append_string(rng, &mut text, RANDOM_LENGTH);
         let checksum = checksum(&text);
         text.push_str(&checksum);
@@ -77,7 +87,7 @@ impl ApiKey {
             return None;
         }
         let (body, sum) = text.split_at(text.len() - CHECKSUM_LENGTH);
-        (checksum(body) == sum).then(|| Self { mode, text: text.to_owned() })
+        (checksum(body) == sum).then(|| Self { mode, text: Zeroizing::new(text.to_owned()) })
     }
 
     /// The mode it is for.

@@ -9,6 +9,14 @@ use subtle::{Choice, ConstantTimeEq};
 ///
 /// It has no `Debug`, `Display` or `PartialEq`, so that it can neither reach a log nor be compared in a time
 /// that depends on its content.
+///
+/// ```compile_fail,E0277
+/// println!("{:?}", docyard::digest::Digest::of("a value"));
+/// ```
+///
+/// ```compile_fail,E0369
+/// docyard::digest::Digest::of("a value") == docyard::digest::Digest::of("another");
+/// ```
 #[derive(Clone)]
 pub struct Digest([u8; 32]);
 

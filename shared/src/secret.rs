@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use rand::CryptoRng;
 use subtle::Choice;
+use zeroize::Zeroizing;
 
 use crate::body::Json;
 use crate::clock::Timestamp;
@@ -18,18 +19,25 @@ pub const MAX_ACTIVE: usize = 100;
 /// The value of a secret: `dk_sec_` and 32 lower-case hex digits, 128 bits.
 ///
 /// It is shown in one response, once. It has no `Debug`, `Display` or `PartialEq`: only
-/// [`SecretValue::expose`] shows it.
-pub struct SecretValue(String);
+/// [`SecretValue::expose`] shows it. When it is no longer used, its memory is overwritten.
+///
+/// ```compile_fail,E0277
+/// let value = docyard::secret::SecretValue::generate(&mut docyard::random::system());
+/// println!("{value:?}");
+/// ```
+pub struct SecretValue(Zeroizing<String>);
 
 impl SecretValue {
     /// A new value.
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut bytes = [0; 16];
-        rng.fill_bytes(&mut bytes);
-        Self(bytes.iter().fold("dk_sec_".to_owned(), |mut text, byte| {
+        let mut bytes = Zeroizing::new([0; 16]);
+        rng.fill_bytes(&mut *bytes);
+        let mut text = Zeroizing::new(String::with_capacity("dk_sec_".len() + 2 * bytes.len()));
+        text.push_str("dk_sec_");
+        for byte in bytes.iter() {
             let _ = write!(text, "{byte:02x}");
-            text
-        }))
+        }
+        Self(text)
     }
 
     /// What is stored of it.
