@@ -12,7 +12,6 @@ use docyard::api_key::{ApiKey, Mode};
 use docyard::clock::Clock;
 use docyard::id::KeyId;
 use operations::{Operation, operations};
-use serde_json::json;
 use support::redacted;
 
 const REFUSAL: &str = r#"{"statusCode":401,"message":"Invalid or expired API key","error":"Unauthorized"}"#;
@@ -40,10 +39,11 @@ async fn refused_credentials(dev: &Dev) -> Vec<(&'static str, Vec<String>, &'sta
     let now = Clock::system().now();
     let expired = dev.table.key_with(account, Mode::Live, Some(now)).await;
     let test_mode = dev.table.key_with(account, Mode::Test, None).await;
-    let revoked = dev.table.key(account).await;
-    let keys = dev.table.store.api_keys(account).await.unwrap();
-    let last: KeyId = keys.iter().max_by_key(|key| key.id).unwrap().id;
-    assert!(dev.table.store.revoke_api_key(account, last, now).await.unwrap());
+    // An account with one key, which is the one that is revoked.
+    let other = dev.table.account().await;
+    let revoked = dev.table.key(other).await;
+    let only: KeyId = dev.table.store.api_keys(other).await.unwrap()[0].id;
+    assert!(dev.table.store.revoke_api_key(other, only, now).await.unwrap());
     let unknown = ApiKey::generate(Mode::Live, &mut docyard::random::system());
     let valid = dev.key.clone();
     let bad_checksum = format!("{}{}", &valid[..43], if valid.ends_with('0') { '1' } else { '0' });
@@ -88,7 +88,6 @@ async fn no_operation_tells_or_does_anything_without_a_valid_key() {
         (operation, path)
     }));
     let before = table(&dev).await;
-    let mut tried = 0;
     for (operation, path) in &requests {
         for (case, values, challenge) in &credentials {
             let request = operation.request(&dev, path);
@@ -106,10 +105,8 @@ async fn no_operation_tells_or_does_anything_without_a_valid_key() {
             let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
             assert_eq!(headers(&answer), expected.into(), "{what}");
             assert!(!answer.header("x-request-id").is_empty(), "{what}");
-            tried += 1;
         }
     }
-    assert_eq!(tried, 2 * operations().len() * credentials.len());
     assert_eq!(table(&dev).await, before, "nothing was done");
 }
 
@@ -125,7 +122,7 @@ async fn the_right_key_opens_every_operation() {
 #[tokio::test]
 async fn what_is_anothers_is_answered_to_the_byte_as_what_does_not_exist() {
     let mut dev = Dev::start().await;
-    let own_key = dev.key.clone();
+    let (own_key, own_dock, own_recipient) = (dev.key.clone(), dev.dock.clone(), dev.recipient().await);
     let account = dev.table.account().await;
     dev.key = dev.table.key(account).await;
     dev.dock = dev.table.dock(account).await.to_string();
@@ -133,20 +130,25 @@ async fn what_is_anothers_is_answered_to_the_byte_as_what_does_not_exist() {
     let (secret, _) = dev.secret(&recipient).await;
     let before = table(&dev).await;
     for operation in operations().iter().filter(|operation| operation.path.contains('{')) {
-        let mut answers = Vec::new();
-        for path in [
-            operation.path_to(&dev.dock, &recipient, &secret),
-            operation.path_to(
-                "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
-                "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
-                "sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
-            ),
-        ] {
-            let answer = send(operation.request(&dev, &path).bearer_auth(&own_key)).await;
-            answer.expect(404);
-            answers.push((headers(&answer), answer.text));
+        // All of it another's, and another's thing within one's own.
+        for (dock, of) in [(&dev.dock, &recipient), (&own_dock, &recipient), (&own_dock, &own_recipient)] {
+            let foreign = operation.path_to(dock, of, &secret);
+            let is_anothers = [&dev.dock, &recipient, &secret].iter().any(|id| foreign.contains(id.as_str()));
+            if !is_anothers {
+                continue;
+            }
+            let nothing = foreign
+                .replace(&dev.dock, "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0")
+                .replace(&recipient, "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0")
+                .replace(&secret, "sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0");
+            let mut answers = Vec::new();
+            for path in [&foreign, &nothing] {
+                let answer = send(operation.request(&dev, path).bearer_auth(&own_key)).await;
+                answer.expect(404);
+                answers.push((headers(&answer), answer.text));
+            }
+            assert_eq!(answers[0], answers[1], "{}", operation.id);
         }
-        assert_eq!(answers[0], answers[1], "{}", operation.id);
     }
     assert_eq!(table(&dev).await, before, "and nothing was touched");
     // Without a thing in their path, operations are about the key's own account.
@@ -155,5 +157,6 @@ async fn what_is_anothers_is_answered_to_the_byte_as_what_does_not_exist() {
         let body = answer.expect(operation.status);
         assert!(!body.to_string().contains(&dev.dock), "{}", operation.id);
     }
-    assert_eq!(dev.get("/v1/docks").await.expect(200).as_array().unwrap().len(), 1, "{}", json!(dev.dock));
+    let docks = dev.get("/v1/docks").await.expect(200);
+    assert_eq!(docks.as_array().unwrap().len(), 1, "the other account has what it had");
 }

@@ -342,7 +342,7 @@ async fn write_until_killed(
         let response = http.post(format!("{url}{path}")).bearer_auth(&key).json(&body).send().await.ok()?;
         let status = response.status();
         let body: serde_json::Value = response.json().await.ok()?;
-        assert_eq!(status, 201);
+        assert_eq!(status, 201, "{}", redacted(&body.to_string()));
         let id = body["id"].as_str().unwrap().to_owned();
         let _ = acknowledged.send(id.clone());
         Some(id)
@@ -380,7 +380,7 @@ async fn killed_in_the_midst_of_writes_it_loses_nothing_that_it_acknowledged() {
             .collect();
         drop(sender);
         for _ in 0..40 * (round % 4 + 1) {
-            acknowledged.insert(receiver.recv().await.unwrap());
+            acknowledged.insert(tokio::time::timeout(PATIENCE, receiver.recv()).await.unwrap().unwrap());
         }
         dev.kill();
         while let Some(id) = receiver.recv().await {

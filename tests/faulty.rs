@@ -133,9 +133,10 @@ impl HttpConnector for FaultyConnector {
                 }
                 Fault::HalfAnswer => {
                     let mut response = connector.call(request).await?;
+                    let status = response.status().as_u16();
                     let whole = aws_smithy_types::byte_stream::ByteStream::new(response.take_body());
                     let whole = whole.collect().await.unwrap().to_vec();
-                    Ok(answer(200, String::from_utf8_lossy(&whole[..whole.len() / 2]).into_owned()))
+                    Ok(answer(status, String::from_utf8_lossy(&whole[..whole.len() / 2]).into_owned()))
                 }
                 Fault::ErrorBefore => Ok(answer(500, String::new())),
                 Fault::ErrorAfter => {

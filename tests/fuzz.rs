@@ -5,10 +5,13 @@
 mod readers;
 mod support;
 
+use docyard::api_key::Mode;
+use docyard::clock::Clock;
+use docyard::context::Context;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Value;
-use support::is_thorough;
+use serde_json::{Value, json};
+use support::{TestTable, is_thorough, redacted};
 
 type Reader = fn(&[u8]);
 
@@ -56,6 +59,41 @@ fn random_bytes_and_changes_of_what_was_kept_are_read() {
         });
         assert!(outcome.is_ok(), "{name}: {}", outcome.unwrap_err());
     }
+}
+
+/// The bodies that were kept and random texts, queries and path parameters, of a caller who has a key.
+#[test]
+fn no_event_of_a_caller_with_a_key_gets_a_500() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (context, key, dock) = runtime.block_on(async {
+        let table = TestTable::start().await;
+        let account = table.account().await;
+        let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
+        (Context::new(table.store, Mode::Live, Clock::system()), key, dock)
+    });
+    let kept = prop::sample::select(corpus("body"));
+    let texts =
+        prop_oneof![any::<String>(), kept.prop_map(|body| String::from_utf8_lossy(&body).into_owned())];
+    let events =
+        (any::<u8>(), texts, any::<String>(), prop_oneof![Just(dock), any::<String>()], any::<bool>());
+    let cases = if is_thorough() { 20_000 } else { 200 };
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let outcome = runner.run(&events, |(route, body, query, id, is_json)| {
+        let event = json!({
+            "version": "2.0", "rawQueryString": query, "body": body,
+            "headers": {
+                "authorization": format!("Bearer {key}"), "idempotency-key": query,
+                "content-type": if is_json { "application/json" } else { body.as_str() },
+            },
+            "pathParameters": {"dockId": id, "recipientId": id, "secretId": id},
+            "requestContext": {"requestId": "r", "http": {"method": "POST"}},
+        });
+        let data = [&[route], event.to_string().as_bytes()].concat();
+        let status = runtime.block_on(readers::answer(context.clone(), &data)).unwrap();
+        prop_assert!([200, 201, 400, 404, 409, 413, 415, 422].contains(&status), "{}", status);
+        Ok(())
+    });
+    assert!(outcome.is_ok(), "{}", redacted(&outcome.unwrap_err().to_string()));
 }
 
 #[test]

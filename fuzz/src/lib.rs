@@ -68,15 +68,22 @@ fn request(event: Value) -> Option<Request> {
     Some(LambdaRequest::from(event).into())
 }
 
-/// An event of API Gateway, whole: each endpoint answers it, and never with 500.
+/// An event of API Gateway, whole: without a key that is valid, each endpoint answers it 401.
 pub fn event(data: &[u8]) {
-    let Some((&route, data)) = data.split_first() else { return };
-    let Ok(event) = serde_json::from_slice::<Event>(data) else { return };
+    let answer = wait(answer(context(), data));
+    // Of a key that is well-formed by chance, the table is asked.
+    assert!(answer.is_none_or(|status| [401, 503].contains(&status)), "{answer:?}");
+}
+
+/// The status that the endpoint, which the first byte names, answers to the event in the others; `None` if it is none.
+pub async fn answer(context: Context, data: &[u8]) -> Option<u64> {
+    let (&route, data) = data.split_first()?;
+    let event = serde_json::from_slice::<Event>(data).ok()?;
     let route = ROUTES[usize::from(route) % ROUTES.len()];
     let event = LambdaEvent::new(event, lambda_http::Context::default());
-    let Ok(output) = wait(service(route, context()).oneshot(event));
+    let Ok(output) = service(route, context).oneshot(event).await;
     let output = serde_json::to_value(output).unwrap();
-    assert!([400, 401, 413, 415, 503].contains(&output["statusCode"].as_u64().unwrap()), "{output}");
+    output["statusCode"].as_u64()
 }
 
 /// An `Authorization` header: no key is in it that was not made here.

@@ -405,12 +405,9 @@ fn fault<E: ProvideErrorMetadata>(operation: &str, error: &SdkError<E, HttpRespo
         SdkError::ServiceError(context) => {
             let status = context.raw().status();
             match error.code() {
-                // A success whose body cannot be read, such as half of one.
-                None if status.is_success() => (true, "unreadable answer"),
-                code => {
-                    let code = code.unwrap_or("unknown error");
-                    (is_passing(code) || status.is_server_error(), code)
-                }
+                // An answer that cannot be read, such as half of one: every error of DynamoDB's has a code.
+                None => (true, "unreadable answer"),
+                Some(code) => (is_passing(code) || status.is_server_error(), code),
             }
         }
         _ => (false, "not sent"),
