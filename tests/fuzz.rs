@@ -8,6 +8,7 @@ mod support;
 use docyard::api_key::Mode;
 use docyard::clock::Clock;
 use docyard::context::Context;
+use docyard_functions::route::ROUTES;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -36,6 +37,13 @@ fn what_was_kept_is_read() {
         let corpus = corpus(name);
         assert!(!corpus.is_empty(), "{name} has a corpus");
         corpus.iter().for_each(|data| read(data));
+    }
+    // Every event at every endpoint.
+    for mut event in corpus("event").into_iter().filter(|event| !event.is_empty()) {
+        for route in 0..u8::try_from(ROUTES.len()).unwrap() {
+            event[0] = route;
+            readers::event(&event);
+        }
     }
 }
 
