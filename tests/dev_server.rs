@@ -328,63 +328,100 @@ async fn dev_env_has_three_lines_that_only_its_owner_reads() {
     }
 }
 
-/// Creates recipients and their secrets one after the other until the server is gone; gives the ids that were answered.
-async fn write_until_killed(
+/// What a writer knows of what it was answered.
+enum Known {
+    /// This thing is there.
+    Made(String),
+    /// The value of a recipient's secret, and whether it is valid; `None` while a request that ends it is under way.
+    Value { recipient: String, value: String, is_valid: Option<bool> },
+}
+
+/// A client of a server that will be killed.
+#[derive(Clone)]
+struct Writer {
     http: reqwest::Client,
     url: String,
     dock: String,
     key: String,
-    name: String,
-    acknowledged: tokio::sync::mpsc::UnboundedSender<String>,
-) {
-    // `None` from the kill on, when a request gets no answer or a part of one.
-    let post = async |path: String, body: serde_json::Value| -> Option<String> {
-        let response = http.post(format!("{url}{path}")).bearer_auth(&key).json(&body).send().await.ok()?;
-        let status = response.status();
+    known: tokio::sync::mpsc::UnboundedSender<Known>,
+}
+
+impl Writer {
+    /// The body of the answer; `None` from the kill on, when a request gets no answer or a part of one.
+    async fn post(&self, path: String, body: serde_json::Value) -> Option<serde_json::Value> {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.key).json(&body);
+        let response = request.timeout(PATIENCE).send().await.ok()?;
+        let status = response.status().as_u16();
         let body: serde_json::Value = response.json().await.ok()?;
-        assert_eq!(status, 201, "{}", redacted(&body.to_string()));
-        let id = body["id"].as_str().unwrap().to_owned();
-        let _ = acknowledged.send(id.clone());
-        Some(id)
-    };
-    for n in 0.. {
-        let recipient = json!({"name": "K", "email": format!("{name}-{n}@example.com")});
-        let Some(id) = post(format!("/v1/docks/{dock}/recipients"), recipient).await else { return };
-        let Some(_) = post(format!("/v1/recipients/{id}/secrets"), json!({"name": "K"})).await else {
-            return;
-        };
+        assert!([200, 201].contains(&status), "{status} {}", redacted(&body.to_string()));
+        Some(body)
+    }
+
+    fn tell(&self, known: Known) {
+        let _ = self.known.send(known);
+    }
+
+    /// Creates recipients with a secret each, rotates every third and revokes every third, until the server is gone.
+    async fn write_until_killed(self, name: String) -> Option<()> {
+        let text = |body: &serde_json::Value, field: &str| body[field].as_str().unwrap().to_owned();
+        for n in 0_usize.. {
+            let recipient = json!({"name": "K", "email": format!("{name}-{n}@example.com")});
+            let made = self.post(format!("/v1/docks/{}/recipients", self.dock), recipient).await?;
+            let recipient = text(&made, "id");
+            self.tell(Known::Made(recipient.clone()));
+            let secrets = format!("/v1/recipients/{recipient}/secrets");
+            let made = self.post(secrets.clone(), json!({"name": "K"})).await?;
+            let (id, value) = (text(&made, "id"), text(&made, "secret"));
+            self.tell(Known::Made(id.clone()));
+            let tell = |value: &str, is_valid| {
+                self.tell(Known::Value { recipient: recipient.clone(), value: value.to_owned(), is_valid });
+            };
+            tell(&value, Some(true));
+            let step = match n % 3 {
+                0 => continue,
+                1 => "rotate",
+                _ => "revoke",
+            };
+            tell(&value, None);
+            let done = self.post(format!("{secrets}/{id}/{step}"), json!({})).await?;
+            tell(&value, Some(false));
+            if step == "rotate" {
+                tell(&text(&done, "secret"), Some(true));
+            }
+        }
+        Some(())
     }
 }
 
 #[tokio::test]
 async fn killed_in_the_midst_of_writes_it_loses_nothing_that_it_acknowledged() {
     let directory = tempfile::tempdir().unwrap();
-    let mut acknowledged = HashSet::new();
+    let (mut made, mut values) = (HashSet::new(), std::collections::HashMap::new());
     let rounds = if is_thorough() { 100 } else { 4 };
     for round in 0..rounds {
         let dev = Dev::start_in(directory.path(), &[]).await;
-        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let (known, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        let writer = Writer {
+            http: dev.http.clone(),
+            url: dev.url.clone(),
+            dock: dev.dock.clone(),
+            key: dev.key.clone(),
+            known,
+        };
         let writers: Vec<_> = (0..8)
-            .map(|writer| {
-                let (http, url, dock, key) =
-                    (dev.http.clone(), dev.url.clone(), dev.dock.clone(), dev.key.clone());
-                tokio::spawn(write_until_killed(
-                    http,
-                    url,
-                    dock,
-                    key,
-                    format!("k{round}-{writer}"),
-                    sender.clone(),
-                ))
-            })
+            .map(|n| tokio::spawn(writer.clone().write_until_killed(format!("k{round}-{n}"))))
             .collect();
-        drop(sender);
-        for _ in 0..40 * (round % 4 + 1) {
-            acknowledged.insert(tokio::time::timeout(PATIENCE, receiver.recv()).await.unwrap().unwrap());
+        drop(writer);
+        let mut keep = |known| match known {
+            Known::Made(id) => drop(made.insert(id)),
+            Known::Value { recipient, value, is_valid } => drop(values.insert(value, (recipient, is_valid))),
+        };
+        for _ in 0..80 * (round % 4 + 1) {
+            keep(tokio::time::timeout(PATIENCE, receiver.recv()).await.unwrap().unwrap());
         }
         dev.kill();
-        while let Some(id) = receiver.recv().await {
-            acknowledged.insert(id);
+        while let Some(known) = receiver.recv().await {
+            keep(known);
         }
         for writer in writers {
             writer.await.unwrap();
@@ -396,7 +433,14 @@ async fn killed_in_the_midst_of_writes_it_loses_nothing_that_it_acknowledged() {
     let items = dev.table.items().await;
     let ids = items.iter().filter_map(|item| item.get("id")).map(|id| id.as_s().unwrap().clone());
     let stored: HashSet<String> = ids.collect();
-    assert!(acknowledged.len() >= 400 && acknowledged.is_subset(&stored));
+    assert!(made.len() >= 200 && made.is_subset(&stored));
+    let (mut valid, mut ended) = (0, 0);
+    for (value, (recipient, is_valid)) in &values {
+        let Some(is_valid) = *is_valid else { continue };
+        assert_eq!(dev.verify(recipient, value).await["valid"], is_valid, "as it was acknowledged");
+        *(if is_valid { &mut valid } else { &mut ended }) += 1;
+    }
+    assert!(valid >= 50 && ended >= 20, "{valid} valid and {ended} ended values");
 }
 
 #[tokio::test]
