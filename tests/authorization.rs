@@ -23,7 +23,7 @@ fn headers(answer: &Answer) -> BTreeMap<String, String> {
     headers.filter(|(name, _)| !["date", "x-request-id"].contains(&name.as_str())).collect()
 }
 
-/// Everything in the table, but for what nobody asked about.
+/// Everything in the table, without the values of keys and secrets.
 async fn table(dev: &Dev) -> BTreeSet<String> {
     dev.table
         .items()

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
     SharedHttpConnector,
@@ -65,13 +64,8 @@ pub type Decide = Arc<dyn Fn(&str) -> Option<Fault> + Send + Sync>;
 /// A table's store whose calls fail as `decide` says, and whose client is else the functions' own.
 pub fn store(url: &str, decide: Decide) -> Store {
     let client = Faulty { client: transport::http_client(transport::amazon_roots()), decide };
-    let config = Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .http_client(client)
-        .endpoint_url(url)
-        .region(Region::from_static("local"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"));
-    Store::new(Client::from_conf(dynamodb::with_limits(config).build()), TABLE)
+    let config = dynamodb::local_config(url).http_client(client).build();
+    Store::new(Client::from_conf(config), TABLE)
 }
 
 #[derive(Clone)]

@@ -161,11 +161,10 @@ impl Deployment {
         self.send("update-recipient", &[&dock, &recipient], "", Some(renamed), 200).await;
 
         let label = json!({"name": "Confidential Label", "expiresInDays": 90});
-        let generate = |headers| ("generate-secret", Some(label.clone()), headers);
-        let (function, body, headers) = generate(repeatable.clone());
-        let secret = self.send_with(function, &[&recipient], "", body, 201, headers).await;
-        let (function, body, headers) = generate(repeatable.clone());
-        self.send_with(function, &[&recipient], "", body, 200, headers).await;
+        let body = || Some(label.clone());
+        let secret =
+            self.send_with("generate-secret", &[&recipient], "", body(), 201, repeatable.clone()).await;
+        self.send_with("generate-secret", &[&recipient], "", body(), 200, repeatable.clone()).await;
         let (id, value) = (secret["id"].as_str().unwrap(), secret["secret"].as_str().unwrap());
         self.hide_secret(value);
         self.send("list-secrets", &[&recipient], "", None, 200).await;

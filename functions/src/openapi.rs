@@ -90,7 +90,7 @@ pub struct Operation {
 impl Operation {
     fn of(route: &'static Route) -> Self {
         let mut operation = OperationBuilder::new()
-            .operation_id(Some(operation_id(route)))
+            .operation_id(Some(camel_case(route.function)))
             .security(SecurityRequirement::new(SCHEME, Vec::<String>::new()));
         for name in route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')) {
             operation = operation.parameter(path_parameter(name));
@@ -404,11 +404,7 @@ fn path_parameter(name: &str) -> Parameter {
         .build()
 }
 
-/// `createRecipient` for `create-recipient`.
-fn operation_id(route: &Route) -> String {
-    camel_case(route.function)
-}
-
+/// `createRecipient`, the id of an operation, for its function `create-recipient`.
 fn camel_case(function: &str) -> String {
     let mut words = function.split('-');
     let first = words.next().unwrap_or_default().to_owned();

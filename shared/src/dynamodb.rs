@@ -54,11 +54,16 @@ pub fn with_limits(config: Builder) -> Builder {
 
 /// A client of a DynamoDB endpoint on this machine, which takes any credentials: `docyard dev` and the tests.
 pub fn local_client(url: &str) -> Client {
+    Client::from_conf(local_config(url).build())
+}
+
+/// The configuration of a [`local_client`].
+pub fn local_config(url: &str) -> Builder {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(transport::http_client(transport::amazon_roots()))
         .endpoint_url(url)
         .region(Region::from_static("local"))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"));
-    Client::from_conf(with_limits(config).build())
+    with_limits(config)
 }
