@@ -10,8 +10,7 @@ use std::path::Path;
 
 use binaries::binary;
 use docyard_functions::route::ROUTES;
-use dynoxide::AttributeValue;
-use sandbox::{Faults, Sandbox, Tenant};
+use sandbox::{Faults, Sandbox, Tenant, item};
 use serde_json::{Value, json};
 
 /// A request of a kind, and the calls that it makes: those of one group at once, the groups one behind the other.
@@ -183,39 +182,12 @@ async fn the_document_on_costs_has_the_units_that_dynamodb_reports() {
     }
 }
 
-fn s(text: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(text.into())
-}
-
-fn item<const N: usize>(attributes: [(&str, AttributeValue); N]) -> dynoxide::Item {
-    attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
 #[tokio::test]
 async fn a_request_costs_the_same_in_a_dock_of_a_hundred_thousand() {
     let small = Tenant::new().await;
     let large = Tenant::new().await;
     for (tenant, count) in [(&small, 10), (&large, 100_000)] {
-        let dock = docyard::id::DockId::parse(&tenant.dock).unwrap();
-        let account = tenant.table.store.dock(dock).await.unwrap().unwrap().account.to_string();
-        let now = docyard::clock::Clock::system().now();
-        let rng = &mut docyard::random::system();
-        let items = (0..count).map(|n| {
-            let (email, id) = (format!("p{n:06}@example.com"), docyard::id::RecipientId::generate(now, rng));
-            item([
-                ("pk", s(format!("DOCK#{dock}"))),
-                ("sk", s(format!("RECIPIENT#{email}"))),
-                ("id", s(id.to_string())),
-                ("dock", s(dock.to_string())),
-                ("account", s(&account)),
-                ("name", s("A recipient")),
-                ("email", s(email)),
-                ("identifiers", AttributeValue::M(Default::default())),
-                ("createdAt", s(now.to_string())),
-                ("version", AttributeValue::N("0".into())),
-            ])
-        });
-        tenant.table.import(items.collect());
+        tenant.import_recipients(count).await;
     }
     assert_eq!(measure(&small, "a@example.com").await, measure(&large, "a@example.com").await);
 }
@@ -231,14 +203,14 @@ async fn a_request_costs_the_same_with_5000_retired_secrets() {
     let items = (0..5000).map(|_| {
         let id = docyard::id::SecretId::generate(now, rng);
         item([
-            ("pk", s(format!("RECIPIENT#{old}"))),
-            ("sk", s(format!("SECRET_RETIRED#{id}"))),
-            ("id", s(id.to_string())),
-            ("recipient", s(&old)),
-            ("name", s("A secret")),
-            ("digest", s("0".repeat(64))),
-            ("createdAt", s(now.to_string())),
-            ("revokedAt", s(now.to_string())),
+            ("pk", format!("RECIPIENT#{old}")),
+            ("sk", format!("SECRET_RETIRED#{id}")),
+            ("id", id.to_string()),
+            ("recipient", old.clone()),
+            ("name", "A secret".to_owned()),
+            ("digest", "0".repeat(64)),
+            ("createdAt", now.to_string()),
+            ("revokedAt", now.to_string()),
         ])
     });
     tenant.table.import(items.collect());

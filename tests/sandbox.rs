@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use docyard::clock::Clock;
+use docyard::digest::Digest;
 use docyard::email::Email;
 use docyard::id::{DockId, RecipientId, SecretId};
 use docyard::identifiers::Identifiers;
@@ -21,6 +22,7 @@ use docyard::name::Name;
 use docyard::recipient::Recipient;
 use docyard::secret::{ActiveSecret, Lifetime, SecretValue};
 use docyard_functions::route::Route;
+use dynoxide::AttributeValue;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -48,6 +50,7 @@ impl RuntimeApi {
         };
         let deadline = (Clock::system().now().unix_milliseconds() + 20_000).to_string();
         let headers = [
+            ("content-type", "application/json"),
             ("lambda-runtime-aws-request-id", id.as_str()),
             ("lambda-runtime-deadline-ms", &deadline),
             ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:123456789012:function:f"),
@@ -76,11 +79,17 @@ pub struct Sandbox {
     events: mpsc::Sender<(String, Value)>,
     process: std::process::Child,
     log: tempfile::NamedTempFile,
+    server: tokio::task::JoinHandle<()>,
 }
 
 impl Sandbox {
     /// Starts a function and waits until it asks for its first event.
     pub async fn start(binary: impl AsRef<OsStr>, dynamodb_url: &str) -> Self {
+        Self::start_command(command(binary, dynamodb_url)).await
+    }
+
+    /// Starts whatever speaks the Runtime API and waits until it asks for its first event.
+    pub async fn start_command(mut command: Command) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (events, receiver) = mpsc::channel(1);
@@ -95,15 +104,15 @@ impl Sandbox {
             .route("/2018-06-01/runtime/invocation/{id}/response", post(RuntimeApi::response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(RuntimeApi::error))
             .with_state(api.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let log = tempfile::NamedTempFile::new().unwrap();
-        let process = command(binary, dynamodb_url)
+        let process = command
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .stdout(log.reopen().unwrap())
             .stderr(log.reopen().unwrap())
             .spawn()
             .unwrap();
-        let sandbox = Self { api, events, process, log };
+        let sandbox = Self { api, events, process, log, server };
         timeout(PATIENCE, polled)
             .await
             .unwrap_or_else(|_| panic!("no first poll: {}", sandbox.log()))
@@ -155,6 +164,7 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        self.server.abort();
     }
 }
 
@@ -165,8 +175,11 @@ pub fn command(binary: impl AsRef<OsStr>, dynamodb_url: &str) -> Command {
         ("AWS_LAMBDA_FUNCTION_NAME", "f"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_LOG_GROUP_NAME", "f"),
+        ("AWS_LAMBDA_LOG_STREAM_NAME", "s"),
         ("AWS_LAMBDA_LOG_LEVEL", "TRACE"),
         ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
         ("AWS_ACCESS_KEY_ID", "local"),
         ("AWS_SECRET_ACCESS_KEY", "local"),
         ("AWS_SESSION_TOKEN", "local"),
@@ -176,6 +189,14 @@ pub fn command(binary: impl AsRef<OsStr>, dynamodb_url: &str) -> Command {
         ("STAGE", "test"),
     ]);
     command
+}
+
+/// The value of the secrets of imported recipients.
+pub const IMPORTED_SECRET: &str = "dk_sec_0123456789abcdef0123456789abcdef";
+
+/// An item of texts.
+pub fn item<const N: usize>(attributes: [(&str, String); N]) -> dynoxide::Item {
+    attributes.into_iter().map(|(name, text)| (name.to_owned(), AttributeValue::S(text))).collect()
 }
 
 /// An account with a dock and a key.
@@ -231,6 +252,59 @@ impl Tenant {
         let secret = ActiveSecret::new(id, recipient, name, digest, Lifetime::default(), now);
         self.table.store.create_secret(&secret, None).await.unwrap();
         id.to_string()
+    }
+
+    /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`]; their
+    /// ids and those of their secrets.
+    pub async fn import_recipients(&self, count: usize) -> Vec<(String, String)> {
+        let dock = self.table.store.dock(DockId::parse(&self.dock).unwrap()).await.unwrap().unwrap();
+        let (dock, account) = (dock.id.to_string(), dock.account.to_string());
+        let digest = Digest::of(IMPORTED_SECRET).expose_hex();
+        let now = Clock::system().now();
+        let rng = &mut docyard::random::system();
+        let mut ids = Vec::new();
+        let mut items = Vec::new();
+        for n in 0..count {
+            let email = format!("p{n:07}@example.com");
+            let recipient = RecipientId::generate(now, rng).to_string();
+            let secret = SecretId::generate(now, rng).to_string();
+            let partition = format!("RECIPIENT#{recipient}");
+            items.push(item([
+                ("pk", format!("DOCK#{dock}")),
+                ("sk", format!("RECIPIENT#{email}")),
+                ("id", recipient.clone()),
+                ("dock", dock.clone()),
+                ("account", account.clone()),
+                ("name", "A recipient".to_owned()),
+                ("email", email.clone()),
+                ("createdAt", now.to_string()),
+            ]));
+            let recipient_item = items.last_mut().unwrap();
+            recipient_item.insert("identifiers".to_owned(), AttributeValue::M(Default::default()));
+            recipient_item.insert("version".to_owned(), AttributeValue::N("0".to_owned()));
+            items.push(item([
+                ("pk", partition.clone()),
+                ("sk", "RECIPIENT".to_owned()),
+                ("dock", dock.clone()),
+                ("account", account.clone()),
+                ("email", email),
+            ]));
+            items.push(item([
+                ("pk", partition),
+                ("sk", format!("SECRET#{secret}")),
+                ("id", secret.clone()),
+                ("recipient", recipient.clone()),
+                ("name", "A secret".to_owned()),
+                ("digest", digest.clone()),
+                ("createdAt", now.to_string()),
+            ]));
+            ids.push((recipient, secret));
+            if items.len() >= 30_000 {
+                self.table.import(std::mem::take(&mut items));
+            }
+        }
+        self.table.import(items);
+        ids
     }
 
     pub fn create_recipient(&self) -> Value {

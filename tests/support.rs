@@ -1,6 +1,7 @@
 //! What all black-box tests share: an embedded DynamoDB with its accounts, docks and keys.
 #![allow(dead_code, reason = "each test target uses its own part")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -37,13 +38,29 @@ pub struct TestTable {
 impl TestTable {
     /// A new, empty table in a database of its own, which ends with the test.
     pub async fn start() -> Self {
+        let table = Self::of(dynoxide::Database::memory().unwrap()).await;
+        table.store.create_table().await.unwrap();
+        table
+    }
+
+    /// The table of the database that [`TestTable::save`] put into this file, in a copy of its own.
+    pub async fn restore(file: &Path) -> Self {
+        let database = dynoxide::Database::memory().unwrap();
+        database.restore_from(file.to_str().unwrap()).unwrap();
+        Self::of(database).await
+    }
+
+    /// Puts a copy of the database into this file, which must not be there yet.
+    pub fn save(&self, file: &Path) {
+        self.database.as_ref().unwrap().vacuum_into(file.to_str().unwrap()).unwrap();
+    }
+
+    async fn of(database: dynoxide::Database) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let database = dynoxide::Database::memory().unwrap();
         tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
         let mut table = Self::at(url);
         table.database = Some(database);
-        table.store.create_table().await.unwrap();
         table
     }
 

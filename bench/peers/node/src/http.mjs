@@ -1,0 +1,97 @@
+// What both endpoints share: the client, who calls, and the form of answers.
+
+import { createHash } from "node:crypto";
+import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { DynamoDBDocumentClient, GetCommand } from "@aws-sdk/lib-dynamodb";
+
+export const TableName = process.env.TABLE_NAME;
+
+export const table = DynamoDBDocumentClient.from(new DynamoDBClient({}), {
+  marshallOptions: { removeUndefinedValues: true },
+});
+
+export class HttpError extends Error {
+  constructor(statusCode, error, message, more = {}) {
+    super(message);
+    this.statusCode = statusCode;
+    this.body = { statusCode, message, error, ...more };
+  }
+}
+
+export const notFound = (what) => new HttpError(404, "Not Found", `${what} not found`);
+
+export async function get(pk, sk) {
+  const { Item } = await table.send(new GetCommand({ TableName, Key: { pk, sk }, ConsistentRead: true }));
+  return Item;
+}
+
+/** The account of the request's API key, and what `read` finds, if it is that account's. */
+export async function authenticate(event, read) {
+  const unauthorized = new HttpError(401, "Unauthorized", "Invalid or expired API key");
+  const [, key] = /^Bearer +(dk_(?:live|test)_[0-9A-Za-z]{36})$/i.exec(event.headers.authorization ?? "") ?? [];
+  if (!key?.startsWith(`dk_${process.env.DOCYARD_MODE}_`)) throw unauthorized;
+  const digest = createHash("sha256").update(key).digest("hex");
+  const [record, found] = await Promise.all([get(`KEY#${digest}`, "KEY"), read]);
+  const expired = record?.expiresAt && record.expiresAt <= new Date().toISOString();
+  if (!record || record.revokedAt || expired) throw unauthorized;
+  return [record.account, found?.account === record.account ? found : undefined];
+}
+
+/** The request's body, of which every field must pass its check: `undefined` is a fault. */
+export function parse(event, checks) {
+  const bad = (details) =>
+    new HttpError(400, "Bad Request", "The request is invalid; see details", { details });
+  let body;
+  try {
+    const text = event.isBase64Encoded ? Buffer.from(event.body, "base64").toString() : event.body;
+    body = JSON.parse(text);
+  } catch {
+    throw bad([{ field: "", message: "must be JSON" }]);
+  }
+  if (body === null || typeof body !== "object" || Array.isArray(body)) {
+    throw bad([{ field: "", message: "must be a JSON object" }]);
+  }
+  const unknown = Object.keys(body).filter((field) => !(field in checks));
+  const details = unknown.map((field) => ({ field, message: "is not a field of this request" }));
+  const values = {};
+  for (const [field, [check, message]] of Object.entries(checks)) {
+    values[field] = check(body[field] ?? null);
+    if (values[field] === undefined) details.push({ field, message });
+  }
+  if (details.length > 0) throw bad(details);
+  return values;
+}
+
+export function name(value) {
+  const text = typeof value === "string" ? value.trim() : "";
+  return text !== "" && [...text].length <= 200 && !/\p{Cc}/u.test(text) ? text : undefined;
+}
+
+/** Turns what a handler returns, or throws, into API Gateway's form. */
+export const endpoint = (handle) => async (event) => {
+  const requestId = event.requestContext.requestId;
+  const begun = performance.now();
+  let statusCode = 201;
+  let body;
+  let headers = {};
+  try {
+    ({ body, headers = {} } = await handle(event));
+  } catch (error) {
+    if (!(error instanceof HttpError)) console.error(JSON.stringify({ requestId, fault: error.name }));
+    statusCode = error.statusCode && error.body ? error.statusCode : 500;
+    body = error.body ?? { statusCode: 500, message: "Something went wrong", error: "Internal Server Error" };
+  }
+  console.log(
+    JSON.stringify({ requestId, route: event.routeKey, status: statusCode, milliseconds: performance.now() - begun }),
+  );
+  return {
+    statusCode,
+    headers: {
+      "content-type": "application/json; charset=utf-8",
+      "cache-control": "no-store",
+      "x-request-id": requestId,
+      ...headers,
+    },
+    body: JSON.stringify(body),
+  };
+};

@@ -1,0 +1,238 @@
+//! One endpoint's programs against each other: started and asked by turns, so that whatever else the machine does
+//! meets them all.
+
+use std::time::{Duration, Instant};
+
+use docyard_functions::route::Route;
+
+use crate::programs::{Program, Workshop};
+use crate::quota::Quota;
+use crate::sandbox::Sandbox;
+use crate::series::Series;
+use crate::wire::Call;
+use crate::workload::{Workload, World};
+
+/// How many turns each program has.
+pub const ROUNDS: usize = 10;
+/// How often a program is started in one turn.
+pub const STARTS: usize = 5;
+/// How many requests a program that runs already gets in one turn.
+pub const REQUESTS: usize = 500;
+/// How many it gets beforehand, not measured.
+pub const WARM_UP: usize = 500;
+
+/// The most requests that one program gets.
+pub const ALL_REQUESTS: usize = WARM_UP + ROUNDS * (STARTS + REQUESTS);
+
+/// What is told to a program, and what of it is measured.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Part {
+    /// The floor without the SDK: any request, and a greeting.
+    Hello,
+    /// The function itself, or the same endpoint in another language.
+    Endpoint,
+    /// The floor with the SDK: the calls that the function made for the same request.
+    Bare,
+}
+
+/// Times in milliseconds, by round.
+#[derive(Default)]
+pub struct Times {
+    /// From the process's start to its first poll of the Runtime API.
+    pub poll: Series,
+    /// The same, less the time from its first connection to DynamoDB to the last answer over it.
+    pub poll_unconnected: Series,
+    /// From the process's start to the answer to its first request, which comes as soon as it polls.
+    pub answer: Series,
+    /// The first request alone.
+    pub first: Series,
+    /// A request to a program that runs already.
+    pub warm: Series,
+    /// Of that the calls of DynamoDB, as `bare` measures them.
+    pub calls: Series,
+}
+
+/// All that was measured of one program.
+pub struct Result {
+    /// Which one.
+    pub program: Program,
+    /// What it was told.
+    pub part: Part,
+    /// How long it took.
+    pub times: Times,
+    /// Resident bytes after its start.
+    pub memory_started: u64,
+    /// Resident bytes after all requests.
+    pub memory_loaded: u64,
+}
+
+/// Measures these programs, which serve `route`. The function comes before `bare`, which repeats its calls.
+pub async fn hold(
+    workshop: &Workshop,
+    workload: &Workload,
+    route: &Route,
+    programs: Vec<(Part, Program)>,
+    throttled: bool,
+) -> Vec<Result> {
+    let mut calls = Vec::new();
+    let mut contestants = Vec::new();
+    for (part, program) in programs {
+        let world = workload.world(workshop).await;
+        let mut contestant = Contestant::enter(route, workload, world, part, program, throttled).await;
+        for _ in 0..WARM_UP {
+            let sandbox = contestant.running.take().unwrap();
+            contestant.ask(&sandbox, &mut calls).await;
+            contestant.running = Some(sandbox);
+        }
+        contestants.push(contestant);
+    }
+    for round in 1..=ROUNDS {
+        for contestant in &mut contestants {
+            contestant.take_turn(&mut calls).await;
+        }
+        let share = if throttled { " on a share of a CPU" } else { "" };
+        eprintln!("{}{share}: round {round} of {ROUNDS}", route.function);
+    }
+    contestants.into_iter().map(Contestant::leave).collect()
+}
+
+struct Contestant<'a> {
+    route: &'a Route,
+    workload: &'a Workload,
+    world: World,
+    part: Part,
+    program: Program,
+    /// Whether it has only a share of the CPU.
+    throttled: bool,
+    quota: Option<Quota>,
+    running: Option<Sandbox>,
+    memory_started: u64,
+    /// How many requests it had.
+    asked: usize,
+    times: Times,
+}
+
+impl<'a> Contestant<'a> {
+    async fn enter(
+        route: &'a Route,
+        workload: &'a Workload,
+        world: World,
+        part: Part,
+        program: Program,
+        throttled: bool,
+    ) -> Self {
+        let sandbox = Sandbox::start_command(program.command(&world.wire)).await;
+        let memory_started = resident(sandbox.process_id());
+        let quota = throttled.then(|| Quota::new().unwrap());
+        if let Some(quota) = &quota {
+            quota.admit(sandbox.process_id());
+        }
+        world.wire.take_calls();
+        Self {
+            route,
+            workload,
+            world,
+            part,
+            program,
+            throttled,
+            quota,
+            running: Some(sandbox),
+            memory_started,
+            asked: 0,
+            times: Times::default(),
+        }
+    }
+
+    async fn take_turn(&mut self, calls: &mut Vec<Vec<Call>>) {
+        let times = &mut self.times;
+        let all = [
+            &mut times.poll,
+            &mut times.poll_unconnected,
+            &mut times.answer,
+            &mut times.first,
+            &mut times.warm,
+            &mut times.calls,
+        ];
+        all.into_iter().for_each(Series::begin_round);
+        for _ in 0..STARTS {
+            self.world.wire.take_span();
+            let quota = self.throttled.then(|| Quota::new().unwrap());
+            let command = self.program.command(&self.world.wire);
+            let begun = Instant::now();
+            let sandbox = Sandbox::start_command(command).await;
+            let poll = begun.elapsed();
+            let connecting = self.world.wire.take_span();
+            self.world.wire.take_calls();
+            if let Some(quota) = &quota {
+                quota.admit(sandbox.process_id());
+            }
+            let (first, _) = self.ask(&sandbox, calls).await;
+            self.times.poll.push(poll);
+            self.times.poll_unconnected.push(poll - connecting);
+            self.times.first.push(first);
+            self.times.answer.push(poll + first);
+            drop(sandbox);
+        }
+        let sandbox = self.running.take().unwrap();
+        for _ in 0..REQUESTS {
+            let (request, in_calls) = self.ask(&sandbox, calls).await;
+            self.times.warm.push(request);
+            if let Some(in_calls) = in_calls {
+                self.times.calls.push(in_calls);
+            }
+        }
+        self.running = Some(sandbox);
+    }
+
+    /// Sends the next request; how long it took, and of that the calls, where the program tells.
+    async fn ask(&mut self, sandbox: &Sandbox, calls: &mut Vec<Vec<Call>>) -> (Duration, Option<Duration>) {
+        let n = self.asked;
+        self.asked += 1;
+        let event = match self.part {
+            Part::Bare => self.workload.repetition(&self.world.tenant, &calls[n]),
+            _ => self.workload.request(&self.world.tenant, self.route, n),
+        };
+        let begun = Instant::now();
+        let answer = sandbox.invoke(event).await;
+        let took = begun.elapsed();
+        let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", self.program.name));
+        let succeeded = [200, 201].contains(&answer["statusCode"].as_u64().unwrap());
+        assert!(succeeded, "{}, {}: {}", self.route.function, self.program.name, sandbox.log());
+        let (made, _) = self.world.wire.take_calls();
+        match self.part {
+            Part::Endpoint => {
+                // The function comes first, and its calls are those that are repeated.
+                if n == calls.len() {
+                    calls.push(made);
+                }
+                (took, None)
+            }
+            Part::Bare => {
+                let nanoseconds = answer["body"].as_str().and_then(|body| body.parse().ok()).unwrap();
+                (took, Some(Duration::from_nanos(nanoseconds)))
+            }
+            Part::Hello => (took, None),
+        }
+    }
+
+    fn leave(self) -> Result {
+        let memory_loaded = resident(self.running.as_ref().unwrap().process_id());
+        // First the process, then its control group.
+        drop(self.running);
+        drop(self.quota);
+        Result {
+            program: self.program,
+            part: self.part,
+            times: self.times,
+            memory_started: self.memory_started,
+            memory_loaded,
+        }
+    }
+}
+
+/// The resident memory of a process in bytes, from Linux's `/proc`.
+fn resident(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
