@@ -74,12 +74,19 @@ impl Dev {
 
     /// A server with this data directory.
     pub async fn start_in(directory: &Path, arguments: &[&str]) -> Self {
+        // Cargo names it to the tests of its package.
+        let mut command = Command::new(option_env!("CARGO_BIN_EXE_docyard").unwrap());
+        command.env("RUST_LOG", "trace");
+        Self::start_command(command, directory, arguments).await
+    }
+
+    /// A server with this data directory, by the command that names the program.
+    pub async fn start_command(mut command: Command, directory: &Path, arguments: &[&str]) -> Self {
         let output = std::fs::File::create(directory.join("output.log")).unwrap();
-        let process = Command::new(env!("CARGO_BIN_EXE_docyard"))
+        let process = command
             .args(["dev", "--port", "0", "--dynamodb-port", "0", "--data-dir"])
             .arg(directory)
             .args(arguments)
-            .env("RUST_LOG", "trace")
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)

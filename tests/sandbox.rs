@@ -143,6 +143,12 @@ impl Sandbox {
         }
     }
 
+    /// Tells the function that there will be no more events, and waits until it has ended by itself.
+    pub fn end(mut self) {
+        self.events = mpsc::channel(1).0;
+        tokio::task::block_in_place(|| self.process.wait()).unwrap();
+    }
+
     pub fn process_id(&self) -> u32 {
         self.process.id()
     }

@@ -55,7 +55,8 @@ impl TestTable {
         self.database.as_ref().unwrap().vacuum_into(file.to_str().unwrap()).unwrap();
     }
 
-    async fn of(database: dynoxide::Database) -> Self {
+    /// The table of this database.
+    pub async fn of(database: dynoxide::Database) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));

@@ -1,6 +1,7 @@
 //! One endpoint's programs against each other: started and asked by turns, so that whatever else the machine does
 //! meets them all.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use docyard_functions::route::Route;
@@ -29,6 +30,8 @@ pub const ALL_REQUESTS: usize = WARM_UP + ROUNDS * (STARTS + REQUESTS);
 pub enum Part {
     /// The floor without the SDK: any request, and a greeting.
     Hello,
+    /// A function that opens no connection at its start: it is started and never asked.
+    Unconnected,
     /// The function itself, or the same endpoint in another language.
     Endpoint,
     /// The floor with the SDK: the calls that the function made for the same request.
@@ -40,8 +43,6 @@ pub enum Part {
 pub struct Times {
     /// From the process's start to its first poll of the Runtime API.
     pub poll: Series,
-    /// The same, less the time from its first connection to DynamoDB to the last answer over it.
-    pub poll_unconnected: Series,
     /// From the process's start to the answer to its first request, which comes as soon as it polls.
     pub answer: Series,
     /// The first request alone.
@@ -68,18 +69,19 @@ pub struct Result {
 
 /// Measures these programs, which serve `route`. The function comes before `bare`, which repeats its calls.
 pub async fn hold(
-    workshop: &Workshop,
-    workload: &Workload,
-    route: &Route,
+    workshop: Arc<Workshop>,
+    workload: Arc<Workload>,
+    route: &'static Route,
     programs: Vec<(Part, Program)>,
     throttled: bool,
 ) -> Vec<Result> {
     let mut calls = Vec::new();
     let mut contestants = Vec::new();
     for (part, program) in programs {
-        let world = workload.world(workshop).await;
-        let mut contestant = Contestant::enter(route, workload, world, part, program, throttled).await;
-        for _ in 0..WARM_UP {
+        let world = workload.world(&workshop).await;
+        let mut contestant = Contestant::enter(route, &workload, world, part, program, throttled).await;
+        let warm_up = if part == Part::Unconnected { 0 } else { WARM_UP };
+        for _ in 0..warm_up {
             let sandbox = contestant.running.take().unwrap();
             contestant.ask(&sandbox, &mut calls).await;
             contestant.running = Some(sandbox);
@@ -121,7 +123,7 @@ impl<'a> Contestant<'a> {
         program: Program,
         throttled: bool,
     ) -> Self {
-        let sandbox = Sandbox::start_command(program.command(&world.wire)).await;
+        let sandbox = Sandbox::start_command(program.command(&world.wire.url)).await;
         let memory_started = resident(sandbox.process_id());
         let quota = throttled.then(|| Quota::new().unwrap());
         if let Some(quota) = &quota {
@@ -145,33 +147,28 @@ impl<'a> Contestant<'a> {
 
     async fn take_turn(&mut self, calls: &mut Vec<Vec<Call>>) {
         let times = &mut self.times;
-        let all = [
-            &mut times.poll,
-            &mut times.poll_unconnected,
-            &mut times.answer,
-            &mut times.first,
-            &mut times.warm,
-            &mut times.calls,
-        ];
+        let all = [&mut times.poll, &mut times.answer, &mut times.first, &mut times.warm, &mut times.calls];
         all.into_iter().for_each(Series::begin_round);
         for _ in 0..STARTS {
-            self.world.wire.take_span();
             let quota = self.throttled.then(|| Quota::new().unwrap());
-            let command = self.program.command(&self.world.wire);
+            let command = self.program.command(&self.world.wire.url);
             let begun = Instant::now();
             let sandbox = Sandbox::start_command(command).await;
             let poll = begun.elapsed();
-            let connecting = self.world.wire.take_span();
+            self.times.poll.push(poll);
+            if self.part == Part::Unconnected {
+                continue;
+            }
             self.world.wire.take_calls();
             if let Some(quota) = &quota {
                 quota.admit(sandbox.process_id());
             }
             let (first, _) = self.ask(&sandbox, calls).await;
-            self.times.poll.push(poll);
-            self.times.poll_unconnected.push(poll - connecting);
             self.times.first.push(first);
             self.times.answer.push(poll + first);
-            drop(sandbox);
+        }
+        if self.part == Part::Unconnected {
+            return;
         }
         let sandbox = self.running.take().unwrap();
         for _ in 0..REQUESTS {
@@ -211,7 +208,7 @@ impl<'a> Contestant<'a> {
                 let nanoseconds = answer["body"].as_str().and_then(|body| body.parse().ok()).unwrap();
                 (took, Some(Duration::from_nanos(nanoseconds)))
             }
-            Part::Hello => (took, None),
+            Part::Hello | Part::Unconnected => (took, None),
         }
     }
 

@@ -23,15 +23,15 @@ pub struct Program {
 }
 
 impl Program {
-    /// The command that starts it with its calls of DynamoDB going over `wire`.
-    pub fn command(&self, wire: &Wire) -> Command {
-        self.command_under(&[], wire)
+    /// The command that starts it, its DynamoDB being behind this URL.
+    pub fn command(&self, dynamodb_url: &str) -> Command {
+        self.command_under(&[], dynamodb_url)
     }
 
     /// The same, run by another program: `valgrind`.
-    pub fn command_under(&self, runner: &[OsString], wire: &Wire) -> Command {
+    pub fn command_under(&self, runner: &[OsString], dynamodb_url: &str) -> Command {
         let mut words = runner.iter().chain(&self.words);
-        let mut command = sandbox::command(words.next().unwrap(), &wire.url);
+        let mut command = sandbox::command(words.next().unwrap(), dynamodb_url);
         command.args(words).envs(self.environment.iter().map(|(name, value)| (name, value)));
         // The tests ask for all the log there is; Lambda sets no level.
         command.env_remove("AWS_LAMBDA_LOG_LEVEL");
@@ -77,6 +77,13 @@ impl Workshop {
     /// TLS in front of the DynamoDB behind `url`.
     pub async fn wire(&self, url: &str) -> Wire {
         Wire::before(url, &self.authority).await
+    }
+
+    /// Builds the command-line tool, with the local server in it; where it is.
+    pub fn docyard(&self) -> PathBuf {
+        let build = ["build", "--release", "--package=docyard-cli"];
+        run(Command::new("cargo").current_dir(&self.root).args(build)).unwrap();
+        self.directory.join("../release/docyard")
     }
 
     /// A release binary.

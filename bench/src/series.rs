@@ -18,6 +18,11 @@ impl Series {
         self.0.last_mut().unwrap().push(time.as_secs_f64() * 1000.0);
     }
 
+    /// Whether nothing was measured.
+    pub fn is_empty(&self) -> bool {
+        self.0.iter().all(Vec::is_empty)
+    }
+
     /// The time that this part of all times does not exceed: 0.5 is the median.
     pub fn quantile(&self, part: f64) -> f64 {
         quantile(self.0.iter().flatten().copied().collect(), part)

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -15,11 +16,15 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::server::TlsStream;
 
+/// One of the root certificates that are built into every function.
+const BUILT_IN_ROOT: &[u8] = include_bytes!("../../shared/src/amazon-roots/amazon-root-ca-1.der");
+
 /// A certificate authority of this run, and the certificate that it gave to 127.0.0.1.
 pub struct Authority {
     /// The authority's certificate, as a file for those who can be told to trust one.
     pub file: PathBuf,
-    pem: String,
+    /// The same, as long as the built-in root.
+    der: Vec<u8>,
     server: Arc<ServerConfig>,
 }
 
@@ -27,42 +32,46 @@ impl Authority {
     /// A new one, whose certificate is put into `directory`.
     pub fn new(directory: &Path) -> Self {
         let mut root = CertificateParams::default();
-        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         root.distinguished_name.push(DnType::CommonName, "docyard-bench");
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         root.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let root_key = KeyPair::generate().unwrap();
-        let pem = root.self_signed(&root_key).unwrap().pem().replace("\r\n", "\n");
+        // A signature may be a byte longer or shorter, so it can take some attempts.
+        let certificate = (0..=BUILT_IN_ROOT.len())
+            .rev()
+            .flat_map(|padding| {
+                // Under an arc that is kept for examples.
+                let padding = CustomExtension::from_oid_content(&[2, 999, 1], vec![0; padding]);
+                root.custom_extensions = vec![padding];
+                std::array::from_fn::<_, 4, _>(|_| root.self_signed(&root_key).unwrap())
+            })
+            .find(|certificate| certificate.der().len() == BUILT_IN_ROOT.len())
+            .unwrap();
+        let file = directory.join("authority.pem");
+        std::fs::write(&file, certificate.pem()).unwrap();
+
         let mut leaf = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
         leaf.use_authority_key_identifier_extension = true;
         let leaf_key = KeyPair::generate().unwrap();
-        let certificate = leaf.signed_by(&leaf_key, &Issuer::new(root, root_key)).unwrap();
+        let leaf = leaf.signed_by(&leaf_key, &Issuer::new(root, root_key)).unwrap();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(leaf_key.serialize_der()));
         let server = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
+            .with_single_cert(vec![leaf.der().clone()], key)
             .unwrap();
-        let file = directory.join("authority.pem");
-        std::fs::write(&file, &pem).unwrap();
-        Self { file, pem, server: Arc::new(server) }
+        Self { file, der: certificate.der().to_vec(), server: Arc::new(server) }
     }
 
-    /// Makes a copy of a release binary in which the first of its built-in root certificates is this authority's: the
-    /// program that is measured is the one that is deployed, but for those bytes.
+    /// Makes a copy of a release binary in which one of its built-in root certificates is this authority's: the program
+    /// that is measured is the one that is deployed, but for those bytes.
     pub fn trusting_copy(&self, binary: &Path, copy: &Path) {
-        const BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-        const END: &[u8] = b"-----END CERTIFICATE-----";
-        let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|window| window == what);
         let mut bytes = std::fs::read(binary).unwrap();
-        let begin = find(&bytes, &[BEGIN, b"\n"].concat()).expect("a certificate in the binary");
-        let length = find(&bytes[begin..], END).unwrap() + END.len();
-        let place = &mut bytes[begin..begin + length];
-        let pem = self.pem.trim_end().as_bytes();
-        // White space between certificates is no part of any.
-        place.fill(b'\n');
-        place[..pem.len()].copy_from_slice(pem);
-        // The same permissions, and the place of one that still runs is not written to.
+        let mut windows = bytes.windows(BUILT_IN_ROOT.len());
+        let place = windows.position(|window| window == BUILT_IN_ROOT).expect("a built-in root certificate");
+        bytes[place..place + self.der.len()].copy_from_slice(&self.der);
+        // The same permissions; and a file that still runs cannot be written to.
         let _ = std::fs::remove_file(copy);
         std::fs::copy(binary, copy).unwrap();
         std::fs::write(copy, bytes).unwrap();
@@ -88,8 +97,6 @@ impl Call {
 #[derive(Default)]
 struct Record {
     calls: Vec<Call>,
-    /// When the first connection was made, and the last byte sent to the program.
-    span: Option<(Instant, Instant)>,
     received: usize,
 }
 
@@ -111,8 +118,6 @@ impl Wire {
         let shared = record.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let now = Instant::now();
-                shared.lock().unwrap().span.get_or_insert((now, now));
                 let (acceptor, dynamodb, record) = (acceptor.clone(), dynamodb.clone(), shared.clone());
                 tokio::spawn(async move {
                     stream.set_nodelay(true).unwrap();
@@ -161,11 +166,7 @@ impl Wire {
             if to.write_all(&buffer[..length]).await.is_err() || to.flush().await.is_err() {
                 return;
             }
-            let mut record = record.lock().unwrap();
-            record.received += length;
-            if let Some((_, last)) = &mut record.span {
-                *last = Instant::now();
-            }
+            record.lock().unwrap().received += length;
         }
         let _ = to.shutdown().await;
     }
@@ -174,12 +175,6 @@ impl Wire {
     pub fn take_calls(&self) -> (Vec<Call>, usize) {
         let mut record = self.record.lock().unwrap();
         (std::mem::take(&mut record.calls), std::mem::take(&mut record.received))
-    }
-
-    /// Takes the time from the first connection to the last answer since this was last asked.
-    pub fn take_span(&self) -> Duration {
-        let span = self.record.lock().unwrap().span.take();
-        span.map_or(Duration::ZERO, |(first, last)| last - first)
     }
 }
 

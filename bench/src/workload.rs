@@ -36,37 +36,7 @@ impl Workload {
 
     /// The `n`th request to a function: each is carried out, on a recipient of its own where it changes one.
     pub fn request(&self, tenant: &Tenant, route: &Route, n: usize) -> Value {
-        let (recipient, secret) = &self.recipients[n % self.recipients.len()];
-        let (dock, n) = (self.dock.as_str(), n + 1);
-        let request = |parameters: &[&str], body: Option<Value>| tenant.request(route, parameters, "", body);
-        match route.function {
-            "create-dock" => request(&[], Some(json!({"name": format!("Dock {n}")}))),
-            "list-docks" => request(&[], None),
-            "get-dock" => request(&[dock], None),
-            "update-dock" => request(&[dock], Some(json!({"name": format!("Dock {n}")}))),
-            "create-recipient" => request(
-                &[dock],
-                Some(json!({
-                    "name": "First National Bank",
-                    "email": format!("bulk{n}@firstnational.example"),
-                    "stakeholderClass": "mortgagee",
-                    "identifiers": {"lender_id": "LND-4821", "policy_number": "POL-2025-88401"},
-                })),
-            ),
-            "list-recipients" => request(&[dock], None),
-            "get-recipient" | "delete-recipient" => request(&[dock, recipient], None),
-            "update-recipient" => {
-                request(&[dock, recipient], Some(json!({"name": format!("First National Bank {n}")})))
-            }
-            "generate-secret" => request(
-                &[recipient],
-                Some(json!({"name": "First National Bank — Bulk API Passphrase", "expiresInDays": 90})),
-            ),
-            "list-secrets" => request(&[recipient], None),
-            "rotate-secret" | "revoke-secret" => request(&[recipient, secret], None),
-            "verify-secret" => request(&[recipient], Some(json!({"secret": IMPORTED_SECRET}))),
-            other => panic!("which request to {other} should be measured?"),
-        }
+        request(tenant, route, &self.recipients[n % self.recipients.len()], n)
     }
 
     /// The request that makes `bare` repeat the calls.
@@ -84,4 +54,38 @@ pub struct World {
     pub tenant: Tenant,
     /// The way to it.
     pub wire: Wire,
+}
+
+/// The `n`th request to a function, for this recipient and its secret.
+pub fn request(tenant: &Tenant, route: &Route, (recipient, secret): &(String, String), n: usize) -> Value {
+    let (dock, n) = (tenant.dock.as_str(), n + 1);
+    let request = |parameters: &[&str], body: Option<Value>| tenant.request(route, parameters, "", body);
+    match route.function {
+        "create-dock" => request(&[], Some(json!({"name": format!("Dock {n}")}))),
+        "list-docks" => request(&[], None),
+        "get-dock" => request(&[dock], None),
+        "update-dock" => request(&[dock], Some(json!({"name": format!("Dock {n}")}))),
+        "create-recipient" => request(
+            &[dock],
+            Some(json!({
+                "name": "First National Bank",
+                "email": format!("bulk{n}@firstnational.example"),
+                "stakeholderClass": "mortgagee",
+                "identifiers": {"lender_id": "LND-4821", "policy_number": "POL-2025-88401"},
+            })),
+        ),
+        "list-recipients" => request(&[dock], None),
+        "get-recipient" | "delete-recipient" => request(&[dock, recipient], None),
+        "update-recipient" => {
+            request(&[dock, recipient], Some(json!({"name": format!("First National Bank {n}")})))
+        }
+        "generate-secret" => request(
+            &[recipient],
+            Some(json!({"name": "First National Bank — Bulk API Passphrase", "expiresInDays": 90})),
+        ),
+        "list-secrets" => request(&[recipient], None),
+        "rotate-secret" | "revoke-secret" => request(&[recipient, secret], None),
+        "verify-secret" => request(&[recipient], Some(json!({"secret": IMPORTED_SECRET}))),
+        other => panic!("which request to {other} should be measured?"),
+    }
 }

@@ -86,8 +86,8 @@ impl Store {
     /// for longer than 2 s.
     pub async fn connect(&self) {
         let read = || self.get::<serde::de::IgnoredAny>("KEY#", "KEY");
-        let reads = async { tokio::join!(read(), read()) };
-        if !matches!(tokio::time::timeout(Duration::from_secs(2), reads).await, Ok((Ok(_), Ok(_)))) {
+        let reads = async { tokio::try_join!(read(), read()) };
+        if !matches!(tokio::time::timeout(Duration::from_secs(2), reads).await, Ok(Ok(_))) {
             tracing::warn!("no connection to DynamoDB yet");
         }
     }

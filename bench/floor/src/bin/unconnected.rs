@@ -1,0 +1,27 @@
+//! `create-recipient` without the one line that opens its connections: how long a function takes to its first poll
+//! apart from them. It is started and never asked.
+
+use docyard::api_key::Mode;
+use docyard::clock::Clock;
+use docyard::context::Context;
+use docyard::dynamodb;
+use docyard::store::Store;
+use docyard_functions::logging::{self, Format};
+use docyard_functions::metrics::Recorder;
+use docyard_functions::{create_recipient, service};
+use lambda_http::Error;
+use lambda_http::tower::ServiceExt;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    logging::init(Format::Json);
+    let store = Store::new(dynamodb::function_client()?, std::env::var("TABLE_NAME")?);
+    let mode = Mode::parse(&std::env::var("DOCYARD_MODE")?).ok_or("no mode")?;
+    let context = Context::new(store, mode, Clock::system());
+    let metrics = Recorder::install(std::env::var("STAGE")?)?;
+    let service = service::service(&create_recipient::ROUTE, context).map_response(move |response| {
+        metrics.flush();
+        response
+    });
+    lambda_http::lambda_runtime::run(service).await
+}

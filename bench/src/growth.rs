@@ -1,0 +1,154 @@
+//! What a request costs as the table grows: a load of the whole API through `docyard dev`, and through the functions on
+//! the same table.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use docyard_functions::route::{ROUTES, Route};
+use serde_json::Value;
+
+use crate::dev::Dev;
+use crate::programs::Workshop;
+use crate::report::table;
+use crate::sandbox::{Sandbox, Tenant};
+use crate::series::Series;
+use crate::support::TestTable;
+use crate::workload::request;
+
+/// How many recipients the dock has at first.
+const SIZES: [usize; 3] = [10, 10_000, 1_000_000];
+
+/// How many requests each function gets, by either way, after a tenth as many that are not measured.
+const REQUESTS: usize = 300;
+
+/// What a request to one function costs at one size, on average.
+#[derive(Default)]
+struct Cost {
+    round_trips: f64,
+    read_units: f64,
+    write_units: f64,
+    bytes_sent: f64,
+    bytes_received: f64,
+    through_function: Series,
+    through_dev: Series,
+}
+
+/// Measures at each size; the table of it, in Markdown.
+pub async fn measure(workshop: &Workshop) -> String {
+    let docyard = workshop.docyard();
+    let mut costs: Vec<Vec<Cost>> = Vec::new();
+    for size in SIZES {
+        let directory = tempfile::tempdir().unwrap();
+        // Its first start makes the database.
+        drop(Dev::start_command(Command::new(&docyard), directory.path(), &[]).await);
+        let imported = fill(directory.path(), size).await;
+        let dev = Dev::start_command(Command::new(&docyard), directory.path(), &[]).await;
+        let mut at_size = Vec::new();
+        for route in ROUTES {
+            at_size.push(cost(workshop, &dev, route, &imported).await);
+            eprintln!("{size} recipients: {}", route.function);
+        }
+        costs.push(at_size);
+    }
+    let rows = ROUTES.iter().enumerate().map(|(at, route)| {
+        let row = |pick: fn(&Cost) -> String| {
+            let mut cells: Vec<String> = costs.iter().map(|sizes| pick(&sizes[at])).collect();
+            cells.dedup();
+            cells.join("; ")
+        };
+        vec![
+            route.function.to_owned(),
+            row(|cost| cost.round_trips.to_string()),
+            row(|cost| format!("{:.1}", cost.read_units)),
+            row(|cost| format!("{:.1}", cost.write_units)),
+            row(|cost| format!("{:.0}", cost.bytes_sent)),
+            row(|cost| format!("{:.0}", cost.bytes_received)),
+            row(|cost| format!("{:.2}", cost.through_function.quantile(0.5))),
+            row(|cost| format!("{:.2}", cost.through_dev.quantile(0.5))),
+        ]
+    });
+    let sizes = SIZES.map(|size| size.to_string()).join("; ");
+    format!("With {sizes} recipients in the dock; one figure where all three are the same.\n\n")
+        + &table(
+            "function | round trips | read units | write units | bytes to DynamoDB | bytes from it | \
+             median through the function, ms | median through `docyard dev`, ms",
+            rows,
+        )
+}
+
+/// Puts recipients into the database of `docyard dev`, which does not run; their ids and those of their secrets.
+async fn fill(directory: &Path, size: usize) -> Vec<(String, String)> {
+    let database = dynoxide::Database::new(directory.join("dynamodb.sqlite").to_str().unwrap()).unwrap();
+    let table = TestTable::of(database).await;
+    let env = std::fs::read_to_string(directory.join("dev.env")).unwrap();
+    let dock = env.lines().find_map(|line| line.strip_prefix("DOCYARD_DOCK_ID=")).unwrap().to_owned();
+    let tenant = Tenant { table, key: String::new(), dock };
+    tenant.import_recipients(size).await
+}
+
+async fn cost(workshop: &Workshop, dev: &Dev, route: &Route, imported: &[(String, String)]) -> Cost {
+    let tenant = Tenant { table: dev.table.clone(), key: dev.key.clone(), dock: dev.dock.clone() };
+    let wire = workshop.wire(&dev.table.url).await;
+    let sandbox = Sandbox::start_command(workshop.binary(route.function).command(&wire.url)).await;
+    let mut cost = Cost::default();
+    cost.through_function.begin_round();
+    cost.through_dev.begin_round();
+    let all = REQUESTS + REQUESTS / 10;
+    for n in 0..2 * all {
+        let is_measured = n >= all - REQUESTS && n < all || n >= 2 * all - REQUESTS;
+        // Spread over all of them; but what a request uses up is made for it.
+        let uses_up = ["delete-recipient", "generate-secret", "rotate-secret", "revoke-secret"];
+        let recipient = if uses_up.contains(&route.function) {
+            tenant.recipient_with_secret(&format!("{}-{n:04}@load.example", route.function)).await
+        } else {
+            imported[(n * 7919) % imported.len()].clone()
+        };
+        let event = request(&tenant, route, &recipient, n);
+        if n < all {
+            wire.take_calls();
+            let begun = Instant::now();
+            let answer = sandbox.invoke(event).await.unwrap();
+            let took = begun.elapsed();
+            assert!([200, 201].contains(&answer["statusCode"].as_u64().unwrap()));
+            if is_measured {
+                cost.through_function.push(took);
+                let (calls, received) = wire.take_calls();
+                cost.bytes_sent +=
+                    calls.iter().map(|call| call.bytes).sum::<usize>() as f64 / REQUESTS as f64;
+                cost.bytes_received += received as f64 / REQUESTS as f64;
+            }
+        } else {
+            let begun = Instant::now();
+            send(dev, route, &event).await;
+            if is_measured {
+                cost.through_dev.push(begun.elapsed());
+            }
+        }
+    }
+    let (lines, _) = sandbox.request_and_metric_lines();
+    let mean = |name: &str| {
+        let values = lines[lines.len() - REQUESTS..].iter().map(|line| line[name].as_f64().unwrap());
+        values.sum::<f64>() / REQUESTS as f64
+    };
+    cost.round_trips = mean("round_trips");
+    cost.read_units = mean("read_units");
+    cost.write_units = mean("write_units");
+    cost
+}
+
+/// Sends over HTTP what an event says.
+async fn send(dev: &Dev, route: &Route, event: &Value) {
+    let mut path = route.path.to_owned();
+    for (name, value) in event["pathParameters"].as_object().into_iter().flatten() {
+        path = path.replace(&format!("{{{name}}}"), value.as_str().unwrap());
+    }
+    let mut request =
+        dev.http.request(route.method.clone(), format!("{}{path}", dev.url)).bearer_auth(&dev.key);
+    if let Some(body) = event["body"].as_str() {
+        request = request.header("content-type", "application/json").body(body.to_owned());
+    }
+    let answer = request.send().await.unwrap();
+    assert!(answer.status().is_success(), "{}: {}", route.function, answer.status());
+    answer.bytes().await.unwrap();
+}
