@@ -75,7 +75,7 @@ impl Dev {
     /// A server with this data directory.
     pub async fn start_in(directory: &Path, arguments: &[&str]) -> Self {
         // Cargo names it to the tests of its package.
-        let mut command = Command::new(option_env!("CARGO_BIN_EXE_docyard").unwrap());
+        let mut command = Command::new(option_env!("CARGO_BIN_EXE_docyard").unwrap_or("docyard"));
         command.env("RUST_LOG", "trace");
         Self::start_command(command, directory, arguments).await
     }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -18,10 +17,16 @@ use crate::transport;
 /// # Errors
 /// The name of a variable that is missing.
 pub fn function_client() -> Result<Client, &'static str> {
-    let region = std::env::var("AWS_REGION").map_err(|_| "AWS_REGION")?;
-    for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-        std::env::var_os(name).ok_or(name)?;
-    }
+    let variable = |name| std::env::var(name).map_err(|_| name);
+    let region = variable("AWS_REGION")?;
+    // They stay the same for as long as the sandbox lives.
+    let credentials = Credentials::new(
+        variable("AWS_ACCESS_KEY_ID")?,
+        variable("AWS_SECRET_ACCESS_KEY")?,
+        variable("AWS_SESSION_TOKEN").ok(),
+        None,
+        "environment",
+    );
     let endpoint = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()));
@@ -29,7 +34,7 @@ pub fn function_client() -> Result<Client, &'static str> {
         .behavior_version(BehaviorVersion::latest())
         .http_client(transport::http_client(transport::amazon_roots()))
         .region(Region::new(region))
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new());
+        .credentials_provider(credentials);
     config.set_endpoint_url(endpoint);
     Ok(Client::from_conf(with_limits(config).build()))
 }
