@@ -19,11 +19,11 @@ pub const ROUNDS: usize = 10;
 pub const STARTS: usize = 5;
 /// How many requests a program that runs already gets in one turn.
 pub const REQUESTS: usize = 500;
-/// How many it gets beforehand, not measured.
-pub const WARM_UP: usize = 500;
+/// The same on a share of a CPU, where each takes many times as long.
+pub const REQUESTS_ON_SHARE: usize = 100;
 
-/// The most requests that one program gets.
-pub const ALL_REQUESTS: usize = WARM_UP + ROUNDS * (STARTS + REQUESTS);
+/// The most requests that one program gets: before the first round as many as in one, which are not measured.
+pub const ALL_REQUESTS: usize = REQUESTS + ROUNDS * (STARTS + REQUESTS);
 
 /// What is told to a program, and what of it is measured.
 #[derive(Clone, Copy, PartialEq)]
@@ -80,7 +80,7 @@ pub async fn hold(
     for (part, program) in programs {
         let world = workload.world(&workshop).await;
         let mut contestant = Contestant::enter(route, &workload, world, part, program, throttled).await;
-        let warm_up = if part == Part::Unconnected { 0 } else { WARM_UP };
+        let warm_up = if part == Part::Unconnected { 0 } else { requests(throttled) };
         for _ in 0..warm_up {
             let sandbox = contestant.running.take().unwrap();
             contestant.ask(&sandbox, &mut calls).await;
@@ -96,6 +96,11 @@ pub async fn hold(
         eprintln!("{}{share}: round {round} of {ROUNDS}", route.function);
     }
     contestants.into_iter().map(Contestant::leave).collect()
+}
+
+/// How many requests there are in a turn.
+fn requests(throttled: bool) -> usize {
+    if throttled { REQUESTS_ON_SHARE } else { REQUESTS }
 }
 
 struct Contestant<'a> {
@@ -171,7 +176,7 @@ impl<'a> Contestant<'a> {
             return;
         }
         let sandbox = self.running.take().unwrap();
-        for _ in 0..REQUESTS {
+        for _ in 0..requests(self.throttled) {
             let (request, in_calls) = self.ask(&sandbox, calls).await;
             self.times.warm.push(request);
             if let Some(in_calls) = in_calls {

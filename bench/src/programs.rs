@@ -50,13 +50,7 @@ impl Workshop {
     /// Builds the release binaries of the functions and of the floor.
     pub fn new() -> Self {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().unwrap();
-        run(Command::new("cargo").current_dir(&root).args([
-            "build",
-            "--release",
-            "--package=docyard-functions",
-            "--package=docyard-bench-floor",
-        ]))
-        .unwrap();
+        build(&root, &["docyard-functions", "docyard-bench-floor"]);
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let directory = target.join("bench");
         std::fs::create_dir_all(&directory).unwrap();
@@ -81,8 +75,7 @@ impl Workshop {
 
     /// Builds the command-line tool, with the local server in it; where it is.
     pub fn docyard(&self) -> PathBuf {
-        let build = ["build", "--release", "--package=docyard-cli"];
-        run(Command::new("cargo").current_dir(&self.root).args(build)).unwrap();
+        build(&self.root, &["docyard-cli"]);
         self.directory.join("../release/docyard")
     }
 
@@ -227,6 +220,20 @@ impl Peer {
             environment,
         }
     }
+}
+
+/// Builds the release binaries of some packages.
+fn build(root: &Path, packages: &[&str]) {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root).args(["build", "--release"]);
+    cargo.args(packages.iter().map(|package| format!("--package={package}")));
+    // `cargo run` tells of the package that it runs, and `ring` would be compiled anew for each.
+    for (name, _) in std::env::vars().filter(|(name, _)| {
+        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+    }) {
+        cargo.env_remove(name);
+    }
+    run(&mut cargo).unwrap();
 }
 
 /// Runs a command, whose output is this program's own on standard error; `Err` says how it failed.

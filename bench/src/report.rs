@@ -6,7 +6,7 @@ use std::process::Command;
 use docyard::clock::Clock;
 use plotters::prelude::*;
 
-use crate::contest::{Part, REQUESTS, ROUNDS, Result, STARTS};
+use crate::contest::{Part, REQUESTS, REQUESTS_ON_SHARE, ROUNDS, Result, STARTS};
 use crate::count::Counts;
 use crate::series::Series;
 
@@ -44,10 +44,11 @@ impl Endpoint {
 pub fn speed(endpoints: &[Endpoint]) -> String {
     let mut text = machine();
     text += &format!(
-        "{} starts and {} requests of each program, in {ROUNDS} rounds by turns. A ratio is one of medians, and behind it stand \
+        "{} starts and {} requests of each program ({} on a share of a CPU), in {ROUNDS} rounds by turns. A ratio is one of medians, and behind it stand \
          the least and the greatest ratio of a single round. What misses its budget is **bold**.\n\n",
         ROUNDS * STARTS,
         ROUNDS * REQUESTS,
+        ROUNDS * REQUESTS_ON_SHARE,
     );
     text += "### Against the floor\n\n";
     for endpoint in endpoints {
