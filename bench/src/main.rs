@@ -50,6 +50,7 @@ use workload::Workload;
 #[derive(Parser)]
 struct Arguments {
     /// Measure these functions alone, and leave the document as it is
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(ROUTES.iter().map(|route| route.function)))]
     functions: Vec<String>,
     /// Instead, measure what requests cost as the table grows to a million recipients, through the functions and
     /// through `docyard dev`
@@ -61,7 +62,7 @@ struct Arguments {
 const PEERS_HAVE: [&str; 2] = ["create-recipient", "generate-secret"];
 
 /// How many endpoints are measured at once on a share of a CPU.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 #[tokio::main]
 async fn main() {

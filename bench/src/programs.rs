@@ -35,6 +35,8 @@ impl Program {
         command.args(words).envs(self.environment.iter().map(|(name, value)| (name, value)));
         // The tests ask for all the log there is; Lambda sets no level.
         command.env_remove("AWS_LAMBDA_LOG_LEVEL");
+        // No settings of the user's.
+        command.envs([("AWS_CONFIG_FILE", "/dev/null"), ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")]);
         command
     }
 }
@@ -122,9 +124,11 @@ impl Workshop {
         run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(requirements))?;
         Ok(Peer {
             name: format!("Python {}", output(&python, "import sys; print(sys.version.split()[0])")?),
-            deployed: ["http_api", "create_recipient", "generate_secret"]
-                .map(|module| sources.join(format!("{module}.py")))
-                .to_vec(),
+            deployed: |root, endpoint| {
+                [endpoint.replace('-', "_").as_str(), "http_api"]
+                    .map(|module| root.join(format!("{module}.py")))
+                    .to_vec()
+            },
             client: vec![python.into(), "-m".into(), "awslambdaric".into()],
             task_root: sources.clone(),
             handler: |endpoint| format!("{}.handler", endpoint.replace('-', "_")),
@@ -173,7 +177,7 @@ impl Workshop {
         let node = directory.join("node_modules/node/bin/node");
         Ok(Peer {
             name: format!("Node.js {}", output(&node, "console.log(process.versions.node)")?),
-            deployed: vec![directory.join("dist/create-recipient.cjs")],
+            deployed: |root, endpoint| vec![root.join(format!("{endpoint}.cjs"))],
             client: vec![node.into(), directory.join("node_modules/aws-lambda-ric/index.mjs").into()],
             task_root: directory.join("dist"),
             handler: |endpoint| format!("{endpoint}.handler"),
@@ -189,8 +193,8 @@ impl Workshop {
 /// The same endpoints in another language.
 pub struct Peer {
     name: String,
-    /// The files that are deployed.
-    deployed: Vec<PathBuf>,
+    /// The files that are deployed for an endpoint, below the task root; what Lambda's own runtime has is not.
+    deployed: fn(&Path, &str) -> Vec<PathBuf>,
     /// The command of the runtime interface client.
     client: Vec<OsString>,
     /// Where it looks for the handler.
@@ -203,11 +207,9 @@ pub struct Peer {
 impl Peer {
     /// The program of one endpoint.
     pub fn program(&self, endpoint: &str) -> Program {
-        let files: Vec<(String, Vec<u8>)> = self
-            .deployed
-            .iter()
-            .map(|file| (file.display().to_string(), std::fs::read(file).unwrap()))
-            .collect();
+        let files = (self.deployed)(&self.task_root, endpoint);
+        let files: Vec<(String, Vec<u8>)> =
+            files.iter().map(|file| (file.display().to_string(), std::fs::read(file).unwrap())).collect();
         let handler = OsString::from((self.handler)(endpoint));
         let mut environment = self.environment.clone();
         environment
@@ -228,9 +230,9 @@ fn build(root: &Path, packages: &[&str]) {
     cargo.current_dir(root).args(["build", "--release"]);
     cargo.args(packages.iter().map(|package| format!("--package={package}")));
     // `cargo run` tells of the package that it runs, and `ring` would be compiled anew for each.
-    for (name, _) in std::env::vars().filter(|(name, _)| {
-        name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-    }) {
+    for (name, _) in std::env::vars()
+        .filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
         cargo.env_remove(name);
     }
     run(&mut cargo).unwrap();

@@ -25,6 +25,10 @@ impl Quota {
         let write = |file: &str, text: String| std::fs::write(group.0.join(file), text);
         std::fs::create_dir(&group.0)
             .and_then(|()| {
+                if !version_1.is_dir() {
+                    // It may be there already, and where it may not be added the next step says so.
+                    let _ = std::fs::write(root.join("cgroup.subtree_control"), "+cpu");
+                }
                 if version_1.is_dir() {
                     write("cpu.cfs_period_us", PERIOD_MICROSECONDS.to_string())?;
                     write("cpu.cfs_quota_us", SHARE_MICROSECONDS.to_string())
@@ -39,6 +43,11 @@ impl Quota {
     /// Holds a process to the share from now on.
     pub fn admit(&self, process: u32) {
         std::fs::write(self.0.join("cgroup.procs"), process.to_string()).unwrap();
+    }
+
+    /// Lets it go.
+    pub fn release(&self, process: u32) {
+        std::fs::write(self.0.with_file_name("cgroup.procs"), process.to_string()).unwrap();
     }
 }
 

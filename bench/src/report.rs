@@ -45,7 +45,7 @@ pub fn speed(endpoints: &[Endpoint]) -> String {
     let mut text = machine();
     text += &format!(
         "{} starts and {} requests of each program ({} on a share of a CPU), in {ROUNDS} rounds by turns. A ratio is one of medians, and behind it stand \
-         the least and the greatest ratio of a single round. What misses its budget is **bold**.\n\n",
+         the least and the greatest ratio of a single round. The p99 of so few starts is the slowest. What misses its budget is **bold**.\n\n",
         ROUNDS * STARTS,
         ROUNDS * REQUESTS,
         ROUNDS * REQUESTS_ON_SHARE,
@@ -88,7 +88,8 @@ pub fn speed(endpoints: &[Endpoint]) -> String {
     text
 }
 
-fn machine() -> String {
+/// When, on what machine, and by which compiler this was measured, in Markdown.
+pub fn machine() -> String {
     let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let rustc = Command::new("rustc").arg("--version").output().unwrap().stdout;
@@ -122,8 +123,13 @@ fn against_floor(endpoint: &Endpoint) -> Vec<String> {
 }
 
 fn against_peers(endpoint: &Endpoint) -> Vec<Vec<String>> {
-    let (ours, ours_on_share) = (Endpoint::ours(&endpoint.whole), Endpoint::ours(&endpoint.share));
-    let row = |(peer, on_share): (&Result, &Result)| {
+    let ours = Endpoint::ours(&endpoint.whole);
+    let ours_on_share = endpoint.share.iter().find(|result| result.part == Part::Endpoint);
+    let row = |(peer, on_share): (&Result, Option<&Result>)| {
+        let ratio_on_share = |pick: fn(&Result) -> &Series| match on_share.zip(ours_on_share) {
+            Some((peer, ours)) => pick(peer).ratio_to(pick(ours)).to_string(),
+            None => "–".to_owned(),
+        };
         let answer = peer.times.answer.ratio_to(&ours.times.answer);
         let warm = peer.times.warm.ratio_to(&ours.times.warm);
         let memory = peer.memory_loaded as f64 / ours.memory_loaded as f64;
@@ -133,11 +139,11 @@ fn against_peers(endpoint: &Endpoint) -> Vec<Vec<String>> {
             judged(answer.to_string(), answer.all >= 20.0),
             judged(warm.to_string(), warm.all >= 3.0),
             judged(format!("{memory:.1}"), memory >= 4.0),
-            on_share.times.first.ratio_to(&ours_on_share.times.first).to_string(),
-            on_share.times.warm.ratio_to(&ours_on_share.times.warm).to_string(),
+            ratio_on_share(|result| &result.times.first),
+            ratio_on_share(|result| &result.times.warm),
         ]
     };
-    Endpoint::peers(&endpoint.whole).zip(Endpoint::peers(&endpoint.share)).map(row).collect()
+    pairs(endpoint).filter(|(result, _)| result.part == Part::Endpoint).skip(1).map(row).collect()
 }
 
 /// Each result with the one on a share of a CPU, if there is one.

@@ -17,7 +17,7 @@ use crate::transport;
 /// # Errors
 /// The name of a variable that is missing.
 pub fn function_client() -> Result<Client, &'static str> {
-    let variable = |name| std::env::var(name).map_err(|_| name);
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or(name);
     let region = variable("AWS_REGION")?;
     // They stay the same for as long as the sandbox lives.
     let credentials = Credentials::new(
@@ -27,9 +27,8 @@ pub fn function_client() -> Result<Client, &'static str> {
         None,
         "environment",
     );
-    let endpoint = ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()));
+    let endpoint =
+        ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| variable(name).ok());
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(transport::http_client(transport::amazon_roots()))

@@ -51,7 +51,7 @@ export function parse(event, checks) {
   if (body === null || typeof body !== "object" || Array.isArray(body)) {
     throw bad([{ field: "", message: "must be a JSON object" }]);
   }
-  const unknown = Object.keys(body).filter((field) => !(field in checks));
+  const unknown = Object.keys(body).filter((field) => !Object.hasOwn(checks, field));
   const details = unknown.map((field) => ({ field, message: "is not a field of this request" }));
   const values = {};
   for (const [field, [check, message]] of Object.entries(checks)) {
