@@ -20,7 +20,7 @@ pub const STARTS: usize = 4;
 /// How many requests a program that runs already gets in one turn.
 pub const REQUESTS: usize = 625;
 /// The same on a share of a CPU, where each takes many times as long.
-pub const REQUESTS_ON_SHARE: usize = 60;
+pub const REQUESTS_ON_SHARE: usize = 30;
 
 /// The most requests that one program gets: before the first round as many as in one, which are not measured.
 pub const ALL_REQUESTS: usize = REQUESTS + ROUNDS * (STARTS + REQUESTS);

@@ -11,7 +11,7 @@ use crate::sandbox::Sandbox;
 use crate::workload::Workload;
 
 /// How many requests are counted.
-const REQUESTS: usize = 200;
+const REQUESTS: usize = 50;
 
 /// What one request costs in the function.
 pub struct Counts {
