@@ -281,8 +281,9 @@ fn queried_fields() -> BTreeSet<String> {
     ];
     let pages = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs")).unwrap();
     let mut fields = BTreeSet::new();
-    for page in pages {
-        let page = std::fs::read_to_string(page.unwrap().path()).unwrap();
+    let pages = pages.map(|page| page.unwrap().path());
+    for page in pages.filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let page = std::fs::read_to_string(page).unwrap();
         for query in page.split(['`', '\n']).filter(|part| COMMANDS.iter().any(|word| part.starts_with(word)))
         {
             // What stands in quotes or between slashes is a value.
