@@ -6,7 +6,7 @@ mod operations;
 mod support;
 
 use dev::{Answer, Dev, send};
-use docyard::clock::Clock;
+use docyard_core::values::clock::Clock;
 use operations::{Operation, operations};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
@@ -17,7 +17,7 @@ use support::PATIENCE;
 const NDA_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 fn is_timestamp(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.len() == 24 && docyard::clock::Timestamp::parse(text).is_some())
+    value.as_str().is_some_and(|text| text.len() == 24 && docyard_core::values::clock::Timestamp::parse(text).is_some())
 }
 
 fn is_id(value: &Value, prefix: &str) -> bool {
@@ -115,7 +115,7 @@ mod create_recipient {
         assert_eq!(body["error"], "Conflict");
         assert_eq!(body["recipientId"], first["id"], "so that a client that retries can go on");
 
-        let dock = docyard::id::DockId::parse(&dev.dock).unwrap();
+        let dock = docyard_core::values::id::DockId::parse(&dev.dock).unwrap();
         let account = dev.table.store.dock(dock).await.unwrap().unwrap().account;
         dev.dock = dev.table.dock(account).await.to_string();
         dev.create_recipient(json!({"name": "A", "email": "one@example.com"})).await.expect(201);
@@ -237,9 +237,9 @@ mod create_recipient {
     #[tokio::test]
     async fn what_is_answered_is_what_is_stored() {
         let dev = std::sync::Arc::new(Dev::start().await);
-        let name = "[\\PC]{1,40}".prop_filter("a name", |name| docyard::name::Name::parse(name).is_ok());
+        let name = "[\\PC]{1,40}".prop_filter("a name", |name| docyard_core::values::text::Text::parse(name).is_ok());
         let email = "[A-Za-z0-9.+_-]{1,20}@[A-Za-z0-9-]{1,10}\\.[a-z]{2,5}"
-            .prop_filter("an address", |email| docyard::email::Email::parse(email).is_ok());
+            .prop_filter("an address", |email| docyard_core::values::email::Email::parse(email).is_ok());
         let class =
             prop::option::of(prop::sample::select(vec!["mortgagee", "agent", "policyholder", "auditor"]));
         let identifiers = prop::collection::btree_map("[a-zA-Z][a-zA-Z0-9_-]{0,10}", "\\PC{1,30}", 0..5);
@@ -282,7 +282,7 @@ mod create_recipient {
 
 mod generate_secret {
     use super::*;
-    use docyard::digest::Digest;
+    use docyard_core::values::digest::Digest;
 
     #[tokio::test]
     async fn the_reference_example_gives_exactly_the_reference_fields() {
@@ -298,7 +298,7 @@ mod generate_secret {
         assert!(is_id(&id, "sec_") && is_timestamp(&expires_at));
         let hex = secret.as_str().unwrap().strip_prefix("dk_sec_").unwrap();
         assert!(hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
-        let expires_at = docyard::clock::Timestamp::parse(expires_at.as_str().unwrap()).unwrap();
+        let expires_at = docyard_core::values::clock::Timestamp::parse(expires_at.as_str().unwrap()).unwrap();
         assert!(
             (before.plus_days(90)..=after.plus_days(90)).contains(&expires_at),
             "90 times 24 hours from now"
@@ -326,7 +326,7 @@ mod generate_secret {
         assert!(item["digest"].as_s().unwrap() == &Digest::of(body["secret"].as_str().unwrap()).expose_hex());
         assert_eq!(item["lifetimeDays"].as_n().unwrap(), "1");
         assert_eq!(item["expiresAt"].as_s().unwrap(), body["expiresAt"].as_str().unwrap());
-        let expires_at = docyard::clock::Timestamp::parse(body["expiresAt"].as_str().unwrap()).unwrap();
+        let expires_at = docyard_core::values::clock::Timestamp::parse(body["expiresAt"].as_str().unwrap()).unwrap();
         assert_eq!(item["ttl"].as_n().unwrap(), &expires_at.unix_milliseconds().div_ceil(1000).to_string());
     }
 
@@ -372,7 +372,7 @@ mod generate_secret {
         assert!(dev.table.items().await.iter().all(|item| !item["sk"].as_s().unwrap().starts_with("SECRET")));
     }
 
-    async fn foreign_recipient(dev: &Dev, account: docyard::id::AccountId) -> String {
+    async fn foreign_recipient(dev: &Dev, account: docyard_core::values::id::AccountId) -> String {
         let (key, dock) = (dev.table.key(account).await, dev.table.dock(account).await);
         let request = dev.http.post(format!("{}/v1/docks/{dock}/recipients", dev.url)).bearer_auth(key);
         let body = send(request.json(&json!({"name": "F", "email": "f@example.com"}))).await.expect(201);

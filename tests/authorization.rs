@@ -8,9 +8,10 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use dev::{Answer, Dev, send};
-use docyard::api_key::{ApiKey, Mode};
-use docyard::clock::Clock;
-use docyard::id::KeyId;
+use docyard_core::model::api_key::ApiKey;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
+use docyard_core::values::id::ApiKeyId;
 use operations::{Operation, operations};
 use support::redacted;
 
@@ -42,9 +43,9 @@ async fn refused_credentials(dev: &Dev) -> Vec<(&'static str, Vec<String>, &'sta
     // An account with one key, which is the one that is revoked.
     let other = dev.table.account().await;
     let revoked = dev.table.key(other).await;
-    let only: KeyId = dev.table.store.api_keys(other).await.unwrap()[0].id;
+    let only: ApiKeyId = dev.table.store.api_keys(other).await.unwrap()[0].id;
     assert!(dev.table.store.revoke_api_key(other, only, now).await.unwrap());
-    let unknown = ApiKey::generate(Mode::Live, &mut docyard::random::system());
+    let unknown = ApiKey::generate(Mode::Live, &mut docyard_core::values::random::system());
     let valid = dev.key.clone();
     let bad_checksum = format!("{}{}", &valid[..43], if valid.ends_with('0') { '1' } else { '0' });
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use docyard::clock::Clock;
-use docyard::id::RecipientId;
-use docyard::random;
+use docyard_core::values::clock::Clock;
+use docyard_core::values::id::RecipientId;
+use docyard_core::values::random;
 use serde_json::{Value, json};
 
 use crate::support::{PATIENCE, TestTable, redacted};

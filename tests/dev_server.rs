@@ -15,8 +15,8 @@ use std::time::Instant;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use dev::{Dev, send};
-use docyard::api_key::Mode;
-use docyard::clock::Clock;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use serde_json::json;
@@ -247,7 +247,7 @@ async fn the_key_stays_the_same_with_and_without_the_data() {
 async fn a_key_that_opens_nothing_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let dev = Dev::start_in(directory.path(), &[]).await;
-    let dock = dev.table.store.dock(docyard::id::DockId::parse(&dev.dock).unwrap()).await.unwrap().unwrap();
+    let dock = dev.table.store.dock(docyard_core::values::id::DockId::parse(&dev.dock).unwrap()).await.unwrap().unwrap();
     let revoked = dev.key.clone();
     let id = dev.table.store.api_keys(dock.account).await.unwrap()[0].id;
     assert!(dev.table.store.revoke_api_key(dock.account, id, Clock::system().now()).await.unwrap());
@@ -496,7 +496,7 @@ async fn neither_secret_nor_key_is_anywhere_but_in_its_own_place() {
     dev.generate_secret(&recipient, json!({"name": 1, "secret": 2})).await.expect(400);
     dev.generate_secret("rcp_x", json!({"name": "A"})).await.expect(404);
     let digests: Vec<String> =
-        values.iter().map(|value| docyard::digest::Digest::of(value).expose_hex()).collect();
+        values.iter().map(|value| docyard_core::values::digest::Digest::of(value).expose_hex()).collect();
 
     let output = dev.output();
     assert!(output.contains("generate-secret"), "the log was read");

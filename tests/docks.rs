@@ -5,7 +5,7 @@ mod dev;
 mod support;
 
 use dev::{Answer, Dev, send};
-use docyard::id::DockId;
+use docyard_core::values::id::DockId;
 use serde_json::{Value, json};
 
 async fn create(dev: &Dev, body: Value) -> Answer {

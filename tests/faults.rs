@@ -18,10 +18,10 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use docyard::api_key::Mode;
-use docyard::clock::Clock;
-use docyard::context::Context;
-use docyard_functions::service::TIME_LIMIT;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
+use docyard_core::context::Context;
+use docyard_functions::lambda::service::TIME_LIMIT;
 use faulty::Fault;
 use in_process::{Api, Reply};
 use serde_json::{Value, json};

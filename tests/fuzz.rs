@@ -5,10 +5,10 @@
 mod readers;
 mod support;
 
-use docyard::api_key::Mode;
-use docyard::body::MAX_BYTES;
-use docyard::clock::Clock;
-use docyard::context::Context;
+use docyard_core::model::api_key::Mode;
+use docyard_functions::http::body::MAX_BYTES;
+use docyard_core::values::clock::Clock;
+use docyard_core::context::Context;
 use docyard_functions::route::ROUTES;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -143,12 +143,12 @@ fn bodies_that_are_made_to_hurt_are_read() {
     // The limit is where it should be.
     let read = |body: String| {
         let request = lambda_http::Request::new(lambda_http::Body::Text(body));
-        docyard::body::read(&request, |fields| {
-            let text = |name| docyard::body::string(name, |_| Ok(()));
+        docyard_functions::http::body::read(&request, |fields| {
+            let text = |name| docyard_functions::http::body::string(name, |_| Ok(()));
             Some((fields.required("name", text("name"))?, fields.required("email", text("email"))?))
         })
     };
     assert!(read(padded(MAX_BYTES)).is_ok());
-    assert!(matches!(read(padded(MAX_BYTES + 1)), Err(docyard::error::Error::PayloadTooLarge)));
+    assert!(matches!(read(padded(MAX_BYTES + 1)), Err(docyard_functions::http::error::Error::PayloadTooLarge)));
     let _: Value = serde_json::from_str(&padded(MAX_BYTES)).unwrap();
 }

@@ -99,7 +99,7 @@ async fn another_body_under_the_same_key_gets_422() {
 async fn a_key_is_the_accounts_own_and_the_paths() {
     let dev = Dev::start().await;
     let account =
-        dev.table.store.dock(docyard::id::DockId::parse(&dev.dock).unwrap()).await.unwrap().unwrap().account;
+        dev.table.store.dock(docyard_core::values::id::DockId::parse(&dev.dock).unwrap()).await.unwrap().unwrap().account;
     let other_dock = format!("/v1/docks/{}/recipients", dev.table.dock(account).await);
     let first = post(&dev, &dev.recipients_path(), "k", &person("a@example.com")).await.expect(201);
     let second = post(&dev, &other_dock, "k", &person("a@example.com")).await.expect(201);
@@ -121,7 +121,7 @@ async fn a_key_is_remembered_for_24_hours() {
     let first = post(&dev, "/v1/docks", "k", &body).await.expect(201);
     let items = dev.table.items().await;
     let item = items.iter().find(|item| item["sk"] == AttributeValue::S("IDEMPOTENCY".into())).unwrap();
-    let created_at = docyard::clock::Timestamp::parse(first["createdAt"].as_str().unwrap()).unwrap();
+    let created_at = docyard_core::values::clock::Timestamp::parse(first["createdAt"].as_str().unwrap()).unwrap();
     assert_eq!(item["expiresAt"].as_s().unwrap(), &created_at.plus_days(1).to_string());
     assert_eq!(item["ttl"].as_n().unwrap(), &created_at.plus_days(1).unix_seconds_rounded_up().to_string());
 

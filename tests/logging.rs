@@ -9,8 +9,9 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use binaries::binary;
-use docyard::api_key::{ApiKey, Mode};
-use docyard::digest::Digest;
+use docyard_core::model::api_key::ApiKey;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::digest::Digest;
 use docyard_functions::metrics;
 use docyard_functions::route::{ROUTES, Route};
 use sandbox::{Fault, Faults, Sandbox, Tenant};
@@ -181,7 +182,7 @@ impl Deployment {
         self.send("revoke-secret", &[&recipient, new_id], "", None, 200).await;
 
         // A key that nobody has, one that is none, and one that was put where a scheme belongs.
-        let unknown = ApiKey::generate(Mode::Live, &mut docyard::random::system());
+        let unknown = ApiKey::generate(Mode::Live, &mut docyard_core::values::random::system());
         self.hide("an unknown key's digest", &unknown.digest().expose_hex());
         for key in [unknown.expose(), "dk_live_confidential"] {
             self.hide("a wrong key", key);

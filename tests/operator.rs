@@ -7,8 +7,8 @@ mod support;
 use std::process::{Command, Output};
 
 use dev::{Answer, Dev, send};
-use docyard::api_key::Mode;
-use docyard::clock::Clock;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
 use serde_json::json;
 use support::{TABLE, TestTable};
 
@@ -57,7 +57,7 @@ async fn a_new_account_and_key_open_the_api_until_the_key_is_revoked() {
     )
     .await;
     let key = printed(created);
-    let dock = dev.table.dock(docyard::id::AccountId::parse(&account).unwrap()).await.to_string();
+    let dock = dev.table.dock(docyard_core::values::id::AccountId::parse(&account).unwrap()).await.to_string();
     use_key(&dev, &dock, &key).await.expect(201);
 
     let list = printed(docyard(&dev.table, "keys list", &["--account", &account]).await);
@@ -65,7 +65,7 @@ async fn a_new_account_and_key_open_the_api_until_the_key_is_revoked() {
     assert_eq!(lines[0], ["ID", "MODE", "STATUS", "CREATED", "EXPIRES", "NAME"]);
     let [id, mode, status, _, _, name] = lines[1][..] else { panic!("a row has six columns") };
     assert_eq!((mode, status, name), ("live", "valid", "CI"));
-    assert!(!list.contains(&key) && !list.contains(&docyard::digest::Digest::of(&key).expose_hex()));
+    assert!(!list.contains(&key) && !list.contains(&docyard_core::values::digest::Digest::of(&key).expose_hex()));
 
     printed(docyard(&dev.table, "keys revoke", &["--account", &account, id]).await);
     use_key(&dev, &dock, &key).await.expect(401);

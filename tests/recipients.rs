@@ -45,7 +45,7 @@ async fn what_is_not_in_the_dock_is_not_found() {
     let dev = Dev::start().await;
     let created = recipient(&dev, "a@example.com").await;
     let account =
-        dev.table.store.dock(docyard::id::DockId::parse(&dev.dock).unwrap()).await.unwrap().unwrap().account;
+        dev.table.store.dock(docyard_core::values::id::DockId::parse(&dev.dock).unwrap()).await.unwrap().unwrap().account;
     let other_dock = dev.table.dock(account).await;
     let id = text(&created["id"]);
     for path in [
@@ -145,7 +145,7 @@ async fn a_wrong_list_parameter_is_named() {
     recipient(&dev, "a@example.com").await;
     recipient(&dev, "b@example.com").await;
     let account =
-        dev.table.store.dock(docyard::id::DockId::parse(&dev.dock).unwrap()).await.unwrap().unwrap().account;
+        dev.table.store.dock(docyard_core::values::id::DockId::parse(&dev.dock).unwrap()).await.unwrap().unwrap().account;
     let other = format!("/v1/docks/{}/recipients", dev.table.dock(account).await);
     let next = dev.get(&format!("{list}?limit=1")).await.next().unwrap();
     let cursor = next.split("cursor=").nth(1).unwrap();

@@ -198,10 +198,10 @@ async fn a_request_costs_the_same_with_5000_retired_secrets() {
     let (faults, url) = Faults::before(&tenant.table).await;
     let (fresh, _) = tenant.recipient_with_secret("a@example.com").await;
     let (old, _) = tenant.recipient_with_secret("b@example.com").await;
-    let now = docyard::clock::Clock::system().now();
-    let rng = &mut docyard::random::system();
+    let now = docyard_core::values::clock::Clock::system().now();
+    let rng = &mut docyard_core::values::random::system();
     let items = (0..5000).map(|_| {
-        let id = docyard::id::SecretId::generate(now, rng);
+        let id = docyard_core::values::id::SecretId::generate(now, rng);
         item([
             ("pk", format!("RECIPIENT#{old}")),
             ("sk", format!("SECRET_RETIRED#{id}")),

@@ -13,14 +13,18 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use docyard::clock::Clock;
-use docyard::digest::Digest;
-use docyard::email::Email;
-use docyard::id::{DockId, RecipientId, SecretId};
-use docyard::identifiers::Identifiers;
-use docyard::name::Name;
-use docyard::recipient::Recipient;
-use docyard::secret::{ActiveSecret, Lifetime, SecretValue};
+use docyard_core::values::clock::Clock;
+use docyard_core::values::digest::Digest;
+use docyard_core::values::email::Email;
+use docyard_core::values::id::DockId;
+use docyard_core::values::id::RecipientId;
+use docyard_core::values::id::SecretId;
+use docyard_core::model::identifiers::Identifiers;
+use docyard_core::values::text::Text;
+use docyard_core::model::recipient::Recipient;
+use docyard_core::model::secret::ActiveSecret;
+use docyard_core::model::secret::Lifetime;
+use docyard_core::model::secret::SecretValue;
 use docyard_functions::route::Route;
 use dynoxide::AttributeValue;
 use serde_json::{Value, json};
@@ -122,7 +126,7 @@ impl Sandbox {
 
     /// Sends one event, and waits for what becomes of it.
     pub async fn invoke(&self, event: Value) -> Outcome {
-        let id = RecipientId::generate(Clock::system().now(), &mut docyard::random::system()).to_string();
+        let id = RecipientId::generate(Clock::system().now(), &mut docyard_core::values::random::system()).to_string();
         let (sender, receiver) = oneshot::channel();
         self.api.answers.lock().unwrap().insert(id.clone(), sender);
         self.events.send((id, event)).await.unwrap();
@@ -223,13 +227,13 @@ impl Tenant {
     /// A recipient with one secret, straight into the table; their ids.
     pub async fn recipient_with_secret(&self, email: &str) -> (String, String) {
         let now = Clock::system().now();
-        let rng = &mut docyard::random::system();
+        let rng = &mut docyard_core::values::random::system();
         let dock = self.table.store.dock(DockId::parse(&self.dock).unwrap()).await.unwrap().unwrap();
         let recipient = Recipient {
             id: RecipientId::generate(now, rng),
             dock: dock.id,
             account: dock.account,
-            name: Name::parse("A recipient").unwrap(),
+            name: Text::parse("A recipient").unwrap(),
             email: Email::parse(email).unwrap(),
             stakeholder_class: None,
             identifiers: Identifiers::default(),
@@ -251,10 +255,10 @@ impl Tenant {
 
     async fn add_secret(&self, recipient: RecipientId) -> String {
         let now = Clock::system().now();
-        let rng = &mut docyard::random::system();
+        let rng = &mut docyard_core::values::random::system();
         let digest = SecretValue::generate(rng).digest();
         let id = SecretId::generate(now, rng);
-        let name = Name::parse("A secret").unwrap();
+        let name = Text::parse("A secret").unwrap();
         let secret = ActiveSecret::new(id, recipient, name, digest, Lifetime::default(), now);
         self.table.store.create_secret(&secret, None).await.unwrap();
         id.to_string()
@@ -267,7 +271,7 @@ impl Tenant {
         let (dock, account) = (dock.id.to_string(), dock.account.to_string());
         let digest = Digest::of(IMPORTED_SECRET).expose_hex();
         let now = Clock::system().now();
-        let rng = &mut docyard::random::system();
+        let rng = &mut docyard_core::values::random::system();
         let mut ids = Vec::new();
         let mut items = Vec::new();
         for n in 0..count {

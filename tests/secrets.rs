@@ -59,7 +59,7 @@ async fn whatever_is_no_secret_is_just_not_valid() {
     let dev = Dev::start().await;
     let recipient = dev.recipient().await;
     let (_, value) = dev.secret(&recipient).await;
-    let digest = docyard::digest::Digest::of(&value).expose_hex();
+    let digest = docyard_core::values::digest::Digest::of(&value).expose_hex();
     let (upper, spaced, cut) = (value.to_uppercase(), format!(" {value}"), &value[..value.len() - 1]);
     for other in [UNKNOWN, &upper, &spaced, cut, " ", "x", "\u{0}", "🔑", &digest, &"x".repeat(10_000)] {
         assert_eq!(dev.verify(&recipient, other).await, invalid());
@@ -105,7 +105,7 @@ async fn rotation_is_one_step_from_the_old_value_to_the_new() {
         let old = dev.generate_secret(&recipient, request).await.expect(201);
         if !lifetime.is_null() {
             // Its time is nearly up, so that a copy of its expiry would be seen.
-            let tomorrow = docyard::clock::Clock::system().now().plus_days(1);
+            let tomorrow = docyard_core::values::clock::Clock::system().now().plus_days(1);
             set_expiry(&dev, &recipient, old["id"].as_str().unwrap(), &tomorrow.to_string()).await;
         }
         let (old_id, old_value) = (old["id"].as_str().unwrap(), old["secret"].as_str().unwrap());
@@ -129,7 +129,7 @@ async fn rotation_is_one_step_from_the_old_value_to_the_new() {
         );
         assert_eq!(secrets[old_id]["rotatedAt"], secrets[new_id]["createdAt"], "at one instant");
         let created_at = secrets[new_id]["createdAt"].as_str().unwrap();
-        let created_at = docyard::clock::Timestamp::parse(created_at).unwrap();
+        let created_at = docyard_core::values::clock::Timestamp::parse(created_at).unwrap();
         let expected = (!lifetime.is_null()).then(|| created_at.plus_days(30).to_string());
         assert_eq!(new["expiresAt"], json!(expected), "the lifetime stays, counted afresh");
     }
@@ -237,7 +237,7 @@ async fn the_list_shows_every_state_newest_first_and_never_a_value() {
     expected.sort();
     assert_eq!(fields, expected);
     for (_, value) in &made {
-        let digest = docyard::digest::Digest::of(value).expose_hex();
+        let digest = docyard_core::values::digest::Digest::of(value).expose_hex();
         assert!(!answer.text.contains(value) && !answer.text.contains(&digest));
     }
     let revoked = secrets.iter().find(|s| s["status"] == "REVOKED").unwrap();
@@ -286,7 +286,7 @@ async fn a_retired_secret_is_kept_for_400_days() {
         let sort_key = AttributeValue::S(format!("SECRET_RETIRED#{id}"));
         let item = items.iter().find(|item| item["sk"] == sort_key).unwrap();
         let ended = item.get("rotatedAt").or(item.get("revokedAt")).unwrap().as_s().unwrap();
-        let kept_until = docyard::clock::Timestamp::parse(ended).unwrap().plus_days(400);
+        let kept_until = docyard_core::values::clock::Timestamp::parse(ended).unwrap().plus_days(400);
         assert_eq!(item["ttl"].as_n().unwrap(), &kept_until.unix_seconds_rounded_up().to_string());
     }
 }

@@ -6,14 +6,21 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
-use docyard::api_key::{ApiKey, ApiKeyRecord, Mode};
-use docyard::clock::{Clock, Timestamp};
-use docyard::dock::{Dock, Profile};
-use docyard::dynamodb;
-use docyard::id::{AccountId, DockId, KeyId};
-use docyard::name::Name;
-use docyard::random;
-use docyard::store::{Account, Store};
+use docyard_core::model::api_key::ApiKey;
+use docyard_core::model::api_key::ApiKeyRecord;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
+use docyard_core::values::clock::Timestamp;
+use docyard_core::model::dock::Dock;
+use docyard_core::model::dock::Profile;
+use docyard_core::aws::dynamodb;
+use docyard_core::values::id::AccountId;
+use docyard_core::values::id::DockId;
+use docyard_core::values::id::ApiKeyId;
+use docyard_core::values::text::Text;
+use docyard_core::values::random;
+use docyard_core::model::account::Account;
+use docyard_core::store::Store;
 
 pub const TABLE: &str = "docyard";
 
@@ -81,7 +88,7 @@ impl TestTable {
     pub async fn account(&self) -> AccountId {
         let now = Clock::system().now();
         let id = AccountId::generate(now, &mut random::system());
-        let account = Account { id, name: Name::parse("An account").unwrap(), created_at: now };
+        let account = Account { id, name: Text::parse("An account").unwrap(), created_at: now };
         assert!(self.store.create_account(&account).await.unwrap());
         id
     }
@@ -89,7 +96,7 @@ impl TestTable {
     pub async fn dock(&self, account: AccountId) -> DockId {
         let now = Clock::system().now();
         let id = DockId::generate(now, &mut random::system());
-        let name = Name::parse("A dock").unwrap();
+        let name = Text::parse("A dock").unwrap();
         let dock = Dock { id, account, name, profile: Profile::default(), created_at: now };
         self.store.create_dock(&dock, None).await.unwrap();
         id
@@ -103,10 +110,10 @@ impl TestTable {
         let now = Clock::system().now();
         let key = ApiKey::generate(mode, &mut random::system());
         let record = ApiKeyRecord {
-            id: KeyId::generate(now, &mut random::system()),
+            id: ApiKeyId::generate(now, &mut random::system()),
             account,
             mode,
-            name: Name::parse("A key").unwrap(),
+            name: Text::parse("A key").unwrap(),
             created_at: now,
             expires_at,
             revoked_at: None,

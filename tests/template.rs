@@ -12,7 +12,7 @@ use std::path::Path;
 use binaries::binary;
 use docyard_functions::metrics::{ALL, DIMENSION, NAMESPACE};
 use docyard_functions::route::ROUTES;
-use docyard_functions::service::TIME_LIMIT;
+use docyard_functions::lambda::service::TIME_LIMIT;
 use sandbox::{Faults, Sandbox, Tenant};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
@@ -201,7 +201,7 @@ async fn a_function_may_do_what_its_code_does_and_nothing_else() {
         let (recipient, secret) = tenant.recipient_with_secret("a@example.com").await;
         let (full, _) = tenant.recipient_with_secret("full@example.com").await;
         if requests(route.function).iter().any(|request| request.parameters.contains(&"F")) {
-            tenant.add_secrets(&full, docyard::secret::MAX_ACTIVE).await;
+            tenant.add_secrets(&full, docyard_core::model::secret::MAX_ACTIVE).await;
         }
         let sandbox = Sandbox::start(binary(route.function), &url).await;
         for request in requests(route.function) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use docyard::clock::Clock;
+use docyard_core::values::clock::Clock;
 use plotters::prelude::*;
 
 use crate::contest::{Part, REQUESTS, REQUESTS_ON_SHARE, ROUNDS, Result, STARTS};

@@ -14,16 +14,22 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use docyard::api_key::{ApiKey, ApiKeyRecord, Mode};
-use docyard::clock::Clock;
-use docyard::context::Context;
-use docyard::dock::{Dock, Profile};
-use docyard::dynamodb;
-use docyard::error::Error;
-use docyard::id::{AccountId, DockId, KeyId};
-use docyard::name::Name;
-use docyard::random;
-use docyard::store::{Account, Store};
+use docyard_core::model::api_key::ApiKey;
+use docyard_core::model::api_key::ApiKeyRecord;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
+use docyard_core::context::Context;
+use docyard_core::model::dock::Dock;
+use docyard_core::model::dock::Profile;
+use docyard_core::aws::dynamodb;
+use docyard_functions::http::error::Error;
+use docyard_core::values::id::AccountId;
+use docyard_core::values::id::DockId;
+use docyard_core::values::id::ApiKeyId;
+use docyard_core::values::text::Text;
+use docyard_core::values::random;
+use docyard_core::model::account::Account;
+use docyard_core::store::Store;
 use dynoxide::Database;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -160,10 +166,10 @@ fn message(error: Error) -> String {
 /// Makes what is missing of the account, the dock and the key. It can be interrupted anywhere and
 /// repeated.
 async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockId), Error> {
-    let not_an_id = || Error::Internal(docyard::error::Fault::new("built-in id"));
+    let not_an_id = || Error::Internal(docyard_core::store::Fault::new("built-in id"));
     let account = AccountId::parse(ACCOUNT_ID).ok_or_else(not_an_id)?;
     let dock = DockId::parse(DOCK_ID).ok_or_else(not_an_id)?;
-    let name = |text| Name::parse(text).map_err(|_| not_an_id());
+    let name = |text| Text::parse(text).map_err(|_| not_an_id());
     let store = &context.store;
     let now = context.now();
 
@@ -184,7 +190,7 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
         },
     };
     let record = ApiKeyRecord {
-        id: KeyId::generate(now, &mut random::system()),
+        id: ApiKeyId::generate(now, &mut random::system()),
         account,
         mode: context.mode,
         name: name("docyard dev")?,

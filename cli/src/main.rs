@@ -6,7 +6,7 @@ mod operator;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use docyard_functions::logging::{self, Format};
+use docyard_functions::lambda::logging::{self, Format};
 
 /// Docyard Access: recipients and their secrets.
 #[derive(Parser)]

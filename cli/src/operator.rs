@@ -4,16 +4,21 @@ use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::Client;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets};
-use docyard::api_key::{ApiKey, ApiKeyRecord, Mode};
-use docyard::clock::{Clock, Timestamp};
-use docyard::dynamodb;
-use docyard::error::Error;
-use docyard::id::{AccountId, KeyId};
-use docyard::list::Window;
-use docyard::name::Name;
-use docyard::random;
-use docyard::store::{Account, Store};
-use docyard::transport;
+use docyard_core::model::api_key::ApiKey;
+use docyard_core::model::api_key::ApiKeyRecord;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
+use docyard_core::values::clock::Timestamp;
+use docyard_core::aws::dynamodb;
+use docyard_functions::http::error::Error;
+use docyard_core::values::id::AccountId;
+use docyard_core::values::id::ApiKeyId;
+use docyard_core::values::page::PageRequest;
+use docyard_core::values::text::Text;
+use docyard_core::values::random;
+use docyard_core::model::account::Account;
+use docyard_core::store::Store;
+use docyard_core::aws::transport;
 
 /// Which table a command is about. Region and credentials come from where the AWS CLI takes them.
 #[derive(Args)]
@@ -35,7 +40,7 @@ pub(crate) enum Accounts {
         target: Target,
         /// What to call it.
         #[arg(long, value_parser = name)]
-        name: Name,
+        name: Text,
     },
 }
 
@@ -51,7 +56,7 @@ pub(crate) enum Keys {
         account: AccountId,
         /// What to call it.
         #[arg(long, value_parser = name)]
-        name: Name,
+        name: Text,
         /// The mode of the deployment it is for: live or test.
         #[arg(long, value_parser = mode, default_value = "live")]
         mode: Mode,
@@ -76,7 +81,7 @@ pub(crate) enum Keys {
         account: AccountId,
         /// The key's id, as `keys list` shows it.
         #[arg(value_parser = key_id)]
-        key: KeyId,
+        key: ApiKeyId,
     },
 }
 
@@ -93,8 +98,8 @@ pub(crate) enum Docks {
     },
 }
 
-fn name(text: &str) -> Result<Name, String> {
-    Name::parse(text).map_err(str::to_owned)
+fn name(text: &str) -> Result<Text, String> {
+    Text::parse(text).map_err(str::to_owned)
 }
 
 fn mode(text: &str) -> Result<Mode, &'static str> {
@@ -105,8 +110,8 @@ fn account_id(text: &str) -> Result<AccountId, &'static str> {
     AccountId::parse(text).ok_or("must be an account's id, acc_…")
 }
 
-fn key_id(text: &str) -> Result<KeyId, &'static str> {
-    KeyId::parse(text).ok_or("must be a key's id, key_…")
+fn key_id(text: &str) -> Result<ApiKeyId, &'static str> {
+    ApiKeyId::parse(text).ok_or("must be a key's id, key_…")
 }
 
 /// Carries out `docyard accounts …`.
@@ -129,7 +134,7 @@ pub(crate) async fn keys(command: Keys) -> Result<(), String> {
         Keys::Create { target, account, name, mode, expires_in_days } => {
             let key = ApiKey::generate(mode, &mut random::system());
             let record = ApiKeyRecord {
-                id: KeyId::generate(now, &mut random::system()),
+                id: ApiKeyId::generate(now, &mut random::system()),
                 account,
                 mode,
                 name,
@@ -162,7 +167,7 @@ pub(crate) async fn keys(command: Keys) -> Result<(), String> {
 pub(crate) async fn docks(command: Docks) -> Result<(), String> {
     let Docks::List { target, account } = command;
     let store = store(target).await;
-    let mut window = Window { limit: 1000, after: None };
+    let mut window = PageRequest { limit: 1000, after: None };
     let mut docks = Vec::new();
     loop {
         let page = store.docks(account, &window).await.map_err(message)?;

@@ -4,9 +4,12 @@
 //! Here: what operations have in common, and how one is described. What one takes and gives is told in its endpoint's
 //! module, by [`Operation`]; types describe themselves.
 
-use docyard::body;
-use docyard::id::{DockId, RecipientId, SecretId};
-use docyard::response::{ErrorBody, Success};
+use crate::http::body;
+use docyard_core::values::id::DockId;
+use docyard_core::values::id::RecipientId;
+use docyard_core::values::id::SecretId;
+use crate::http::response::ErrorBody;
+use crate::http::response::Success;
 use lambda_http::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use utoipa::openapi::header::{Header, HeaderBuilder};
@@ -154,8 +157,8 @@ impl Operation {
         let limit = ObjectBuilder::new()
             .schema_type(Type::Integer)
             .minimum(Some(1))
-            .maximum(Some(docyard::list::MAX_LIMIT))
-            .default(Some(json!(docyard::list::DEFAULT_LIMIT)));
+            .maximum(Some(crate::http::list::MAX_LIMIT))
+            .default(Some(json!(crate::http::list::DEFAULT_LIMIT)));
         self.query("limit", "The most things on the page", limit, None).query(
             "cursor",
             "Where the page begins: take the whole URL of the next page from the header `Link`",

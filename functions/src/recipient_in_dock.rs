@@ -1,10 +1,12 @@
 //! The recipient that a path names, for the endpoints at `/v1/docks/{dockId}/recipients/{recipientId}`.
 
-use docyard::context::Context;
-use docyard::error::Error;
-use docyard::id::{DockId, RecipientId};
-use docyard::store::RecipientPointer;
-use docyard::{auth, path};
+use docyard_core::context::Context;
+use crate::http::error::Error;
+use docyard_core::values::id::DockId;
+use docyard_core::values::id::RecipientId;
+use docyard_core::store::RecipientPointer;
+use crate::http::auth;
+use crate::http::path;
 use lambda_http::Request;
 
 /// Authenticates the caller and finds the recipient; `None` if it is not in this dock, or the dock not the caller's.

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use docyard::clock::Timestamp;
-use docyard::dock::Dock;
-use docyard::id::{DockId, RecipientId, SecretId};
-use docyard::recipient::{Recipient, StakeholderClass};
-use docyard::secret::ActiveSecret;
+use docyard_core::values::clock::Timestamp;
+use docyard_core::model::dock::Dock;
+use docyard_core::values::id::DockId;
+use docyard_core::values::id::RecipientId;
+use docyard_core::values::id::SecretId;
+use docyard_core::model::recipient::Recipient;
+use docyard_core::model::recipient::StakeholderClass;
+use docyard_core::model::secret::ActiveSecret;
 #[cfg(feature = "openapi")]
-use docyard::{email::Email, identifiers::Identifiers, name::Name, secret::SecretValue};
+use docyard_core::values::email::Email;
+use docyard_core::model::identifiers::Identifiers;
+use docyard_core::values::text::Text;
+use docyard_core::model::secret::SecretValue;
 use serde::Serialize;
 
 /// A recipient.
@@ -18,7 +24,7 @@ use serde::Serialize;
 pub struct RecipientOutput<'a> {
     id: RecipientId,
     dock_id: DockId,
-    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Text))]
     name: &'a str,
     #[cfg_attr(feature = "openapi", schema(value_type = Email))]
     email: &'a str,
@@ -53,22 +59,22 @@ impl<'a> From<&'a Recipient> for RecipientOutput<'a> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Dock))]
 pub struct DockOutput<'a> {
     id: DockId,
-    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Text))]
     name: &'a str,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>, required = true))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>, required = true))]
     domain: Option<&'a str>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>, required = true))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>, required = true))]
     legal_name: Option<&'a str>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>, required = true))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>, required = true))]
     business_type: Option<&'a str>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Name>, required = true))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>, required = true))]
     business_email: Option<&'a str>,
     created_at: Timestamp,
 }
 
 impl<'a> From<&'a Dock> for DockOutput<'a> {
     fn from(dock: &'a Dock) -> Self {
-        let text = |name: &'a Option<docyard::name::Name>| name.as_ref().map(|name| name.as_str());
+        let text = |name: &'a Option<docyard_core::values::text::Text>| name.as_ref().map(|name| name.as_str());
         Self {
             id: dock.id,
             name: dock.name.as_str(),
@@ -89,7 +95,7 @@ pub struct NewSecretOutput<'a> {
     id: SecretId,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<SecretValue>, required = true))]
     secret: Option<&'a str>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Name))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Text))]
     name: &'a str,
     #[cfg_attr(feature = "openapi", schema(required = true))]
     expires_at: Option<Timestamp>,

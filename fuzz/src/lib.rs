@@ -7,24 +7,32 @@
 
 use std::cell::RefCell;
 
-use docyard::api_key::Mode;
-use docyard::body::{self, Fields, string};
-use docyard::clock::{Clock, Timestamp};
-use docyard::context::Context;
-use docyard::email::Email;
-use docyard::error::Error;
-use docyard::id::{DockId, RecipientId, SecretId};
-use docyard::idempotency::IdempotencyKey;
-use docyard::identifiers::Identifiers;
-use docyard::list::Parameters;
-use docyard::name::Name;
-use docyard::recipient::StakeholderClass;
-use docyard::secret::Lifetime;
-use docyard::store::Store;
-use docyard::{auth, dynamodb, path, response};
-use docyard_functions::event::Event;
+use docyard_core::model::api_key::Mode;
+use docyard_functions::http::body;
+use docyard_functions::http::body::Fields;
+use docyard_functions::http::body::string;
+use docyard_core::values::clock::Clock;
+use docyard_core::values::clock::Timestamp;
+use docyard_core::context::Context;
+use docyard_core::values::email::Email;
+use docyard_functions::http::error::Error;
+use docyard_core::values::id::DockId;
+use docyard_core::values::id::RecipientId;
+use docyard_core::values::id::SecretId;
+use docyard_functions::http::idempotency::IdempotencyKey;
+use docyard_core::model::identifiers::Identifiers;
+use docyard_functions::http::list::Parameters;
+use docyard_core::values::text::Text;
+use docyard_core::model::recipient::StakeholderClass;
+use docyard_core::model::secret::Lifetime;
+use docyard_core::store::Store;
+use docyard_functions::http::auth;
+use docyard_core::aws::dynamodb;
+use docyard_functions::http::path;
+use docyard_functions::http::response;
+use docyard_functions::lambda::event::Event;
 use docyard_functions::route::ROUTES;
-use docyard_functions::service::service;
+use docyard_functions::lambda::service::service;
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use lambda_http::http::{HeaderValue, Response};
 use lambda_http::lambda_runtime::LambdaEvent;
@@ -131,7 +139,7 @@ pub fn body(data: &[u8]) {
     let class = || string("stakeholderClass", |text| StakeholderClass::parse(text).map(Some));
     let today = now().date();
     let create = |fields: &mut Fields| {
-        let name = fields.required("name", string("name", Name::parse));
+        let name = fields.required("name", string("name", Text::parse));
         let email = fields.required("email", string("email", Email::parse));
         let class = fields.optional("stakeholderClass", class());
         let identifiers = fields.optional("identifiers", |json| Identifiers::parse(json, today));
@@ -139,7 +147,7 @@ pub fn body(data: &[u8]) {
         Some((name?, email?, class?, identifiers?, lifetime?))
     };
     let change = |fields: &mut Fields| {
-        let name = fields.change("name", string("name", Name::parse));
+        let name = fields.change("name", string("name", Text::parse));
         let class = fields.change_or_clear("stakeholderClass", class());
         let identifiers = fields.change_or_clear("identifiers", |json| Identifiers::parse(json, today));
         Some((name?, class?, identifiers?))

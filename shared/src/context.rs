@@ -1,33 +1,33 @@
-//! What a handler works with: the store, the deployment's mode, the time, the notes for the log.
+//! What a handler works with: the store, the deployment's mode, the time, the record of the request.
 
-use crate::api_key::Mode;
-use crate::clock::{Clock, Timestamp};
-use crate::request_log::RequestLog;
+use crate::model::api_key::Mode;
+use crate::request_record::RequestRecord;
 use crate::store::Store;
+use crate::values::clock::{Clock, Timestamp};
 
 /// What a handler works with. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Context {
     /// The table.
     pub store: Store,
-    /// The mode whose keys this deployment takes.
+    /// The mode whose API keys this deployment accepts.
     pub mode: Mode,
     /// Where the time comes from.
     pub clock: Clock,
-    /// What will be logged of the request.
-    pub log: RequestLog,
+    /// What the log will say of the request.
+    pub record: RequestRecord,
 }
 
 impl Context {
-    /// What requests are handled with.
+    /// A context for all requests; [`Context::for_request`] makes one for each.
     pub fn new(store: Store, mode: Mode, clock: Clock) -> Self {
-        Self { store, mode, clock, log: RequestLog::default() }
+        Self { store, mode, clock, record: RequestRecord::default() }
     }
 
-    /// The same for one request, whose log starts empty.
+    /// The same context with an empty record, for one request.
     pub fn for_request(&self) -> Self {
-        let log = RequestLog::default();
-        Self { store: self.store.logging_to(log.clone()), log, ..self.clone() }
+        let record = RequestRecord::default();
+        Self { store: self.store.recording_to(record.clone()), record, ..self.clone() }
     }
 
     /// The time now.

@@ -1,32 +1,15 @@
-//! The domain of Docyard Access, its rules, its storage and its HTTP conventions.
+//! The domain of Docyard Access and its storage.
 //!
-//! What belongs here: everything that more than one endpoint, or an endpoint and the command-line tool, must
-//! agree on. What does not: a particular endpoint (crate `docyard-functions`) and any HTTP server.
+//! What belongs here: what more than one endpoint, or an endpoint and the command-line tool, must agree on. What does not:
+//! an endpoint or anything of HTTP (crate `docyard-functions`).
 //!
-//! Raw JSON becomes domain types once, at the edge ([`body`]); past it, nothing invalid can be written down.
+//! Modules import downwards only: [`values`] ← [`model`] ← [`store`] ← [`context`].
 
-pub mod api_key;
-pub mod auth;
-pub mod body;
-pub mod clock;
+pub mod aws;
 pub mod context;
-pub mod digest;
-pub mod dock;
-pub mod dynamodb;
-pub mod email;
-pub mod error;
-pub mod id;
-pub mod idempotency;
-pub mod identifiers;
-pub mod list;
-pub mod name;
-pub mod path;
-pub mod random;
-pub mod recipient;
-pub mod request_log;
-pub mod response;
+pub mod model;
+pub mod request_record;
 #[cfg(feature = "openapi")]
 mod schema;
-pub mod secret;
 pub mod store;
-pub mod transport;
+pub mod values;

@@ -12,12 +12,18 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::clock::Timestamp;
-use crate::email::{self, Email};
-use crate::id::{DockId, RecipientId, SecretId};
-use crate::identifiers::{self, Identifiers};
-use crate::name::{self, Name};
-use crate::secret::{self, Lifetime, SecretValue};
+use crate::model::identifiers;
+use crate::model::identifiers::Identifiers;
+use crate::model::secret;
+use crate::model::secret::Lifetime;
+use crate::model::secret::SecretValue;
+use crate::values::clock::Timestamp;
+use crate::values::email;
+use crate::values::email::Email;
+use crate::values::id::DockId;
+use crate::values::id::RecipientId;
+use crate::values::id::SecretId;
+use crate::values::text::{self, Text};
 
 /// What neither is white space nor a control character, in a class of a regular expression.
 const VISIBLE: &str = r"[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
@@ -64,11 +70,11 @@ schema!(
 );
 
 schema!(
-    Name,
-    "Name",
+    Text,
+    "Text",
     string()
         .min_length(Some(1))
-        .max_length(Some(name::MAX_CHARS))
+        .max_length(Some(text::MAX_CHARS))
         .pattern(Some(format!("^{VISIBLE}({PRINTABLE}*{VISIBLE})?$")))
         .description(Some(
             "A text in any script, without control characters. White space around it is taken off, and not counted"

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use docyard::api_key::ApiKey;
-use docyard::id::DockId;
+use docyard_core::model::api_key::ApiKey;
+use docyard_core::values::id::DockId;
 use dynoxide::Database;
 
 const KEY_VARIABLE: &str = "DOCYARD_API_KEY";

@@ -16,12 +16,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use docyard::clock::Timestamp;
-use docyard::context::Context;
-use docyard::random;
-use docyard_functions::event::Event;
+use docyard_core::values::clock::Timestamp;
+use docyard_core::context::Context;
+use docyard_core::values::random;
+use docyard_functions::lambda::event::Event;
 use docyard_functions::route::{ROUTES, Route};
-use docyard_functions::service::service;
+use docyard_functions::lambda::service::service;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lambda_http::lambda_runtime::LambdaEvent;
 use lambda_http::tower::ServiceExt;
@@ -296,7 +296,7 @@ fn response(output: &Value) -> Option<Response<Body>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use docyard_functions::create_recipient;
+    use docyard_functions::recipients::create;
 
     fn head(uri: &str, headers: &[(&'static str, &[u8])]) -> axum::http::request::Parts {
         let mut request = Request::builder().method("POST").uri(uri);

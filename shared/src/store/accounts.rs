@@ -1,30 +1,20 @@
-//! Accounts: who owns docks and keys.
+//! Accounts: who owns docks and API keys.
 
 use serde::Serialize;
 
-use super::{Store, Transaction};
-use crate::clock::Timestamp;
-use crate::error::Error;
-use crate::id::AccountId;
-use crate::name::Name;
+use super::transaction::Transaction;
+use super::{Error, Partition, Store};
+use crate::model::account::Account;
+use crate::values::clock::Timestamp;
+use crate::values::id::AccountId;
+use crate::values::text::Text;
 
-/// An account: the institution, or the part of one, that owns docks and keys.
-#[derive(Clone, Debug)]
-pub struct Account {
-    /// Its id.
-    pub id: AccountId,
-    /// What the operator calls it.
-    pub name: Name,
-    /// When it was made.
-    pub created_at: Timestamp,
-}
-
-/// The partition of an account: the account itself, its keys, its docks.
+/// The partition of an account: the account, its API keys and its docks.
 pub(super) fn partition(account: AccountId) -> String {
-    format!("ACCOUNT#{account}")
+    Partition::Account.of(account)
 }
 
-/// The sort key of the account itself in its partition.
+/// The sort key of the account in its partition.
 pub(super) const SORT_KEY: &str = "ACCOUNT";
 
 #[derive(Serialize)]
@@ -33,24 +23,32 @@ struct AccountItem<'a> {
     pk: String,
     sk: &'static str,
     id: AccountId,
-    name: &'a str,
+    name: &'a Text,
     created_at: Timestamp,
 }
 
+/// Outcome of the creation of an account.
+#[derive(Debug, PartialEq, Eq)]
+pub enum AccountCreation {
+    /// It is created.
+    Created,
+    /// An account of this id exists.
+    IdTaken,
+}
+
 impl Store {
-    /// Writes a new account; `false` if there is one of this id.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn create_account(&self, account: &Account) -> Result<bool, Error> {
+    /// Creates an account.
+    pub async fn create_account(&self, account: &Account) -> Result<AccountCreation, Error> {
         let item = AccountItem {
             pk: partition(account.id),
             sk: SORT_KEY,
             id: account.id,
-            name: account.name.as_str(),
+            name: &account.name,
             created_at: account.created_at,
         };
-        let written = self.transact(vec![self.put_new(&item)?], account.id.to_string()).await?;
-        Ok(matches!(written, Transaction::Done))
+        match self.transact(vec![self.put_new(&item)?], account.id.to_string()).await? {
+            Transaction::Done => Ok(AccountCreation::Created),
+            Transaction::Refused(_) => Ok(AccountCreation::IdTaken),
+        }
     }
 }

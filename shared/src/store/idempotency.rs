@@ -1,117 +1,96 @@
-//! Requests that may be repeated: an item for each, written in the same transaction as what the request makes.
+//! Requests with an idempotency key: an item for each, written in the transaction that carries out the request.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, Transaction, failed, obstacle, to_item};
-use crate::clock::Timestamp;
-use crate::error::{Error, Fault};
-use crate::idempotency::{DAYS, FirstAnswer, RepeatableRequest};
+use super::transaction::{Refusal, Transaction};
+use super::{Error, Partition, Store, text};
+use crate::model::idempotency::{DAYS, IdempotentRequest, Outcome, Replay, StoredResponse};
+use crate::values::clock::Timestamp;
 
 const SORT_KEY: &str = "IDEMPOTENCY";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RequestItem {
+struct IdempotencyItem {
     pk: String,
     sk: String,
     fingerprint: String,
     body: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<String>,
-    /// Until when the request is remembered, by our clock.
+    /// Until when the response is replayed, by our clock.
     expires_at: Timestamp,
     ttl: i64,
 }
 
-impl RequestItem {
-    /// The answer to a repetition of the request.
-    fn answer_to(self, request: &RepeatableRequest) -> Result<FirstAnswer, Error> {
+impl IdempotencyItem {
+    fn replay(self, request: &IdempotentRequest) -> Replay {
         if self.fingerprint == request.fingerprint {
-            Ok(FirstAnswer { body: self.body, location: self.location })
+            Replay::Response(StoredResponse { body: self.body, location: self.location })
         } else {
-            Err(Error::IdempotencyKeyReused)
+            Replay::KeyReused
         }
     }
 }
 
-/// How a write ended that may have been a repetition.
-pub(super) enum Written {
-    /// All of it is written.
-    Done,
-    /// It was written before, by a request that was answered so.
-    Before(FirstAnswer),
-    /// None of it is, since a condition did not hold. The reasons stand in the order of the writes.
-    Refused(Vec<aws_sdk_dynamodb::types::CancellationReason>),
-}
-
-fn partition(request: &RepeatableRequest) -> String {
-    format!("IDEMPOTENCY#{}", request.id)
+fn partition(request: &IdempotentRequest) -> String {
+    Partition::Idempotency.of(&request.id)
 }
 
 impl Store {
-    /// The answer to the first of these repeated requests, if there was one within the time that it is remembered.
-    ///
-    /// # Errors
-    /// [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn first_answer(
+    /// Returns what is stored for the request's idempotency key; `None` if the key is new, has expired, or there is none.
+    pub async fn stored_response(
         &self,
-        request: Option<&RepeatableRequest>,
-    ) -> Result<Option<FirstAnswer>, Error> {
+        request: Option<&IdempotentRequest>,
+    ) -> Result<Option<Replay>, Error> {
         let Some(request) = request else { return Ok(None) };
-        let item: Option<RequestItem> = self.get(partition(request), SORT_KEY).await?;
-        item.filter(|item| request.at < item.expires_at).map(|item| item.answer_to(request)).transpose()
+        let item: Option<IdempotencyItem> = self.get(partition(request), SORT_KEY).await?;
+        Ok(item.filter(|item| request.at < item.expires_at).map(|item| item.replay(request)))
     }
 
-    /// Writes `items` all or not at all, and with them, where the request may be repeated, its `answer`.
-    pub(super) async fn transact_once(
+    /// Writes all `items` or none, and with them the response if the request carries an idempotency key. `refused` says
+    /// why a refused transaction was refused.
+    pub(super) async fn transact_idempotently<R>(
         &self,
         mut items: Vec<TransactWriteItem>,
         token: String,
-        request: Option<(&RepeatableRequest, &FirstAnswer)>,
-    ) -> Result<Written, Error> {
-        if let Some((request, answer)) = request {
-            items.push(self.remember(request, answer)?);
+        idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
+        refused: impl FnOnce(Refusal) -> Result<R, Error>,
+    ) -> Result<Outcome<R>, Error> {
+        let index = items.len();
+        if let Some((request, response)) = idempotency {
+            items.push(self.idempotency_item(request, response)?);
         }
-        let reasons = match self.transact(items, token).await? {
-            Transaction::Done => return Ok(Written::Done),
-            Transaction::Refused(reasons) => reasons,
+        let refusal = match self.transact(items, token).await? {
+            Transaction::Done => return Ok(Outcome::Done),
+            Transaction::Refused(refusal) => refusal,
         };
-        // It was pushed last.
-        let last = reasons.len().saturating_sub(1);
-        if let Some((request, _)) = request
-            && failed(&reasons, last)
-            && let Some(item) = obstacle::<RequestItem>(&reasons, last)?
+        if let Some((request, _)) = idempotency
+            && refusal.condition_failed(index)
+            && let Some(item) = refusal.existing_item::<IdempotencyItem>(index)?
         {
-            return item.answer_to(request).map(Written::Before);
+            return Ok(Outcome::Replayed(item.replay(request)));
         }
-        Ok(Written::Refused(reasons))
+        refused(refusal).map(Outcome::Refused)
     }
 
-    fn remember(
+    fn idempotency_item(
         &self,
-        request: &RepeatableRequest,
-        answer: &FirstAnswer,
+        request: &IdempotentRequest,
+        response: &StoredResponse,
     ) -> Result<TransactWriteItem, Error> {
         let expires_at = request.at.plus_days(DAYS);
-        let item = RequestItem {
+        let item = IdempotencyItem {
             pk: partition(request),
             sk: SORT_KEY.to_owned(),
             fingerprint: request.fingerprint.clone(),
-            body: answer.body.clone(),
-            location: answer.location.clone(),
+            body: response.body.clone(),
+            location: response.location.clone(),
             expires_at,
             ttl: expires_at.unix_seconds_rounded_up(),
         };
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(to_item(&item)?))
-            // RFC 3339 times in UTC with milliseconds sort as text. What DynamoDB did not remove yet may be replaced.
-            .condition_expression("attribute_not_exists(pk) OR expiresAt <= :now")
-            .expression_attribute_values(":now", AttributeValue::S(request.at.to_string()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(|_| Error::Internal(Fault::new("Put: incomplete")))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        // RFC 3339 times in UTC with milliseconds sort as text. An expired item may wait days for DynamoDB to delete it.
+        let condition = "attribute_not_exists(pk) OR expiresAt <= :now";
+        self.put_new_or_if(&item, condition, &[(":now", text(request.at))])
     }
 }

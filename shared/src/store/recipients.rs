@@ -4,33 +4,27 @@
 //! Between a read of the pointer and the read or write of the item that it points to, the email can change hands. So the
 //! item must have the id that was asked for; if not, the pointer is read again.
 
-use std::collections::BTreeMap;
-
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnConsumedCapacity, ReturnValue, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
 use serde::{Deserialize, Serialize};
 
-use super::idempotency::Written;
-use super::{
-    ATTEMPTS, Range, Store, Transaction, backoff, docks, failed, fault, from_item, inexplicable, obstacle,
-    token,
-};
-use crate::auth::Owned;
-use crate::clock::Timestamp;
-use crate::email::Email;
-use crate::error::{Error, Fault};
-use crate::id::{AccountId, DockId, RecipientId};
-use crate::idempotency::{FirstAnswer, RepeatableRequest};
-use crate::identifiers::Identifiers;
-use crate::list::{Page, Window};
-use crate::name::Name;
-use crate::recipient::{Recipient, RecipientChanges, StakeholderClass};
+use super::retry::{MAX_ATTEMPTS, back_off};
+use super::transaction::{Transaction, token};
+use super::{Error, KeyRange, Partition, Store, docks, from_item, text};
+use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
+use crate::model::identifiers::Identifiers;
+use crate::model::owned::Owned;
+use crate::model::recipient::{Recipient, RecipientChanges, StakeholderClass};
+use crate::values::clock::Timestamp;
+use crate::values::email::Email;
+use crate::values::id::{AccountId, DockId, RecipientId};
+use crate::values::page::{Page, PageRequest};
+use crate::values::patch::Patch;
+use crate::values::text::Text;
 
 /// The partition of a recipient: the pointer and the secrets.
 pub(super) fn partition(recipient: RecipientId) -> String {
-    format!("RECIPIENT#{recipient}")
+    Partition::Recipient.of(recipient)
 }
 
 /// The sort key of the pointer in a recipient's partition.
@@ -51,30 +45,28 @@ struct RecipientItem {
     id: RecipientId,
     dock: DockId,
     account: AccountId,
-    name: String,
-    email: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Text,
+    email: Email,
     stakeholder_class: Option<StakeholderClass>,
-    identifiers: BTreeMap<String, String>,
+    identifiers: Identifiers,
     created_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<Timestamp>,
-    /// Counts the changes, so that a change of the email undoes no other one.
+    /// Counts the changes, so that a change of the email overwrites no other change.
     version: u64,
 }
 
 impl RecipientItem {
-    fn new(recipient: &Recipient, version: u64) -> Self {
+    fn new(recipient: Recipient, version: u64) -> Self {
         Self {
             pk: docks::partition(recipient.dock),
             sk: sort_key(recipient.email.as_str()),
             id: recipient.id,
             dock: recipient.dock,
             account: recipient.account,
-            name: recipient.name.as_str().to_owned(),
-            email: recipient.email.as_str().to_owned(),
+            name: recipient.name,
+            email: recipient.email,
             stakeholder_class: recipient.stakeholder_class,
-            identifiers: recipient.identifiers.entries().clone(),
+            identifiers: recipient.identifiers,
             created_at: recipient.created_at,
             updated_at: recipient.updated_at,
             version,
@@ -82,22 +74,19 @@ impl RecipientItem {
     }
 }
 
-impl TryFrom<RecipientItem> for Recipient {
-    type Error = Error;
-
-    fn try_from(item: RecipientItem) -> Result<Self, Error> {
-        let bad = |_| Error::Internal(Fault::new("stored recipient has a bad name or email"));
-        Ok(Self {
+impl From<RecipientItem> for Recipient {
+    fn from(item: RecipientItem) -> Self {
+        Self {
             id: item.id,
             dock: item.dock,
             account: item.account,
-            name: Name::parse(&item.name).map_err(bad)?,
-            email: Email::parse(&item.email).map_err(bad)?,
+            name: item.name,
+            email: item.email,
             stakeholder_class: item.stakeholder_class,
-            identifiers: Identifiers::from_store(item.identifiers),
+            identifiers: item.identifiers,
             created_at: item.created_at,
             updated_at: item.updated_at,
-        })
+        }
     }
 }
 
@@ -107,7 +96,7 @@ struct PointerItem<'a> {
     sk: &'static str,
     dock: DockId,
     account: AccountId,
-    email: &'a str,
+    email: &'a Email,
 }
 
 /// Where a recipient is: its dock and, at the moment of the read, its email.
@@ -126,77 +115,74 @@ impl Owned for RecipientPointer {
     }
 }
 
-/// How the creation of a recipient ended.
-#[derive(Debug)]
-pub enum RecipientCreation {
-    /// It is registered.
-    Created,
-    /// It was registered before, by a request that was answered so.
-    Before(FirstAnswer),
-    /// Another recipient of the dock has the email: this one.
-    EmailTaken(RecipientId),
-}
+/// Another recipient of the dock has the email: this one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct EmailTaken(pub RecipientId);
 
-/// How the change of a recipient ended.
+/// Outcome of a change of a recipient.
 #[derive(Debug)]
 pub enum RecipientUpdate {
-    /// It is now this.
+    /// The recipient after the change.
     Updated(Box<Recipient>),
-    /// It is gone.
+    /// It no longer exists.
     NoRecipient,
-    /// Another recipient of the dock has the new email: this one.
-    EmailTaken(RecipientId),
+    /// The new email is taken.
+    EmailTaken(EmailTaken),
+}
+
+impl From<RecipientItem> for RecipientUpdate {
+    fn from(item: RecipientItem) -> Self {
+        Self::Updated(Box::new(item.into()))
+    }
+}
+
+/// Outcome of a deletion of a recipient.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RecipientDeletion {
+    /// It is deleted.
+    Deleted,
+    /// It no longer exists.
+    NoRecipient,
 }
 
 impl Store {
-    /// Registers a new recipient: the recipient, its pointer, and what is remembered of a request that may be repeated,
-    /// or nothing.
-    ///
-    /// # Errors
-    /// [`Error::IdempotencyKeyReused`]; [`Error::Unavailable`] or [`Error::Internal`].
+    /// Creates a recipient and its pointer, and stores the response if the request carries an idempotency key.
     pub async fn create_recipient(
         &self,
         recipient: &Recipient,
-        request: Option<(&RepeatableRequest, &FirstAnswer)>,
-    ) -> Result<RecipientCreation, Error> {
+        idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
+    ) -> Result<Outcome<EmailTaken>, Error> {
+        const RECIPIENT: usize = 0;
         let pointer = PointerItem {
             pk: partition(recipient.id),
             sk: POINTER_SORT_KEY,
             dock: recipient.dock,
             account: recipient.account,
-            email: recipient.email.as_str(),
+            email: &recipient.email,
         };
-        let items = vec![self.put_new(&RecipientItem::new(recipient, 0))?, self.put_new(&pointer)?];
-        let reasons = match self.transact_once(items, recipient.id.to_string(), request).await? {
-            Written::Done => return Ok(RecipientCreation::Created),
-            Written::Before(answer) => return Ok(RecipientCreation::Before(answer)),
-            Written::Refused(reasons) => reasons,
-        };
-        match obstacle::<RecipientItem>(&reasons, 0)? {
-            Some(holder) => Ok(RecipientCreation::EmailTaken(holder.id)),
-            None => Err(inexplicable("create recipient")),
-        }
+        let item = RecipientItem::new(recipient.clone(), 0);
+        let items = vec![self.put_new(&item)?, self.put_new(&pointer)?];
+        self.transact_idempotently(items, recipient.id.to_string(), idempotency, |refusal| {
+            match refusal.existing_item::<RecipientItem>(RECIPIENT)? {
+                Some(holder) => Ok(EmailTaken(holder.id)),
+                None => Err(Error::unexpected_refusal("create recipient")),
+            }
+        })
+        .await
     }
 
-    /// Where the recipient of this id is; one `GetItem`.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
+    /// Returns where the recipient of this id is; one `GetItem`.
     pub async fn recipient_pointer(&self, id: RecipientId) -> Result<Option<RecipientPointer>, Error> {
         self.get(partition(id), POINTER_SORT_KEY).await
     }
 
-    /// The recipient that `pointer` was read of; one `GetItem`.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
+    /// Returns the recipient whose pointer was read; one `GetItem`.
     pub async fn recipient(
         &self,
         id: RecipientId,
         pointer: RecipientPointer,
     ) -> Result<Option<Recipient>, Error> {
-        let Some(item) = self.recipient_item(id, Some(pointer)).await? else { return Ok(None) };
-        item.try_into().map(Some)
+        Ok(self.recipient_item(id, Some(pointer)).await?.map(Recipient::from))
     }
 
     /// The pointer that was read already, the first time; from then on a new one.
@@ -215,10 +201,9 @@ impl Store {
     async fn recipient_item(
         &self,
         id: RecipientId,
-        pointer: Option<RecipientPointer>,
+        mut pointer: Option<RecipientPointer>,
     ) -> Result<Option<RecipientItem>, Error> {
-        let mut pointer = pointer;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPTS {
             let Some(at) = self.next_pointer(id, &mut pointer).await? else { return Ok(None) };
             let item: Option<RecipientItem> =
                 self.get(docks::partition(at.dock), sort_key(&at.email)).await?;
@@ -226,35 +211,26 @@ impl Store {
                 return Ok(Some(item));
             }
         }
-        Err(Error::Unavailable(Fault::new("recipient: its email keeps changing")))
+        Err(Error::unavailable("recipient: its email keeps changing"))
     }
 
-    /// The recipient of the dock that has this email; one `GetItem`.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
+    /// Returns the recipient of the dock that has this email; one `GetItem`.
     pub async fn recipient_by_email(&self, dock: DockId, email: &Email) -> Result<Option<Recipient>, Error> {
         let item: Option<RecipientItem> = self.get(docks::partition(dock), sort_key(email.as_str())).await?;
-        item.map(Recipient::try_from).transpose()
+        Ok(item.map(Recipient::from))
     }
 
-    /// One page of a dock's recipients, by email; one Query.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn recipients(&self, dock: DockId, window: &Window) -> Result<Page<Recipient>, Error> {
-        let range = Range { from: "RECIPIENT#", to: AFTER_RECIPIENTS, ascending: true };
-        let after = window.after.as_deref().map(sort_key);
-        let rows = self.query_page(docks::partition(dock), range, after, window.limit + 1).await?;
-        let items = rows.items.into_iter().map(|item: RecipientItem| item.try_into());
+    /// Returns one page of a dock's recipients, by email; one Query.
+    pub async fn recipients(&self, dock: DockId, page: &PageRequest) -> Result<Page<Recipient>, Error> {
+        let range = KeyRange { from: "RECIPIENT#", to: AFTER_RECIPIENTS, ascending: true };
+        let after = page.after.as_deref().map(sort_key);
+        let read = self.query_page(docks::partition(dock), range, after, page.limit + 1).await?;
+        let recipients = read.items.into_iter().map(|item: RecipientItem| Recipient::from(item)).collect();
         let key = |recipient: &Recipient| recipient.email.as_str().to_owned();
-        Ok(Page::of(items.collect::<Result<_, _>>()?, rows.is_last, window.limit, key))
+        Ok(Page::of(recipients, read.is_last, page.limit, key))
     }
 
-    /// Changes the recipient that `pointer` was read of.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
+    /// Changes the recipient whose pointer was read.
     pub async fn update_recipient(
         &self,
         id: RecipientId,
@@ -263,94 +239,85 @@ impl Store {
         now: Timestamp,
     ) -> Result<RecipientUpdate, Error> {
         let mut pointer = Some(pointer);
-        for attempt in 1..=ATTEMPTS {
+        for attempt in 1..=MAX_ATTEMPTS {
             let Some(at) = self.next_pointer(id, &mut pointer).await? else {
                 return Ok(RecipientUpdate::NoRecipient);
             };
             let moves = changes.email.as_ref().is_some_and(|email| email.as_str() != at.email);
             let updated = if changes.is_empty() {
-                self.recipient_item(id, Some(at))
-                    .await?
-                    .map(|item| Ok(RecipientUpdate::Updated(Box::new(item.try_into()?))))
+                self.recipient_item(id, Some(at)).await?.map(RecipientUpdate::from)
             } else if moves {
-                self.move_recipient(id, at, changes, now).await?.map(Ok)
+                self.move_recipient(id, at, changes, now).await?
             } else {
-                let item = self.change_in_place(id, &at, changes, now).await?;
-                item.map(|item| Ok(RecipientUpdate::Updated(Box::new(item.try_into()?))))
+                self.update_in_place(id, &at, changes, now).await?.map(RecipientUpdate::from)
             };
             if let Some(updated) = updated {
-                return updated;
+                return Ok(updated);
             }
-            tokio::time::sleep(backoff(attempt)).await;
+            back_off(attempt).await;
         }
-        Err(Error::Unavailable(Fault::new("update recipient: too many changes at once")))
+        Err(Error::unavailable("update recipient: too many changes at once"))
     }
 
-    /// Changes what is not the email, in one write; `None` if the pointer is out of date.
-    async fn change_in_place(
+    /// Changes everything but the email, in one write; `None` if the pointer is out of date.
+    async fn update_in_place(
         &self,
         id: RecipientId,
         at: &RecipientPointer,
         changes: &RecipientChanges,
         now: Timestamp,
     ) -> Result<Option<RecipientItem>, Error> {
-        let mut set = vec!["updatedAt = :now", "version = version + :one"];
-        let mut remove = "";
-        let mut update = self
+        let mut expression = UpdateExpression::default();
+        expression.set("updatedAt = :now", ":now", text(now));
+        expression.set("version = version + :one", ":one", AttributeValue::N("1".to_owned()));
+        if let Some(name) = &changes.name {
+            expression.set("#name = :name", ":name", text(name));
+        }
+        if !changes.identifiers.is_keep() {
+            let identifiers = changes.identifiers.clone().apply(None).unwrap_or_default();
+            expression.set("identifiers = :identifiers", ":identifiers", attribute(&identifiers));
+        }
+        match changes.stakeholder_class {
+            Patch::Keep => {}
+            Patch::Clear => expression.remove = " REMOVE stakeholderClass",
+            Patch::Set(class) => expression.set("stakeholderClass = :class", ":class", text(class)),
+        }
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(Self::key(docks::partition(at.dock), sort_key(&at.email))))
             .condition_expression("id = :id")
-            .expression_attribute_values(":id", AttributeValue::S(id.to_string()))
-            .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-        if let Some(name) = &changes.name {
-            set.push("#name = :name");
-            update = update
-                .expression_attribute_names("#name", "name")
-                .expression_attribute_values(":name", AttributeValue::S(name.to_string()));
-        }
-        if let Some(identifiers) = &changes.identifiers {
-            set.push("identifiers = :identifiers");
-            let entries = identifiers.entries().iter();
-            let map = entries.map(|(key, value)| (key.clone(), AttributeValue::S(value.clone()))).collect();
-            update = update.expression_attribute_values(":identifiers", AttributeValue::M(map));
-        }
-        match changes.stakeholder_class {
-            None => {}
-            Some(None) => remove = " REMOVE stakeholderClass",
-            Some(Some(class)) => {
-                set.push("stakeholderClass = :class");
-                update = update.expression_attribute_values(":class", AttributeValue::S(class.to_string()));
-            }
-        }
-        let update = update
-            .update_expression(format!("SET {}{remove}", set.join(", ")))
+            .update_expression(format!("SET {}{}", expression.set.join(", "), expression.remove))
+            .set_expression_attribute_names(
+                changes.name.is_some().then(|| [("#name".to_owned(), "name".to_owned())].into()),
+            )
+            .set_expression_attribute_values(Some(expression.values))
+            .expression_attribute_values(":id", text(id))
             .return_values(ReturnValue::AllNew)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         for attempt in 1.. {
-            let error = match self.log.call(update.clone().send()).await {
+            let error = match self.record.call(update.clone().send()).await {
                 Ok(output) => {
-                    self.log.wrote(output.consumed_capacity);
+                    self.record.add_write(output.consumed_capacity);
                     return output.attributes.map(from_item).transpose();
                 }
                 Err(error) => error,
             };
             match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => return Ok(None),
-                // A transaction is at work on the item; the SDK does not try again.
-                Some(UpdateItemError::TransactionConflictException(_)) if attempt < ATTEMPTS => {
-                    tokio::time::sleep(backoff(attempt)).await;
+                // A transaction is at work on the item; the SDK does not retry.
+                Some(UpdateItemError::TransactionConflictException(_)) if attempt < MAX_ATTEMPTS => {
+                    back_off(attempt).await;
                 }
-                _ => return Err(fault("UpdateItem", &error)),
+                _ => return Err(Error::of_call("UpdateItem", &error)),
             }
         }
-        Err(inexplicable("update recipient"))
+        Err(Error::unexpected_refusal("update recipient"))
     }
 
-    /// Moves a recipient to its new email, and changes the rest, in one transaction; `None` if something changed in
-    /// between.
+    /// Moves a recipient to its new email, and changes the rest, in one transaction; `None` if the recipient changed since
+    /// it was read.
     async fn move_recipient(
         &self,
         id: RecipientId,
@@ -358,72 +325,89 @@ impl Store {
         changes: &RecipientChanges,
         now: Timestamp,
     ) -> Result<Option<RecipientUpdate>, Error> {
+        const NEW: usize = 0;
+        const OLD: usize = 1;
+        const POINTER: usize = 2;
         let old_key = Self::key(docks::partition(at.dock), sort_key(&at.email));
         let old_email = at.email.clone();
         let Some(item) = self.recipient_item(id, Some(at)).await? else {
             return Ok(Some(RecipientUpdate::NoRecipient));
         };
-        if item.email != old_email {
+        if item.email.as_str() != old_email {
             return Ok(None);
         }
         let version = item.version;
-        let recipient = changes.clone().apply(item.try_into()?, now);
-        let unchanged = [
-            (":id", AttributeValue::S(id.to_string())),
-            (":version", AttributeValue::N(version.to_string())),
-        ];
-        let repoint = Update::builder()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(partition(id), POINTER_SORT_KEY)))
-            .condition_expression("email = :old")
-            .update_expression("SET email = :new")
-            .expression_attribute_values(":old", AttributeValue::S(old_email))
-            .expression_attribute_values(":new", AttributeValue::S(recipient.email.as_str().to_owned()))
-            .build()
-            .map_err(|_| Error::Internal(Fault::new("Update: incomplete")))?;
+        let recipient = changes.clone().apply(item.into(), now);
+        let is_unchanged = [(":id", text(id)), (":version", AttributeValue::N(version.to_string()))];
+        let emails = [(":old", text(old_email)), (":new", text(recipient.email.as_str()))];
+        let pointer_key = Self::key(partition(id), POINTER_SORT_KEY);
         let items = vec![
-            self.put_new(&RecipientItem::new(&recipient, version + 1))?,
-            self.delete_if(old_key, "id = :id AND version = :version", &unchanged)?,
-            TransactWriteItem::builder().update(repoint).build(),
+            self.put_new(&RecipientItem::new(recipient.clone(), version + 1))?,
+            self.delete(old_key, "id = :id AND version = :version", &is_unchanged)?,
+            self.update(pointer_key, "email = :old", "SET email = :new", &emails)?,
         ];
         match self.transact(items, token()).await? {
             Transaction::Done => Ok(Some(RecipientUpdate::Updated(Box::new(recipient)))),
-            // Something of this recipient changed since it was read, which says more than who has the email.
-            Transaction::Refused(reasons) if failed(&reasons, 1) || failed(&reasons, 2) => Ok(None),
-            Transaction::Refused(reasons) => match obstacle::<RecipientItem>(&reasons, 0)? {
-                Some(holder) => Ok(Some(RecipientUpdate::EmailTaken(holder.id))),
-                None => Err(inexplicable("move recipient")),
+            // The recipient changed since it was read, whoever has the email.
+            Transaction::Refused(refusal)
+                if refusal.condition_failed(OLD) || refusal.condition_failed(POINTER) =>
+            {
+                Ok(None)
+            }
+            Transaction::Refused(refusal) => match refusal.existing_item::<RecipientItem>(NEW)? {
+                Some(holder) => Ok(Some(RecipientUpdate::EmailTaken(EmailTaken(holder.id)))),
+                None => Err(Error::unexpected_refusal("move recipient")),
             },
         }
     }
 
-    /// Deletes the recipient that `pointer` was read of, its secrets first; `false` if it is gone. It can be interrupted
-    /// anywhere and repeated: what is left is a recipient with fewer secrets.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn delete_recipient(&self, id: RecipientId, pointer: RecipientPointer) -> Result<bool, Error> {
+    /// Deletes the recipient whose pointer was read, its secrets first. It can be interrupted anywhere and repeated: what
+    /// is left is a recipient with fewer secrets.
+    pub async fn delete_recipient(
+        &self,
+        id: RecipientId,
+        pointer: RecipientPointer,
+    ) -> Result<RecipientDeletion, Error> {
         self.delete_secrets(id).await?;
         let mut pointer = Some(pointer);
-        for attempt in 1..=ATTEMPTS {
-            let Some(at) = self.next_pointer(id, &mut pointer).await? else { return Ok(false) };
+        for attempt in 1..=MAX_ATTEMPTS {
+            let Some(at) = self.next_pointer(id, &mut pointer).await? else {
+                return Ok(RecipientDeletion::NoRecipient);
+            };
             let recipient_key = Self::key(docks::partition(at.dock), sort_key(&at.email));
+            let pointer_key = Self::key(partition(id), POINTER_SORT_KEY);
             let items = vec![
-                self.delete_if(
-                    Self::key(partition(id), POINTER_SORT_KEY),
-                    "email = :email",
-                    &[(":email", AttributeValue::S(at.email))],
-                )?,
-                self.delete_if(recipient_key, "id = :id", &[(":id", AttributeValue::S(id.to_string()))])?,
+                self.delete(pointer_key, "email = :email", &[(":email", text(at.email))])?,
+                self.delete(recipient_key, "id = :id", &[(":id", text(id))])?,
             ];
             if let Transaction::Done = self.transact(items, token()).await? {
-                // One that was generated in the meantime verifies for nobody, and would stay for ever. What matters is
-                // done, so that a failure here is no failure.
+                // A secret that was generated in the meantime verifies for nobody, but would stay forever. The recipient is
+                // deleted, so a failure here is not reported.
                 let _ = self.delete_secrets(id).await;
-                return Ok(true);
+                return Ok(RecipientDeletion::Deleted);
             }
-            tokio::time::sleep(backoff(attempt)).await;
+            back_off(attempt).await;
         }
-        Err(Error::Unavailable(Fault::new("delete recipient: its email keeps changing")))
+        Err(Error::unavailable("delete recipient: its email keeps changing"))
     }
+}
+
+/// The parts of an update expression.
+#[derive(Default)]
+struct UpdateExpression {
+    set: Vec<&'static str>,
+    remove: &'static str,
+    values: super::Item,
+}
+
+impl UpdateExpression {
+    fn set(&mut self, assignment: &'static str, placeholder: &str, value: AttributeValue) {
+        self.set.push(assignment);
+        self.values.insert(placeholder.to_owned(), value);
+    }
+}
+
+fn attribute(identifiers: &Identifiers) -> AttributeValue {
+    let entries = identifiers.entries().iter();
+    AttributeValue::M(entries.map(|(key, value)| (key.clone(), text(value))).collect())
 }

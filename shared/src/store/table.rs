@@ -1,19 +1,14 @@
-//! The table itself, for the local server and the tests; in AWS, `template.yaml` makes it.
+//! The table itself, for the local server and the tests; in AWS, `template.yaml` creates it.
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
 };
 
-use super::{Store, fault};
-use crate::error::{Error, Fault};
+use super::{Error, Store};
 
 impl Store {
-    /// Makes the table, with its keys and its time-to-live attribute.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`], this one also where the table is there already.
+    /// Creates the table, with its keys and its time-to-live attribute. An existing table is an internal error.
     pub async fn create_table(&self) -> Result<(), Error> {
-        let incomplete = |_| Error::Internal(Fault::new("CreateTable: incomplete"));
         let mut create =
             self.client.create_table().table_name(&self.table).billing_mode(BillingMode::PayPerRequest);
         for (name, key_type) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
@@ -21,27 +16,27 @@ impl Store {
                 .attribute_name(name)
                 .attribute_type(ScalarAttributeType::S)
                 .build()
-                .map_err(incomplete)?;
+                .map_err(Error::incomplete)?;
             let key = KeySchemaElement::builder()
                 .attribute_name(name)
                 .key_type(key_type)
                 .build()
-                .map_err(incomplete)?;
+                .map_err(Error::incomplete)?;
             create = create.attribute_definitions(attribute).key_schema(key);
         }
-        create.send().await.map_err(|error| fault("CreateTable", &error))?;
+        create.send().await.map_err(|error| Error::of_call("CreateTable", &error))?;
         let ttl = TimeToLiveSpecification::builder()
             .attribute_name("ttl")
             .enabled(true)
             .build()
-            .map_err(|_| Error::Internal(Fault::new("UpdateTimeToLive: incomplete")))?;
+            .map_err(Error::incomplete)?;
         self.client
             .update_time_to_live()
             .table_name(&self.table)
             .time_to_live_specification(ttl)
             .send()
             .await
-            .map_err(|error| fault("UpdateTimeToLive", &error))?;
+            .map_err(|error| Error::of_call("UpdateTimeToLive", &error))?;
         Ok(())
     }
 }

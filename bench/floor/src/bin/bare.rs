@@ -10,8 +10,8 @@ use std::time::Instant;
 use aws_sdk_dynamodb::Client;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
-use docyard::dynamodb;
-use docyard::store::Store;
+use docyard_core::aws::dynamodb;
+use docyard_core::store::Store;
 use lambda_http::{Error, Request, service_fn};
 use serde::Deserialize;
 

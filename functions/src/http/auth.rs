@@ -1,0 +1,127 @@
+//! Authentication: the API key of a request, and the account it stands for.
+//!
+//! It comes before everything else: no caller without a valid key is told anything but 401.
+
+use lambda_http::Request;
+use lambda_http::http::HeaderMap;
+use lambda_http::http::header::AUTHORIZATION;
+
+use docyard_core::model::api_key::ApiKey;
+use docyard_core::model::api_key::Mode;
+use docyard_core::context::Context;
+use crate::http::error::Error;
+use docyard_core::values::id::AccountId;
+
+/// The account whose key the request carries. What cannot be a key of this deployment is refused before anything is
+/// read.
+///
+/// # Errors
+/// [`Error::Unauthorized`], the same for every cause; [`Error::Unavailable`] or [`Error::Internal`].
+pub async fn authenticate(context: &Context, request: &Request) -> Result<AccountId, Error> {
+    let key = presented_key(request.headers(), context.mode)?;
+    account_of(context, &key).await
+}
+
+/// The account whose key the request carries, and what `read` finds if it belongs to that account: what belongs to
+/// another does not exist. The key is looked up and `read` done at once; a bad key ends the request whatever is found.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn authenticate_and<T: Owned>(
+    context: &Context,
+    request: &Request,
+    read: impl Future<Output = Result<Option<T>, Error>>,
+) -> Result<(AccountId, Option<T>), Error> {
+    let key = presented_key(request.headers(), context.mode)?;
+    let (account, found) = tokio::join!(account_of(context, &key), read);
+    let account = account?;
+    Ok((account, found?.filter(|thing| thing.owner() == account)))
+}
+
+/// The account that the key stands for; one read.
+async fn account_of(context: &Context, key: &ApiKey) -> Result<AccountId, Error> {
+    let record = context.store.api_key(&key.digest()).await?;
+    match record {
+        Some(record) if record.mode == context.mode && record.is_valid(context.now()) => {
+            context.log.caller(record.account, record.id);
+            Ok(record.account)
+        }
+        _ => Err(Error::Unauthorized { token_sent: true }),
+    }
+}
+
+/// The well-formed key of this mode in `Authorization: Bearer …` (RFC 6750 §2.1).
+fn presented_key(headers: &HeaderMap, mode: Mode) -> Result<ApiKey, Error> {
+    let token = bearer_token(headers).ok_or(Error::Unauthorized { token_sent: false })?;
+    std::str::from_utf8(token)
+        .ok()
+        .and_then(ApiKey::parse)
+        .filter(|key| key.mode() == mode)
+        .ok_or(Error::Unauthorized { token_sent: true })
+}
+
+/// What follows `Bearer` in the header; the scheme's case does not matter (RFC 9110 §11.1).
+fn bearer_token(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(AUTHORIZATION)?.as_bytes().trim_ascii();
+    let (scheme, token) = value.split_at_checked("Bearer".len())?;
+    let token = token.strip_prefix(b" ")?.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"Bearer") && !token.is_empty()).then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use docyard_core::values::random;
+    use lambda_http::http::HeaderValue;
+    use proptest::prelude::*;
+
+    /// What `presented_key` makes of a header: whether it was a key, or whether a token was seen at all.
+    fn presented(value: &[u8]) -> Result<(), bool> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
+        match presented_key(&headers, Mode::Live) {
+            Ok(_) => Ok(()),
+            Err(Error::Unauthorized { token_sent }) => Err(token_sent),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn takes_a_well_formed_key_behind_bearer_in_any_case() {
+        let key = ApiKey::generate(Mode::Live, &mut random::system());
+        for scheme in ["Bearer ", "bearer ", "BEARER   "] {
+            assert_eq!(presented(format!("{scheme}{}", key.expose()).as_bytes()), Ok(()), "{scheme:?}");
+        }
+        let (a, b) = (key.expose(), key.expose());
+        assert_eq!(presented(format!("Bearer {a},Bearer {b}").as_bytes()), Err(true), "two headers, joined");
+        let test_key = ApiKey::generate(Mode::Test, &mut random::system());
+        assert_eq!(presented(format!("Bearer {}", test_key.expose()).as_bytes()), Err(true), "wrong mode");
+    }
+
+    #[test]
+    fn knows_whether_a_token_was_sent() {
+        for none in
+            ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "Bearerdk_live_x", "dk_live_x", "Bear er x"]
+        {
+            assert_eq!(presented(none.as_bytes()), Err(false), "{none:?}");
+        }
+        for token in [&b"Bearer x"[..], b"bearer dk_live_", b"Bearer \xff\xfe", b"Bearer a b"] {
+            assert_eq!(presented(token), Err(true), "{token:?}");
+        }
+        assert!(matches!(
+            presented_key(&HeaderMap::new(), Mode::Live),
+            Err(Error::Unauthorized { token_sent: false })
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn reading_a_header_never_panics(value in proptest::collection::vec(0x20u8..=0xff, 0..60)) {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                headers.insert(AUTHORIZATION, value);
+            }
+            prop_assert!(presented_key(&headers, Mode::Live).is_err());
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The HTTP form of what a handler returns: the one place that knows which error has which status and body.
+
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use lambda_http::http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde::Serialize;
+
+use crate::http::error::Error;
+use docyard_core::store::Fault;
+use docyard_core::values::field_error::FieldError;
+use docyard_core::values::id::RecipientId;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How many seconds a caller should wait after a 503.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// `value` as JSON.
+///
+/// # Errors
+/// [`Error::Internal`] if it cannot be written so.
+pub fn to_json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|_| Error::Internal(Fault::new("response: not JSON")))
+}
+
+/// A response with `value` as its JSON body.
+///
+/// # Errors
+/// [`Error::Internal`] if the value cannot be written as JSON.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response<String>, Error> {
+    let mut response = Response::new(to_json(value)?);
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+/// 201 with `body`, which is JSON already, and the URL of what was made, where it has one.
+pub fn created(body: String, location: Option<&str>) -> Response<String> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::CREATED;
+    response.headers_mut().extend(header(LOCATION, location));
+    response
+}
+
+/// The body of a response to something done that leaves nothing to show.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Success {
+    /// Always `true`.
+    #[cfg_attr(feature = "openapi", schema(example = true))]
+    success: bool,
+}
+
+/// 200 for something done that leaves nothing to show.
+///
+/// # Errors
+/// None that can happen.
+pub fn success() -> Result<Response<String>, Error> {
+    json(StatusCode::OK, &Success { success: true })
+}
+
+/// 200 with one page of a list, and the URL of the next one in `Link` (RFC 8288).
+///
+/// # Errors
+/// [`Error::Internal`] if the page cannot be written as JSON.
+pub fn list(page: &impl Serialize, next: Option<&str>) -> Result<Response<String>, Error> {
+    let mut response = json(StatusCode::OK, page)?;
+    let link = next.map(|url| format!("<{url}>; rel=\"next\""));
+    response.headers_mut().extend(header(LINK, link.as_deref()));
+    Ok(response)
+}
+
+fn header(name: HeaderName, value: Option<&str>) -> Option<(HeaderName, HeaderValue)> {
+    Some((name, HeaderValue::from_str(value?).ok()?))
+}
+
+/// What is sent for a handler's result: with the headers that every response of a function carries, and errors in
+/// the contract's form.
+pub fn finish(result: Result<Response<String>, Error>, request_id: &str) -> Response<String> {
+    let mut response = result.unwrap_or_else(|error| of_error(error, request_id));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, request_id);
+    }
+    response
+}
+
+/// The most complaints in one answer, so that a hostile request cannot make it large.
+const MAX_DETAILS: usize = 100;
+
+/// The body of a response that is no success. API Gateway's own have `message` alone.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
+pub struct ErrorBody {
+    /// The status of the response.
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    status_code: u16,
+    /// What is wrong and what to do about it.
+    message: String,
+    /// The status in words.
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    error: &'static str,
+    /// With 400: all that is wrong, field by field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(required = false))]
+    details: Vec<FieldError>,
+    /// With 409: the recipient that has the email.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = RecipientId, required = false))]
+    recipient_id: Option<RecipientId>,
+}
+
+fn of_error(error: Error, request_id: &str) -> Response<String> {
+    let mut details = Vec::new();
+    let mut recipient_id = None;
+    let mut header = None;
+    let (status, message) = match error {
+        Error::BadRequest(message) => (StatusCode::BAD_REQUEST, message.to_owned()),
+        Error::Invalid(complaints) => {
+            let summary = summary(&complaints);
+            details = complaints;
+            details.truncate(MAX_DETAILS);
+            (StatusCode::BAD_REQUEST, summary)
+        }
+        Error::Unauthorized { token_sent } => {
+            let challenge = if token_sent { "Bearer error=\"invalid_token\"" } else { "Bearer" };
+            header = Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
+            (StatusCode::UNAUTHORIZED, "Invalid or expired API key".to_owned())
+        }
+        Error::NotFound(what) => (StatusCode::NOT_FOUND, format!("{what} not found")),
+        Error::EmailTaken(holder) => {
+            recipient_id = Some(holder);
+            (StatusCode::CONFLICT, "A recipient with this email already exists in this dock".to_owned())
+        }
+        Error::Conflict(message) => (StatusCode::CONFLICT, message.to_owned()),
+        Error::IdempotencyKeyReused => (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "This Idempotency-Key was used with another request body; use a new key for a new request"
+                .to_owned(),
+        ),
+        Error::PayloadTooLarge => {
+            (StatusCode::PAYLOAD_TOO_LARGE, "The request body is larger than 64 KiB".to_owned())
+        }
+        Error::UnsupportedMediaType => (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "Send the request body as JSON, with Content-Type: application/json".to_owned(),
+        ),
+        Error::Unavailable(_) => {
+            header = Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)));
+            (StatusCode::SERVICE_UNAVAILABLE, "The service is busy; please repeat the request".to_owned())
+        }
+        Error::Internal(_) => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("Something went wrong on our side; report request id {request_id}"),
+        ),
+    };
+    let body = ErrorBody {
+        status_code: status.as_u16(),
+        message,
+        error: status.canonical_reason().unwrap_or_default(),
+        details,
+        recipient_id,
+    };
+    let mut response = Response::new(serde_json::to_string(&body).unwrap_or_default());
+    *response.status_mut() = status;
+    response.headers_mut().extend(header);
+    response
+}
+
+/// One sentence for all complaints: the first in full, then how many more there are.
+fn summary(complaints: &[FieldError]) -> String {
+    let Some(first) = complaints.first() else { return "The request is not valid".to_owned() };
+    let more = match complaints.len() {
+        1 => String::new(),
+        2 => " (and 1 more problem: see details)".to_owned(),
+        n => format!(" (and {} more problems: see details)", n - 1),
+    };
+    format!("{} {}{more}", first.field, first.message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(error: Error) -> (u16, serde_json::Value, Response<String>) {
+        let response = finish(Err(error), "req-1");
+        let body = serde_json::from_str(response.body()).unwrap();
+        (response.status().as_u16(), body, response)
+    }
+
+    #[test]
+    fn every_response_carries_the_request_id_and_is_not_cached() {
+        for result in [json(StatusCode::OK, &1), Err(Error::PayloadTooLarge)] {
+            let response = finish(result, "req-1");
+            assert_eq!(response.headers()["x-request-id"], "req-1");
+            assert_eq!(response.headers()["cache-control"], "no-store");
+            assert_eq!(response.headers()["content-type"], "application/json; charset=utf-8");
+        }
+    }
+
+    #[test]
+    fn a_401_says_whether_a_token_was_wrong_or_missing_in_its_header_alone() {
+        let (status, missing_body, missing) = parts(Error::Unauthorized { token_sent: false });
+        let (_, wrong_body, wrong) = parts(Error::Unauthorized { token_sent: true });
+        assert_eq!(status, 401);
+        assert_eq!(
+            missing_body,
+            serde_json::json!({"statusCode": 401, "message": "Invalid or expired API key", "error": "Unauthorized"})
+        );
+        assert_eq!(wrong_body, missing_body);
+        assert_eq!(missing.headers()["www-authenticate"], "Bearer");
+        assert_eq!(wrong.headers()["www-authenticate"], "Bearer error=\"invalid_token\"");
+    }
+
+    #[test]
+    fn a_503_says_when_to_come_back_and_nothing_of_the_cause() {
+        let (status, body, response) = parts(Error::Unavailable(Fault::new("PutItem: Throttled")));
+        assert_eq!((status, body["error"].as_str()), (503, Some("Service Unavailable")));
+        assert_eq!(response.headers()["retry-after"], "1");
+        assert!(!response.body().contains("PutItem"));
+    }
+
+    #[test]
+    fn a_500_tells_the_request_id_and_nothing_of_the_cause() {
+        let (status, body, response) = parts(Error::Internal(Fault::new("GetItem: ValidationException")));
+        assert_eq!((status, body["error"].as_str()), (500, Some("Internal Server Error")));
+        assert!(body["message"].as_str().unwrap().contains("req-1"));
+        assert!(!response.body().contains("GetItem"));
+    }
+
+    #[test]
+    fn complaints_are_listed_and_summed_up() {
+        let complaints =
+            vec![FieldError::new("name", "is required"), FieldError::new("email", "is required")];
+        let (status, body, _) = parts(Error::Invalid(complaints));
+        assert_eq!(status, 400);
+        assert_eq!(body["message"], "name is required (and 1 more problem: see details)");
+        assert_eq!(body["details"][1], serde_json::json!({"field": "email", "message": "is required"}));
+        let (_, body, _) = parts(Error::Invalid(vec![FieldError::new("x", "is wrong"); 300]));
+        assert_eq!(body["message"], "x is wrong (and 299 more problems: see details)");
+        assert_eq!(body["details"].as_array().unwrap().len(), 100);
+    }
+}

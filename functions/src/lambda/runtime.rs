@@ -1,0 +1,64 @@
+//! The `main` of every function: read the environment, open the connections, then serve events.
+
+use std::process::ExitCode;
+
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
+use docyard_core::context::Context;
+use docyard_core::aws::dynamodb;
+use docyard_core::store::Store;
+use lambda_http::tower::ServiceExt;
+
+use crate::lambda::logging::{self, Format};
+use crate::metrics::Recorder;
+use crate::route::Route;
+use crate::lambda::service::service;
+
+/// Serves `route` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`), `STAGE`
+/// (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads; where one is missing it says so
+/// and exits with code 1.
+pub fn run(route: &'static Route) -> ExitCode {
+    logging::init(Format::Json);
+    // One request at a time: Lambda gives a sandbox no second one.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("no async runtime: {error}")),
+    };
+    runtime.block_on(async {
+        let (context, metrics) = match (context(), metrics()) {
+            (Ok(context), Ok(metrics)) => (context, metrics),
+            (Err(reason), _) | (_, Err(reason)) => return fail(&reason),
+        };
+        // While Lambda still gives a whole CPU: most of a cold start is this TLS handshake.
+        context.store.connect().await;
+        // Before the answer, since Lambda may halt the sandbox behind it.
+        let service = service(route, context).map_response(move |response| {
+            metrics.flush();
+            response
+        });
+        match lambda_http::lambda_runtime::run(service).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("the Lambda runtime ended: {error}")),
+        }
+    })
+}
+
+fn context() -> Result<Context, String> {
+    let table = variable("TABLE_NAME")?;
+    let mode = Mode::parse(&variable("DOCYARD_MODE")?).ok_or("DOCYARD_MODE must be live or test")?;
+    let client = dynamodb::function_client().map_err(|name| format!("{name} is not set"))?;
+    Ok(Context::new(Store::new(client, table), mode, Clock::system()))
+}
+
+fn metrics() -> Result<Recorder, String> {
+    Recorder::install(variable("STAGE")?)
+}
+
+fn variable(name: &str) -> Result<String, String> {
+    std::env::var(name).map_err(|_| format!("{name} is not set"))
+}
+
+fn fail(reason: &str) -> ExitCode {
+    tracing::error!("cannot start: {reason}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,137 @@
+//! The HTTP client under the SDK: HTTP/1.1 over TLS by `rustls` and `ring`, and nothing else.
+//!
+//! The SDK's own (`aws-smithy-http-client`) also brings HTTP/2, proxies and the operating system's root certificates,
+//! none of which a function uses; what that costs in size is in `docs/performance.md`. Time limits and retries are
+//! the SDK's all the same: see [`crate::aws::dynamodb`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::{
+    CaptureConnection, HttpConnector as TcpConnector, capture_connection,
+};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::crypto::ring;
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+
+/// The root certificates of AWS's endpoints: Amazon Root CA 1 to 4 and Starfield Services Root CA G2, as
+/// <https://www.amazontrust.com/repository/> publishes them. In DER, since to decode PEM is a tenth of a start's work.
+const AMAZON_ROOTS: [&[u8]; 5] = [
+    include_bytes!("roots/amazon-root-ca-1.der"),
+    include_bytes!("roots/amazon-root-ca-2.der"),
+    include_bytes!("roots/amazon-root-ca-3.der"),
+    include_bytes!("roots/amazon-root-ca-4.der"),
+    include_bytes!("roots/starfield-services-root-ca-g2.der"),
+];
+
+/// How long to wait for a TCP connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a connection that is not used is kept.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The root certificates of AWS's own endpoints. Reading them takes a fraction of the time that reading the operating
+/// system's store takes, which is most of what a client's construction costs.
+pub fn amazon_roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(AMAZON_ROOTS.map(CertificateDer::from));
+    roots
+}
+
+/// An HTTP client for the SDK that trusts `roots`. It opens no connection before it is used.
+pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
+    let mut tcp = TcpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    let provider = Arc::new(ring::default_provider());
+    let tls = ClientConfig::builder_with_provider(provider).with_protocol_versions(rustls::DEFAULT_VERSIONS);
+    let client = tls.map(|tls| {
+        let tls = tls.with_root_certificates(roots).with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build(connector)
+    });
+    let connector = SharedHttpConnector::new(Transport { client });
+    http_client_fn(move |_settings, _components| connector.clone())
+}
+
+#[derive(Debug)]
+struct Transport {
+    client: Result<Client<HttpsConnector<TcpConnector>, SdkBody>, rustls::Error>,
+}
+
+impl HttpConnector for Transport {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let client = self.client.clone();
+        HttpConnectorFuture::new(async move {
+            let client = client.map_err(|error| ConnectorError::user(error.into()))?;
+            let mut request =
+                request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
+            let connection = capture_connection(&mut request);
+            if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+                capture.set_connection_retriever(move || Some(metadata(connection.clone())));
+            }
+            // Whatever ends an exchange before its response may pass, and every call here can be repeated: reads by
+            // nature, transactions by their token, and the one update sets what it sets.
+            let response = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
+            HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
+                .map_err(|error| ConnectorError::other(error.into(), None))
+        })
+    }
+}
+
+/// Lets the SDK close the connection of a failed attempt, so that the next attempt takes another.
+fn metadata(connection: CaptureConnection) -> ConnectionMetadata {
+    let poison = move || {
+        if let Some(connection) = connection.connection_metadata().as_ref() {
+            connection.poison();
+        }
+    };
+    ConnectionMetadata::builder().proxied(false).poison_fn(poison).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::digest::Digest;
+
+    #[test]
+    fn the_built_in_roots_are_the_five_that_aws_publishes() {
+        assert_eq!(amazon_roots().len(), 5);
+        // The certificates' SHA-256 fingerprints.
+        let fingerprints = AMAZON_ROOTS.map(|root| Digest::of_bytes(root).expose_hex());
+        assert_eq!(
+            fingerprints,
+            [
+                "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+                "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+                "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+                "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+                "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+            ]
+        );
+    }
+
+    #[test]
+    fn tls_is_configured_without_an_error() {
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        assert!(tls.with_protocol_versions(rustls::DEFAULT_VERSIONS).is_ok());
+    }
+}

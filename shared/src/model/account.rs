@@ -1,0 +1,16 @@
+//! Accounts: who owns docks and API keys.
+
+use crate::values::clock::Timestamp;
+use crate::values::id::AccountId;
+use crate::values::text::Text;
+
+/// An account: the institution, or the part of one, that owns docks and API keys.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Its name, which only operators see.
+    pub name: Text,
+    /// When it was created.
+    pub created_at: Timestamp,
+}

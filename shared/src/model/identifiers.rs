@@ -1,0 +1,282 @@
+//! The identifiers by which a kind of party is known: `lender_id`, `policy_number`, `badge_id`, …
+//!
+//! Any key is allowed, since each industry has its own. Three keys have a rule for their value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use time::{Date, Month};
+
+use crate::values::field_error::{ValueErrors, shown};
+use crate::values::json::Json;
+
+/// The most identifiers of one recipient.
+pub const MAX_ENTRIES: usize = 50;
+/// The longest key, in characters.
+pub const MAX_KEY_CHARS: usize = 64;
+/// The longest value, in characters.
+pub const MAX_VALUE_CHARS: usize = 512;
+
+/// A recipient's identifiers, each value in the form that its key's rule demands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identifiers(BTreeMap<String, String>);
+
+impl Identifiers {
+    /// Reads an object of strings. `today`, in UTC, is the latest date of birth.
+    ///
+    /// # Errors
+    /// Every entry that breaks a rule, at its key.
+    pub fn parse(json: Json, today: Date) -> Result<Self, ValueErrors> {
+        let Json::Object(entries) = json else { return Err("must be an object of strings".into()) };
+        let mut errors = ValueErrors::default();
+        if entries.len() > MAX_ENTRIES {
+            errors.push("must have at most 50 entries");
+        }
+        let mut identifiers = BTreeMap::new();
+        let mut keys = BTreeSet::new();
+        for (key, json) in entries {
+            if !keys.insert(key.clone()) {
+                errors.push_at(&shown(&key), "is given more than once");
+                continue;
+            }
+            match entry(&key, json, today) {
+                Ok(value) => drop(identifiers.insert(key, value)),
+                Err(message) => errors.push_at(&shown(&key), message),
+            }
+        }
+        if errors.is_empty() { Ok(Self(identifiers)) } else { Err(errors) }
+    }
+
+    /// The entries, by key.
+    pub fn entries(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+}
+
+fn entry(key: &str, json: Json, today: Date) -> Result<String, &'static str> {
+    let is_key = key.starts_with(|c: char| c.is_ascii_alphabetic())
+        && key.len() <= MAX_KEY_CHARS
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if !is_key {
+        return Err("has a key that is not 1 to 64 of A-Z, a-z, 0-9, _ and -, starting with a letter");
+    }
+    let Json::String(value) = json else { return Err("must be a string") };
+    if value.is_empty() || value.chars().count() > MAX_VALUE_CHARS {
+        return Err("must have 1 to 512 characters");
+    }
+    if value.chars().any(char::is_control) {
+        return Err("must not contain control characters such as line breaks or tabs");
+    }
+    match key {
+        "nda_hash" => nda_hash(&value),
+        "date_of_birth" => date_of_birth(value, today),
+        "phone" => phone(value),
+        _ => Ok(value),
+    }
+}
+
+/// `sha256:` and 64 hex digits, or the digits alone; stored with the prefix, in lower case.
+fn nda_hash(value: &str) -> Result<String, &'static str> {
+    let hex = value.strip_prefix("sha256:").unwrap_or(value);
+    if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
+        Ok(format!("sha256:{}", hex.to_ascii_lowercase()))
+    } else {
+        Err(
+            "must be the 64 hex digits that sha256sum prints for the signed NDA, with or without sha256: before them",
+        )
+    }
+}
+
+/// A real calendar date that is not in the future.
+fn date_of_birth(value: String, today: Date) -> Result<String, &'static str> {
+    match calendar_date(&value) {
+        Some(date) if date <= today => Ok(value),
+        Some(_) => Err("must not be in the future"),
+        None => Err("must be a calendar date as YYYY-MM-DD"),
+    }
+}
+
+fn calendar_date(text: &str) -> Option<Date> {
+    let is_shaped = text.len() == 10
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
+    if !is_shaped {
+        return None;
+    }
+    let month = Month::try_from(text.get(5..7)?.parse::<u8>().ok()?).ok()?;
+    let year = text.get(..4)?.parse().ok().filter(|year| *year > 0)?;
+    Date::from_calendar_date(year, month, text.get(8..)?.parse().ok()?).ok()
+}
+
+/// `+`, then 7 to 15 digits (E.164), with spaces, `-`, `.`, `(` and `)` between them; stored as given.
+fn phone(value: String) -> Result<String, &'static str> {
+    let number = value.strip_prefix('+').unwrap_or_default();
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    let is_phone = (7..=15).contains(&digits)
+        && number.starts_with(|c: char| c.is_ascii_digit())
+        && number.ends_with(|c: char| c.is_ascii_digit())
+        && number.bytes().all(|b| b.is_ascii_digit() || b" -.()".contains(&b));
+    if is_phone { Ok(value) } else { Err("must be + and 7 to 15 digits, such as +1-860-555-0147") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::field_error::FieldError;
+    use proptest::prelude::*;
+
+    fn today() -> Date {
+        Date::from_calendar_date(2025, Month::January, 15).unwrap()
+    }
+
+    /// The errors as a request gets them.
+    fn at_identifiers(errors: ValueErrors) -> Vec<FieldError> {
+        errors.of_field("identifiers").collect()
+    }
+
+    fn parse_one(key: &str, value: &str) -> Result<String, String> {
+        let entries = vec![(key.to_owned(), Json::String(value.to_owned()))];
+        match Identifiers::parse(Json::Object(entries), today()) {
+            Ok(identifiers) => Ok(identifiers.entries()[key].clone()),
+            Err(errors) => {
+                let errors = at_identifiers(errors);
+                Err(format!("{} {}", errors[0].field, errors[0].message))
+            }
+        }
+    }
+
+    #[test]
+    fn a_free_key_keeps_its_value_as_given() {
+        assert_eq!(parse_one("lender_id", " LND-4821 ").unwrap(), " LND-4821 ");
+        assert_eq!(parse_one("X-1_y", "保険🔑").unwrap(), "保険🔑");
+    }
+
+    #[test]
+    fn a_key_is_1_to_64_of_its_alphabet_starting_with_a_letter() {
+        assert!(parse_one(&"k".repeat(64), "v").is_ok());
+        for key in ["", "1a", "_a", "-a", "a b", "a.b", "ä", "a\n", &"k".repeat(65)] {
+            assert!(parse_one(key, "v").is_err(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_has_1_to_512_characters_and_no_control_characters() {
+        assert!(parse_one("k", &"🔑".repeat(512)).is_ok());
+        for value in ["", "a\nb", "\0", "\u{9f}", &"x".repeat(513)] {
+            assert!(parse_one("k", value).is_err(), "{value:?}");
+        }
+        let number = Json::Object(vec![("k".into(), Json::Integer(1))]);
+        assert_eq!(
+            at_identifiers(Identifiers::parse(number, today()).unwrap_err())[0].message,
+            "must be a string"
+        );
+    }
+
+    #[test]
+    fn an_nda_hash_is_stored_with_its_prefix_in_lower_case() {
+        let hex = "E3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let stored = format!("sha256:{}", hex.to_lowercase());
+        assert_eq!(parse_one("nda_hash", hex).unwrap(), stored);
+        assert_eq!(parse_one("nda_hash", &format!("sha256:{hex}")).unwrap(), stored);
+        for value in [
+            &hex[1..],
+            &format!("{hex}0"),
+            &format!("SHA256:{hex}"),
+            &format!("sha256:sha256:{hex}"),
+            &format!(" {hex}"),
+            &hex.replace('E', "g"),
+            "sha256:e3b0c44298fc1c149afbf4c8996fb924...",
+        ] {
+            assert!(
+                parse_one("nda_hash", value)
+                    .unwrap_err()
+                    .starts_with("identifiers.nda_hash must be the 64 hex"),
+                "{value:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_date_of_birth_is_a_real_date_not_in_the_future() {
+        for date in ["1983-06-15", "2024-02-29", "2025-01-15", "1900-01-01"] {
+            assert_eq!(parse_one("date_of_birth", date).unwrap(), date);
+        }
+        for date in [
+            "2023-02-29",
+            "1983-13-01",
+            "1983-00-01",
+            "0000-01-01",
+            "1983-06-31",
+            "83-06-15",
+            "1983-6-15",
+            "1983/06/15",
+            "15.06.1983",
+            "1983-06-15T00:00:00Z",
+            "+983-06-15",
+            "１９８３-06-15",
+        ] {
+            assert!(parse_one("date_of_birth", date).unwrap_err().contains("calendar date"), "{date:?}");
+        }
+        assert!(parse_one("date_of_birth", "2025-01-16").unwrap_err().contains("in the future"));
+    }
+
+    #[test]
+    fn a_phone_number_has_7_to_15_digits_behind_a_plus() {
+        for number in ["+1-860-555-0147", "+1 (860) 555.0147", "+4930123456", "+1234567", "+123456789012345"]
+        {
+            assert_eq!(parse_one("phone", number).unwrap(), number);
+        }
+        for number in [
+            "18605550147",
+            "+123456",
+            "+1234567890123456",
+            "+1-860-555-0147x12",
+            "+",
+            "++1234567",
+            "+(860)5550147",
+            "+1234567-",
+            "tel:+1234567",
+            "+１２３４５６７",
+        ] {
+            assert!(parse_one("phone", number).is_err(), "{number:?}");
+        }
+    }
+
+    #[test]
+    fn has_at_most_50_entries_and_no_key_twice() {
+        let entries =
+            |n: usize| (0..n).map(|i| (format!("k{i}"), Json::String("v".into()))).collect::<Vec<_>>();
+        assert!(Identifiers::parse(Json::Object(entries(50)), today()).is_ok());
+        let many = at_identifiers(Identifiers::parse(Json::Object(entries(51)), today()).unwrap_err());
+        assert_eq!(many, [FieldError::new("identifiers", "must have at most 50 entries")]);
+        let twice = [entries(1), entries(1)].concat();
+        let errors = at_identifiers(Identifiers::parse(Json::Object(twice), today()).unwrap_err());
+        assert_eq!(errors, [FieldError::new("identifiers.k0", "is given more than once")]);
+        for (first, second) in
+            [(Json::Bool, Json::String("v".into())), (Json::String("v".into()), Json::Bool)]
+        {
+            let twice = Json::Object(vec![("k".into(), first), ("k".into(), second)]);
+            let errors = at_identifiers(Identifiers::parse(twice, today()).unwrap_err());
+            assert_eq!(errors.last(), Some(&FieldError::new("identifiers.k", "is given more than once")));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(key in "(nda_hash|date_of_birth|phone|\\PC{0,8})", value in any::<String>()) {
+            let _ = parse_one(&key, &value);
+        }
+
+        #[test]
+        fn what_is_accepted_is_accepted_again_unchanged(
+            key in "(nda_hash|date_of_birth|phone|[a-z_]{1,4})",
+            value in "(sha256:)?[0-9a-fA-F]{64}|[0-9]{4}-[01][0-9]-[0-3][0-9]|\\+[0-9 .()-]{7,20}",
+        ) {
+            if let Ok(stored) = parse_one(&key, &value) {
+                prop_assert_eq!(parse_one(&key, &stored).unwrap(), stored);
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The resources and their rules: what a dock, a recipient, a secret is and what may happen to it.
+//!
+//! Nothing here reads or writes a table ([`crate::store`]), and nothing knows HTTP.
+
+pub mod account;
+pub mod api_key;
+pub mod dock;
+pub mod idempotency;
+pub mod identifiers;
+pub mod owned;
+pub mod recipient;
+pub mod secret;

@@ -1,0 +1,111 @@
+//! Recipients: the parties who may fetch documents from a dock.
+
+use std::fmt;
+
+use super::identifiers::Identifiers;
+use crate::values::clock::Timestamp;
+use crate::values::email::Email;
+use crate::values::id::AccountId;
+use crate::values::id::DockId;
+use crate::values::id::RecipientId;
+use crate::values::patch::Patch;
+use crate::values::text::Text;
+
+/// The kind of party a recipient is. It decides how the party proves itself elsewhere, not what it may have here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum StakeholderClass {
+    /// A lender with an interest in the property.
+    Mortgagee,
+    /// An insurance or title agent.
+    Agent,
+    /// The insured party.
+    Policyholder,
+    /// Someone who inspects the documents for a time.
+    Auditor,
+}
+
+impl StakeholderClass {
+    /// Reads a class by its exact name. The error names them all.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "mortgagee" => Ok(Self::Mortgagee),
+            "agent" => Ok(Self::Agent),
+            "policyholder" => Ok(Self::Policyholder),
+            "auditor" => Ok(Self::Auditor),
+            _ => Err("must be one of mortgagee, agent, policyholder, auditor"),
+        }
+    }
+}
+
+impl fmt::Display for StakeholderClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mortgagee => "mortgagee",
+            Self::Agent => "agent",
+            Self::Policyholder => "policyholder",
+            Self::Auditor => "auditor",
+        })
+    }
+}
+
+/// A recipient of a dock. Its email is unique within the dock.
+#[derive(Clone, Debug)]
+pub struct Recipient {
+    /// Its id.
+    pub id: RecipientId,
+    /// The dock it may fetch from.
+    pub dock: DockId,
+    /// The account that the dock belongs to.
+    pub account: AccountId,
+    /// Its display name.
+    pub name: Text,
+    /// Its email address, unique within the dock.
+    pub email: Email,
+    /// The kind of party it is, if that is known.
+    pub stakeholder_class: Option<StakeholderClass>,
+    /// The identifiers that it is known by.
+    pub identifiers: Identifiers,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed; `None` if it never was.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// A merge patch of a recipient.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UpdateRecipient, rename_all = "camelCase"))]
+pub struct RecipientChanges {
+    /// Its new name.
+    #[cfg_attr(feature = "openapi", schema(value_type = Text, required = false))]
+    pub name: Option<Text>,
+    /// Its new email address.
+    #[cfg_attr(feature = "openapi", schema(value_type = Email, required = false))]
+    pub email: Option<Email>,
+    /// Its new class.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<StakeholderClass>))]
+    pub stakeholder_class: Patch<StakeholderClass>,
+    /// Its new identifiers, which replace all it has. Cleared, it has none.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Identifiers>))]
+    pub identifiers: Patch<Identifiers>,
+}
+
+impl RecipientChanges {
+    /// Whether it changes nothing.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The recipient after the patch, changed at `now`.
+    pub fn apply(self, recipient: Recipient, now: Timestamp) -> Recipient {
+        Recipient {
+            name: self.name.unwrap_or(recipient.name),
+            email: self.email.unwrap_or(recipient.email),
+            stakeholder_class: self.stakeholder_class.apply(recipient.stakeholder_class),
+            identifiers: self.identifiers.apply(Some(recipient.identifiers)).unwrap_or_default(),
+            updated_at: Some(now),
+            ..recipient
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What goes wrong with the table: nothing of a failed call but its operation and its error code, since an error of the
+//! SDK can hold whole items.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+/// What failed inside, for the log alone: never an item, a value or a whole error of the SDK.
+#[derive(Debug)]
+pub struct Fault(String);
+
+impl Fault {
+    /// A fault. The description holds no data of a caller.
+    pub fn new(description: impl Into<String>) -> Self {
+        Self(description.into())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a call of the store failed. Nothing is half done; what was written in steps can be repeated.
+#[derive(Debug)]
+pub enum Error {
+    /// DynamoDB throttled, was in conflict or out of reach, also after the retries. Repeating the call may help.
+    Unavailable(Fault),
+    /// A bug: of ours, of the table's items, or of the deployment's permissions.
+    Internal(Fault),
+}
+
+impl Error {
+    /// What failed.
+    pub fn fault(&self) -> &Fault {
+        match self {
+            Self::Unavailable(fault) | Self::Internal(fault) => fault,
+        }
+    }
+
+    pub(super) fn unavailable(description: impl Into<String>) -> Self {
+        Self::Unavailable(Fault::new(description))
+    }
+
+    pub(super) fn internal(description: impl Into<String>) -> Self {
+        Self::Internal(Fault::new(description))
+    }
+
+    /// A request of the SDK's that lacks a required field, which only a bug can cause.
+    pub(super) fn incomplete<E>(_: E) -> Self {
+        Self::internal("a request to DynamoDB is incomplete")
+    }
+
+    /// A condition failed that always holds: a bug.
+    pub(super) fn unexpected_refusal(operation: &str) -> Self {
+        Self::internal(format!("{operation}: refused by a condition that must hold"))
+    }
+
+    /// The error of a failed call: unavailable if another attempt may succeed.
+    pub(super) fn of_call<E: ProvideErrorMetadata>(
+        operation: &str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Self {
+        let (is_transient, cause) = match error {
+            SdkError::TimeoutError(_) => (true, "timed out"),
+            SdkError::DispatchFailure(_) => (true, "out of reach"),
+            SdkError::ResponseError(_) => (true, "unreadable answer"),
+            SdkError::ServiceError(context) => {
+                let status = context.raw().status();
+                match error.code() {
+                    // An answer that cannot be read, such as half of one: every error of DynamoDB has a code.
+                    None => (true, "unreadable answer"),
+                    Some(code) => (is_transient_code(code) || status.is_server_error(), code),
+                }
+            }
+            _ => (false, "not sent"),
+        };
+        let fault = Fault::new(format!("{operation}: {cause}"));
+        if is_transient { Self::Unavailable(fault) } else { Self::Internal(fault) }
+    }
+}
+
+/// Whether an error of this code is transient, so that a retry may succeed.
+pub(super) fn is_transient_code(code: &str) -> bool {
+    matches!(
+        code,
+        "TransactionConflict"
+            | "TransactionConflictException"
+            | "TransactionInProgressException"
+            | "ProvisionedThroughputExceeded"
+            | "ProvisionedThroughputExceededException"
+            | "ThrottlingError"
+            | "ThrottlingException"
+            | "Throttling"
+            | "RequestLimitExceeded"
+            | "InternalServerError"
+            | "ServiceUnavailable"
+    )
+}

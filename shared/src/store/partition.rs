@@ -1,0 +1,36 @@
+//! The kinds of partition of the table: the part of `pk` before the `#`. IAM policies are limited by it.
+
+use std::fmt;
+
+/// A kind of partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Partition {
+    /// An account, and what is listed by account.
+    Account,
+    /// A dock and its recipients.
+    Dock,
+    /// The stored response of a request with an idempotency key.
+    Idempotency,
+    /// An API key, by its digest.
+    Key,
+    /// A recipient's pointer and its secrets.
+    Recipient,
+}
+
+impl Partition {
+    /// The name that `pk` begins with.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Account => "ACCOUNT",
+            Self::Dock => "DOCK",
+            Self::Idempotency => "IDEMPOTENCY",
+            Self::Key => "KEY",
+            Self::Recipient => "RECIPIENT",
+        }
+    }
+
+    /// The partition key of the one with this id.
+    pub(super) fn of(self, id: impl fmt::Display) -> String {
+        format!("{}#{id}", self.name())
+    }
+}

@@ -1,0 +1,207 @@
+//! Transactions: the writes that they are made of, and how they end.
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnConsumedCapacity,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+use rand::Rng;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::{Error, Fault, is_transient_code};
+use super::retry::{MAX_ATTEMPTS, back_off};
+use super::{Item, Store, from_item, to_item};
+use crate::values::random;
+
+/// The code of a write whose condition failed.
+const CONDITION_FAILED: &str = "ConditionalCheckFailed";
+
+/// How a transaction ended.
+pub(super) enum Transaction {
+    /// Everything is written.
+    Done,
+    /// Nothing is written, since a condition failed.
+    Refused(Refusal),
+}
+
+/// Why a transaction was refused: a reason for each write, in the order of the writes.
+pub(super) struct Refusal(Vec<CancellationReason>);
+
+impl Refusal {
+    /// Whether the condition of the `index`th write failed.
+    pub(super) fn condition_failed(&self, index: usize) -> bool {
+        self.0.get(index).and_then(CancellationReason::code) == Some(CONDITION_FAILED)
+    }
+
+    /// The existing item that made the `index`th write fail, if it did and was a [`Store::put_new`].
+    pub(super) fn existing_item<T: DeserializeOwned>(&self, index: usize) -> Result<Option<T>, Error> {
+        let item = self.0.get(index).and_then(|reason| reason.item.clone());
+        item.map(from_item).transpose()
+    }
+}
+
+/// A client request token for a transaction that creates nothing whose id could serve as one.
+pub(super) fn token() -> String {
+    let mut rng = random::system();
+    format!("{:032x}", u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()))
+}
+
+/// A placeholder of an expression, `:name`, and its value.
+type Placeholder<'a> = (&'a str, AttributeValue);
+
+fn values(placeholders: &[Placeholder<'_>]) -> Option<Item> {
+    let values: Item = placeholders.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    Some(values).filter(|values| !values.is_empty())
+}
+
+impl Store {
+    /// Puts `item` unless its key exists. If it does, the refusal carries the existing item.
+    pub(super) fn put_new(&self, item: &impl Serialize) -> Result<TransactWriteItem, Error> {
+        self.put_new_or_if(item, "attribute_not_exists(pk)", &[])
+    }
+
+    /// Puts `item` if `condition` holds, which is a condition for an item that does not exist, or for one that may be
+    /// replaced. If it fails, the refusal carries the existing item.
+    pub(super) fn put_new_or_if(
+        &self,
+        item: &impl Serialize,
+        condition: &str,
+        placeholders: &[Placeholder<'_>],
+    ) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression(condition)
+            .set_expression_attribute_values(values(placeholders))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(Error::incomplete)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Replaces the item that has this version by `item`.
+    pub(super) fn put_if_version(
+        &self,
+        item: &impl Serialize,
+        version: u64,
+    ) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .condition_expression("version = :version")
+            .expression_attribute_values(":version", AttributeValue::N(version.to_string()))
+            .build()
+            .map_err(Error::incomplete)?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Puts `item`, whether its key exists or not.
+    pub(super) fn put(&self, item: &impl Serialize) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder().table_name(&self.table).set_item(Some(to_item(item)?));
+        Ok(TransactWriteItem::builder().put(put.build().map_err(Error::incomplete)?).build())
+    }
+
+    /// Checks that the item exists.
+    pub(super) fn check_exists(&self, key: Item) -> Result<TransactWriteItem, Error> {
+        let check = ConditionCheck::builder()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .condition_expression("attribute_exists(pk)")
+            .build()
+            .map_err(Error::incomplete)?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
+    /// Updates the item if `condition` holds.
+    pub(super) fn update(
+        &self,
+        key: Item,
+        condition: &str,
+        expression: &str,
+        placeholders: &[Placeholder<'_>],
+    ) -> Result<TransactWriteItem, Error> {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .condition_expression(condition)
+            .update_expression(expression)
+            .set_expression_attribute_values(values(placeholders))
+            .build()
+            .map_err(Error::incomplete)?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
+    /// Deletes the item if `condition` holds.
+    pub(super) fn delete(
+        &self,
+        key: Item,
+        condition: &str,
+        placeholders: &[Placeholder<'_>],
+    ) -> Result<TransactWriteItem, Error> {
+        let delete = Delete::builder()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .condition_expression(condition)
+            .set_expression_attribute_values(values(placeholders))
+            .build()
+            .map_err(Error::incomplete)?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
+    /// Writes all `items` or none.
+    ///
+    /// `token`, of at most 36 characters and new for every request of a caller, lets DynamoDB recognise the retry of an
+    /// attempt whose answer was lost.
+    pub(super) async fn transact(
+        &self,
+        items: Vec<TransactWriteItem>,
+        token: String,
+    ) -> Result<Transaction, Error> {
+        const OPERATION: &str = "TransactWriteItems";
+        let request = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(items))
+            .client_request_token(token)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        for attempt in 1.. {
+            let error = match self.record.call(request.clone().send()).await {
+                Ok(output) => {
+                    self.record.add_write(output.consumed_capacity.into_iter().flatten());
+                    return Ok(Transaction::Done);
+                }
+                Err(error) => error,
+            };
+            let unavailable = match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => {
+                    let reasons = canceled.cancellation_reasons();
+                    let codes: Vec<&str> =
+                        reasons.iter().map(|reason| reason.code().unwrap_or("None")).collect();
+                    let is_refused = codes.contains(&CONDITION_FAILED);
+                    // While another transaction commits, one item may show its outcome and the next its conflict:
+                    // a refusal is final only without a transient reason beside it.
+                    if is_refused && !codes.iter().any(|code| is_transient_code(code)) {
+                        return Ok(Transaction::Refused(Refusal(reasons.to_vec())));
+                    }
+                    let fault = Fault::new(format!("{OPERATION}: canceled, {}", codes.join(", ")));
+                    let is_known =
+                        |code: &&str| ["None", CONDITION_FAILED].contains(code) || is_transient_code(code);
+                    if !codes.iter().all(is_known) {
+                        return Err(Error::Internal(fault));
+                    }
+                    Error::Unavailable(fault)
+                }
+                Some(TransactWriteItemsError::TransactionInProgressException(_)) => {
+                    Error::of_call(OPERATION, &error)
+                }
+                _ => return Err(Error::of_call(OPERATION, &error)),
+            };
+            if attempt == MAX_ATTEMPTS {
+                return Err(unavailable);
+            }
+            back_off(attempt).await;
+        }
+        Err(Error::internal("TransactWriteItems: not tried"))
+    }
+}

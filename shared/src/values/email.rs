@@ -1,0 +1,150 @@
+//! Email addresses: the rule of the HTML standard, and what mail systems add to it.
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// The longest address, in bytes.
+pub const MAX_BYTES: usize = 254;
+
+/// A valid address in lower case.
+///
+/// The rule is that of the HTML standard's [valid email address][html], and besides: a dot neither leads nor
+/// trails nor doubles in the local part, which has at most 64 bytes; the domain has at least one dot; the whole
+/// has at most 254 bytes (RFC 5321 §4.5.3.1, RFC 3696 erratum 1690).
+///
+/// [html]: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Email(String);
+
+impl Email {
+    /// Trims white space, lower-cases ASCII letters, and checks the rest. The error says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let address = text.trim().to_ascii_lowercase();
+        let Some((local, domain)) = address.split_once('@') else {
+            return Err("must be a valid email address, such as ops@example.com");
+        };
+        if address.len() > MAX_BYTES {
+            Err("must have at most 254 characters")
+        } else if is_local_part(local) && is_domain(domain) {
+            Ok(Self(address))
+        } else {
+            Err("must be a valid email address, such as ops@example.com")
+        }
+    }
+
+    /// The address, in lower case.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Email {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+fn is_local_part(local: &str) -> bool {
+    local.len() <= 64
+        && local.split('.').all(|atom| {
+            !atom.is_empty()
+                && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&b))
+        })
+}
+
+fn is_domain(domain: &str) -> bool {
+    domain.contains('.')
+        && domain.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn is_trimmed_and_lower_cased() {
+        assert_eq!(
+            Email::parse(" Bulk.API+x@First-National.Example\n").unwrap().as_str(),
+            "bulk.api+x@first-national.example"
+        );
+    }
+
+    #[test]
+    fn takes_what_the_html_standard_takes() {
+        for address in
+            ["a@b.c", "o'neil/x=y@example.com", "!#$%&'*+/=?^_`{|}~-@1.2", "a@xn--bcher-kva.example"]
+        {
+            assert!(Email::parse(address).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_address() {
+        for address in [
+            "",
+            "@",
+            "a",
+            "a@",
+            "@b.c",
+            "a@b",
+            "a@@b.c",
+            "a@b@c.d",
+            "a b@c.d",
+            "a@b c.d",
+            "a@b..c",
+            "a@.b.c",
+            "a@b.c.",
+            ".a@b.c",
+            "a.@b.c",
+            "a..b@c.d",
+            "a@-b.c",
+            "a@b-.c",
+            "a@b_c.d",
+            "a,b@c.d",
+            "\"a\"@b.c",
+            "a@[1.2.3.4]",
+            "ä@b.c",
+            "a@bücher.example",
+            "\u{212a}@b.c",
+            "a\0@b.c",
+            "a@b.c\u{200b}",
+            "Bob <a@b.c>",
+            "a@b.c,d@e.f",
+        ] {
+            assert!(Email::parse(address).is_err(), "{address:?} was taken for an address");
+        }
+    }
+
+    #[test]
+    fn has_the_limits_of_mail_systems() {
+        let domain = format!("{}.{}.{}.x", "d".repeat(63), "d".repeat(63), "d".repeat(60));
+        assert_eq!(domain.len(), 190);
+        let local_63 = "l".repeat(63);
+        let local_64 = "l".repeat(64);
+        assert!(Email::parse(&format!("{local_63}@{domain}")).is_ok(), "254 in all");
+        assert!(Email::parse(&format!("{local_64}@{domain}")).is_err(), "255 in all");
+        assert!(Email::parse(&format!("{local_64}@b.c")).is_ok());
+        assert!(Email::parse(&format!("{local_64}l@b.c")).is_err(), "65 in the local part");
+        assert!(Email::parse(&format!("a@{}.c", "d".repeat(64))).is_err(), "64 in a label");
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics(text in any::<String>()) {
+            let _ = Email::parse(&text);
+        }
+
+        #[test]
+        fn what_is_accepted_is_accepted_again_unchanged(text in "[ A-Za-z0-9.!#+_-]{1,10}@[A-Za-z0-9.-]{1,12}") {
+            if let Ok(email) = Email::parse(&text) {
+                prop_assert_eq!(email.as_str(), text.trim().to_ascii_lowercase());
+                prop_assert_eq!(Email::parse(email.as_str()).unwrap(), email);
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Values without an identity: an id, a point in time, an email address. Each is checked once, by its `parse`.
+//!
+//! Here: what any rule of the domain may be built from. Not here: anything that belongs to one resource ([`crate::model`]).
+
+pub mod clock;
+pub mod digest;
+pub mod email;
+pub mod field_error;
+pub mod id;
+pub mod json;
+pub mod page;
+pub mod patch;
+pub mod random;
+pub mod text;
