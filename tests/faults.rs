@@ -18,9 +18,9 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
-use docyard_core::context::Context;
 use docyard_functions::lambda::service::TIME_LIMIT;
 use faulty::Fault;
 use in_process::{Api, Reply};

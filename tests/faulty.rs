@@ -14,9 +14,9 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use docyard_core::store::Store;
 use docyard_core::aws::dynamodb;
 use docyard_core::aws::transport;
+use docyard_core::store::Store;
 use serde_json::{Value, json};
 
 use crate::support::TABLE;

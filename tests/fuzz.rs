@@ -5,10 +5,10 @@
 mod readers;
 mod support;
 
-use docyard_core::model::api_key::Mode;
-use docyard_functions::http::body::MAX_BYTES;
-use docyard_core::values::clock::Clock;
 use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
+use docyard_functions::http::body::MAX_BYTES;
 use docyard_functions::route::ROUTES;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -149,6 +149,9 @@ fn bodies_that_are_made_to_hurt_are_read() {
         })
     };
     assert!(read(padded(MAX_BYTES)).is_ok());
-    assert!(matches!(read(padded(MAX_BYTES + 1)), Err(docyard_functions::http::error::Error::PayloadTooLarge)));
+    assert!(matches!(
+        read(padded(MAX_BYTES + 1)),
+        Err(docyard_functions::http::error::Error::PayloadTooLarge)
+    ));
     let _: Value = serde_json::from_str(&padded(MAX_BYTES)).unwrap();
 }

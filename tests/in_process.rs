@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use docyard_core::context::Context;
 use docyard_functions::lambda::event::Event;
-use docyard_functions::route::ROUTES;
 use docyard_functions::lambda::service::service;
+use docyard_functions::route::ROUTES;
 use lambda_http::lambda_runtime::LambdaEvent;
 use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};

@@ -204,8 +204,10 @@ async fn what_cannot_be_a_key_of_this_deployment_costs_no_read() {
     let tenant = Tenant::new().await;
     let (recipient, secret) = tenant.recipient_with_secret("a@example.com").await;
     let (faults, url) = Faults::before(&tenant.table).await;
-    let test_key =
-        docyard_core::model::api_key::ApiKey::generate(docyard_core::model::api_key::Mode::Test, &mut docyard_core::values::random::system());
+    let test_key = docyard_core::model::api_key::ApiKey::generate(
+        docyard_core::model::api_key::Mode::Test,
+        &mut docyard_core::values::random::system(),
+    );
     let headers = [String::new(), format!("Bearer {}x", tenant.key), format!("Bearer {}", test_key.expose())];
     for &route in ROUTES {
         let sandbox = Sandbox::start(binary(route.function), &url).await;

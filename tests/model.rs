@@ -9,10 +9,10 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
 use docyard_core::values::clock::Timestamp;
-use docyard_core::context::Context;
 use in_process::{Api, Reply};
 use proptest::prelude::*;
 use proptest::sample::Index;

@@ -15,9 +15,9 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
-use docyard_core::context::Context;
 use faulty::Fault;
 use in_process::{Api, Reply};
 use proptest::prelude::Rng;

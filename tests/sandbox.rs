@@ -13,18 +13,18 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use docyard_core::model::identifiers::Identifiers;
+use docyard_core::model::recipient::Recipient;
+use docyard_core::model::secret::ActiveSecret;
+use docyard_core::model::secret::Lifetime;
+use docyard_core::model::secret::SecretValue;
 use docyard_core::values::clock::Clock;
 use docyard_core::values::digest::Digest;
 use docyard_core::values::email::Email;
 use docyard_core::values::id::DockId;
 use docyard_core::values::id::RecipientId;
 use docyard_core::values::id::SecretId;
-use docyard_core::model::identifiers::Identifiers;
 use docyard_core::values::text::Text;
-use docyard_core::model::recipient::Recipient;
-use docyard_core::model::secret::ActiveSecret;
-use docyard_core::model::secret::Lifetime;
-use docyard_core::model::secret::SecretValue;
 use docyard_functions::route::Route;
 use dynoxide::AttributeValue;
 use serde_json::{Value, json};
@@ -126,7 +126,8 @@ impl Sandbox {
 
     /// Sends one event, and waits for what becomes of it.
     pub async fn invoke(&self, event: Value) -> Outcome {
-        let id = RecipientId::generate(Clock::system().now(), &mut docyard_core::values::random::system()).to_string();
+        let id = RecipientId::generate(Clock::system().now(), &mut docyard_core::values::random::system())
+            .to_string();
         let (sender, receiver) = oneshot::channel();
         self.api.answers.lock().unwrap().insert(id.clone(), sender);
         self.events.send((id, event)).await.unwrap();

@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use docyard_core::aws::dynamodb;
+use docyard_core::model::account::Account;
 use docyard_core::model::api_key::ApiKey;
 use docyard_core::model::api_key::ApiKeyRecord;
 use docyard_core::model::api_key::Mode;
-use docyard_core::values::clock::Clock;
-use docyard_core::values::clock::Timestamp;
 use docyard_core::model::dock::Dock;
 use docyard_core::model::dock::Profile;
-use docyard_core::aws::dynamodb;
-use docyard_core::values::id::AccountId;
-use docyard_core::values::id::DockId;
-use docyard_core::values::id::ApiKeyId;
-use docyard_core::values::text::Text;
-use docyard_core::values::random;
-use docyard_core::model::account::Account;
 use docyard_core::store::Store;
+use docyard_core::values::clock::Clock;
+use docyard_core::values::clock::Timestamp;
+use docyard_core::values::id::AccountId;
+use docyard_core::values::id::ApiKeyId;
+use docyard_core::values::id::DockId;
+use docyard_core::values::random;
+use docyard_core::values::text::Text;
 
 pub const TABLE: &str = "docyard";
 

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use binaries::binary;
+use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_functions::metrics::{ALL, DIMENSION, NAMESPACE};
 use docyard_functions::route::ROUTES;
-use docyard_functions::lambda::service::TIME_LIMIT;
 use sandbox::{Faults, Sandbox, Tenant};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};

@@ -37,7 +37,7 @@ pub const LATENCY: &str = "Latency";
 pub const COLD_STARTS: &str = "ColdStarts";
 
 /// All metrics.
-pub const ALL: [&str; 9] = [
+pub const ALL: &[&str] = &[
     RECIPIENTS_CREATED,
     SECRETS_GENERATED,
     SECRETS_ROTATED,
@@ -72,7 +72,7 @@ impl Recorder {
         let collector =
             Builder::new().cloudwatch_namespace(NAMESPACE).with_dimension(DIMENSION, stage).init();
         let collector = collector.map_err(|error| error.to_string())?;
-        for metric in ALL.into_iter().filter(|metric| *metric != LATENCY) {
+        for metric in ALL.iter().copied().filter(|metric| *metric != LATENCY) {
             metrics::describe_counter!(metric, Unit::Count, "");
         }
         metrics::describe_histogram!(LATENCY, Unit::Milliseconds, "");

@@ -1,9 +1,10 @@
-//! The Lambda function of [`docyard_functions::rotate_secret`].
+//! Written by `cargo test -p docyard-cli --test generated`: the Lambda function of the endpoint that has this binary's name.
 
-use std::process::ExitCode;
+use docyard_functions::endpoint::Endpoint;
+use docyard_functions::{endpoints, lambda};
 
-use docyard_functions::{rotate_secret, runtime};
+const ENDPOINT: &Endpoint = endpoints::named(env!("CARGO_BIN_NAME"));
 
-fn main() -> ExitCode {
-    runtime::run(&rotate_secret::ROUTE)
+fn main() -> std::process::ExitCode {
+    lambda::runtime::run(ENDPOINT)
 }

@@ -1,49 +1,45 @@
-//! `GET /v1/docks`: the account's docks, newest first, page by page.
+//! `GET /v1/docks`: lists the account's docks, newest first, page by page.
 //!
-//! Round trips to DynamoDB: two. The key is read, then the page.
+//! Two round trips to DynamoDB: reads the key, then the page.
 
 use docyard_core::context::Context;
-use crate::http::error::Error;
 use docyard_core::values::id::DockId;
-use crate::http::list;
-use crate::http::list::Parameters;
-use crate::http::auth;
-use crate::http::response;
 use lambda_http::Request;
-use lambda_http::http::{Method, Response};
+use lambda_http::http::Response;
 
+use super::{DockOutput, PATH};
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::Error;
+use crate::http::list::{self, Parameters};
+use crate::http::{auth, response};
 #[cfg(feature = "openapi")]
-use crate::openapi::Operation;
-use crate::route::Route;
-use crate::wire::DockOutput;
+use crate::operation::Operation;
 
-/// Where this endpoint is reached.
-pub const ROUTE: Route = Route {
-    function: "list-docks",
-    method: Method::GET,
-    path: "/v1/docks",
-    handle: |context, request| Box::pin(handle(context, request)),
-    #[cfg(feature = "openapi")]
-    document,
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "list-docks": Get "/v1/docks",
+    description: "List docks",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [GetItem on [Key], Query on [Account]],
 };
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .describe("Docks", "List the docks", "Those of the key's account, newest first.")
-        .is_paged()
-        .gives_page_of::<DockOutput>("A page of docks")
+        .description("Those of the key's account, newest first.")
+        .page_of::<DockOutput>("A page of docks")
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let account = auth::authenticate(context, request).await?;
     let mut parameters = Parameters::of(request);
-    // The path names no account, so the cursor is tied to it by this.
-    let list = format!("/v1/docks of {account}");
-    let window = parameters.window(&list, |key| DockId::parse(key).is_some());
-    let window = parameters.finish(window)?;
-    let page = context.store.docks(account, &window).await?;
-    let docks: Vec<DockOutput> = page.items.iter().map(DockOutput::from).collect();
-    let next = page.next.map(|last| list::next_url("/v1/docks", &list, window.limit, &last));
-    response::list(&docks, next.as_deref())
+    // The path names no account, so this ties the cursor to it.
+    let list = format!("{PATH} of {account}");
+    let page = parameters.page(&list, |key| DockId::parse(key).is_some());
+    let page = parameters.finish(page)?;
+    let docks = context.store.docks(account, &page).await?;
+    let output: Vec<DockOutput> = docks.items.iter().map(DockOutput::from).collect();
+    let next = docks.next.map(|last| list::next_url(PATH, &list, page.limit, &last));
+    response::list(&output, next.as_deref())
 }

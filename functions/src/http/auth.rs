@@ -1,19 +1,20 @@
-//! Authentication: the API key of a request, and the account it stands for.
+//! Authentication: the API key of a request, and the account it belongs to.
 //!
-//! It comes before everything else: no caller without a valid key is told anything but 401.
+//! Runs first. Without a valid key the only answer is 401.
 
 use lambda_http::Request;
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::AUTHORIZATION;
 
+use crate::http::error::Error;
+use docyard_core::context::Context;
 use docyard_core::model::api_key::ApiKey;
 use docyard_core::model::api_key::Mode;
-use docyard_core::context::Context;
-use crate::http::error::Error;
+use docyard_core::model::owned::Owned;
+use docyard_core::store;
 use docyard_core::values::id::AccountId;
 
-/// The account whose key the request carries. What cannot be a key of this deployment is refused before anything is
-/// read.
+/// Returns the account of the request's API key. A token that cannot be a key of this deployment is refused without a read.
 ///
 /// # Errors
 /// [`Error::Unauthorized`], the same for every cause; [`Error::Unavailable`] or [`Error::Internal`].
@@ -22,28 +23,28 @@ pub async fn authenticate(context: &Context, request: &Request) -> Result<Accoun
     account_of(context, &key).await
 }
 
-/// The account whose key the request carries, and what `read` finds if it belongs to that account: what belongs to
-/// another does not exist. The key is looked up and `read` done at once; a bad key ends the request whatever is found.
+/// Returns the account of the request's API key, and what `read` finds if it belongs to that account. Key and resource are
+/// read at once. Without a valid key the result of `read` is dropped.
 ///
 /// # Errors
 /// As [`authenticate`].
 pub async fn authenticate_and<T: Owned>(
     context: &Context,
     request: &Request,
-    read: impl Future<Output = Result<Option<T>, Error>>,
+    read: impl Future<Output = Result<Option<T>, store::Error>>,
 ) -> Result<(AccountId, Option<T>), Error> {
     let key = presented_key(request.headers(), context.mode)?;
     let (account, found) = tokio::join!(account_of(context, &key), read);
     let account = account?;
-    Ok((account, found?.filter(|thing| thing.owner() == account)))
+    Ok((account, found?.filter(|resource| resource.owner() == account)))
 }
 
-/// The account that the key stands for; one read.
+/// The account of the key; one read.
 async fn account_of(context: &Context, key: &ApiKey) -> Result<AccountId, Error> {
     let record = context.store.api_key(&key.digest()).await?;
     match record {
         Some(record) if record.mode == context.mode && record.is_valid(context.now()) => {
-            context.log.caller(record.account, record.id);
+            context.record.set_caller(record.account, record.id);
             Ok(record.account)
         }
         _ => Err(Error::Unauthorized { token_sent: true }),

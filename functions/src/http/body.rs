@@ -1,121 +1,134 @@
-//! Reading a request's JSON body: one object, whose unknown and duplicate fields are refused, and about which
-//! all complaints are collected before any is answered.
+//! The JSON body of a request: one object, whose unknown and duplicate fields are refused. All errors are collected before
+//! the request is answered.
 
-use std::fmt;
-
+use docyard_core::values::field_error::{FieldError, ValueErrors, shown};
+use docyard_core::values::json::Json;
+use docyard_core::values::patch::Patch;
+use lambda_http::Request;
 use lambda_http::http::header::CONTENT_TYPE;
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::http::error::Error;
-use docyard_core::values::field_error::FieldError;
+use super::error::Error;
 
-/// The largest body, in bytes after any base64 is undone: 64 KiB.
+/// The largest body, in bytes after base64 is decoded: 64 KiB.
 pub const MAX_BYTES: usize = 64 * 1024;
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// The most characters of a field's name that an answer repeats.
-const MAX_FIELD_CHARS: usize = 64;
-
-/// The members of a request body, taken out one by one by [`read`]'s caller.
+/// The fields of a request body. A parser takes out those it knows.
 pub struct Fields {
     members: Vec<(String, Json)>,
-    complaints: Vec<FieldError>,
+    errors: Vec<FieldError>,
 }
 
+/// A field is not valid. [`Fields`] holds the error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected;
+
 impl Fields {
-    /// Takes a field that must be there and not `null`. `None` means that a complaint was recorded.
-    pub fn required<T>(
+    /// Takes a field that must be present and not `null`.
+    ///
+    /// # Errors
+    /// [`Rejected`] if it is missing or `parse` fails.
+    pub fn required<T, E: Into<ValueErrors>>(
         &mut self,
         field: &str,
-        parse: impl FnOnce(Json) -> Result<T, Vec<FieldError>>,
-    ) -> Option<T> {
+        parse: impl FnOnce(Json) -> Result<T, E>,
+    ) -> Result<T, Rejected> {
         match self.take(field) {
             None | Some(Json::Null) => {
-                self.complaints.push(FieldError::new(field, "is required"));
-                None
+                self.errors.push(FieldError::new(field, "is required"));
+                Err(Rejected)
             }
-            Some(json) => self.accept(parse(json)),
+            Some(json) => self.accept(field, parse(json)),
         }
     }
 
-    /// Takes a field that may be absent or `null`, which gives `Some(T::default())`. `None` means that a complaint
-    /// was recorded.
-    pub fn optional<T: Default>(
+    /// Takes a field that may be absent or `null`.
+    ///
+    /// # Errors
+    /// [`Rejected`] if `parse` fails.
+    pub fn optional<T, E: Into<ValueErrors>>(
         &mut self,
         field: &str,
-        parse: impl FnOnce(Json) -> Result<T, Vec<FieldError>>,
-    ) -> Option<T> {
+        parse: impl FnOnce(Json) -> Result<T, E>,
+    ) -> Result<Option<T>, Rejected> {
         match self.take(field) {
-            None | Some(Json::Null) => Some(T::default()),
-            Some(json) => self.accept(parse(json)),
+            None | Some(Json::Null) => Ok(None),
+            Some(json) => self.accept(field, parse(json)).map(Some),
         }
     }
 
-    /// Takes a field of a merge patch (RFC 7396) that cannot be cleared: `Some(None)` if it is absent. `None` means that
-    /// a complaint was recorded.
-    pub fn change<T>(
+    /// Takes a field of a merge patch whose value cannot be removed; `None` if it is absent.
+    ///
+    /// # Errors
+    /// [`Rejected`] if `parse` fails, which is given `null` too.
+    pub fn change<T, E: Into<ValueErrors>>(
         &mut self,
         field: &str,
-        parse: impl FnOnce(Json) -> Result<T, Vec<FieldError>>,
-    ) -> Option<Option<T>> {
+        parse: impl FnOnce(Json) -> Result<T, E>,
+    ) -> Result<Option<T>, Rejected> {
         match self.take(field) {
-            None => Some(None),
-            Some(json) => self.accept(parse(json)).map(Some),
+            None => Ok(None),
+            Some(json) => self.accept(field, parse(json)).map(Some),
         }
     }
 
-    /// Takes a field of a merge patch that `null` clears, to `T::default()`: `Some(None)` if it is absent. `None` means
-    /// that a complaint was recorded.
-    pub fn change_or_clear<T: Default>(
+    /// Takes a field of a merge patch whose value `null` removes.
+    ///
+    /// # Errors
+    /// [`Rejected`] if `parse` fails.
+    pub fn patch<T, E: Into<ValueErrors>>(
         &mut self,
         field: &str,
-        parse: impl FnOnce(Json) -> Result<T, Vec<FieldError>>,
-    ) -> Option<Option<T>> {
-        self.change(field, |json| if json == Json::Null { Ok(T::default()) } else { parse(json) })
+        parse: impl FnOnce(Json) -> Result<T, E>,
+    ) -> Result<Patch<T>, Rejected> {
+        match self.take(field) {
+            None => Ok(Patch::Keep),
+            Some(Json::Null) => Ok(Patch::Clear),
+            Some(json) => self.accept(field, parse(json)).map(Patch::Set),
+        }
     }
 
-    /// Takes the first member of this name; a second one stays behind, to be refused as a duplicate.
+    /// Takes the field of this name. Given more than once, it is an error.
     fn take(&mut self, field: &str) -> Option<Json> {
         let at = self.members.iter().position(|(name, _)| name == field)?;
         let (_, json) = self.members.remove(at);
         if self.members.iter().any(|(name, _)| name == field) {
             self.members.retain(|(name, _)| name != field);
-            self.complaints.push(FieldError::new(field, "is given more than once"));
+            self.errors.push(FieldError::new(field, "is given more than once"));
         }
         Some(json)
     }
 
-    fn accept<T>(&mut self, parsed: Result<T, Vec<FieldError>>) -> Option<T> {
-        parsed.map_err(|complaints| self.complaints.extend(complaints)).ok()
+    fn accept<T, E: Into<ValueErrors>>(&mut self, field: &str, parsed: Result<T, E>) -> Result<T, Rejected> {
+        parsed.map_err(|errors| {
+            self.errors.extend(errors.into().of_field(field));
+            Rejected
+        })
     }
 }
 
-/// A parser of a string field, made of one for the text: `string("name", Text::parse)`.
+/// Makes a parser of a JSON string from a parser of its text: `string(Email::parse)`.
 pub fn string<T>(
-    field: &'static str,
     parse: impl FnOnce(&str) -> Result<T, &'static str>,
-) -> impl FnOnce(Json) -> Result<T, Vec<FieldError>> {
-    move |json| {
-        match json {
-            Json::String(text) => parse(&text),
-            _ => Err("must be a string"),
-        }
-        .map_err(|message| vec![FieldError::new(field, message)])
+) -> impl FnOnce(Json) -> Result<T, &'static str> {
+    |json| match json {
+        Json::String(text) => parse(&text),
+        _ => Err("must be a string"),
     }
 }
 
 /// Reads a request's body into a domain value.
 ///
-/// `parse` takes each field it knows out of [`Fields`] *before* it gives up on any, so that every complaint is
-/// recorded; what it leaves behind is refused as unknown.
+/// `parse` takes every field it knows out of [`Fields`] before it returns an error, so that all errors are collected. A
+/// field that it leaves is refused as unknown.
 ///
 /// # Errors
 /// 413, 415 or 400, as `Error` describes them.
 pub fn read<T>(
-    request: &lambda_http::Request,
-    parse: impl FnOnce(&mut Fields) -> Option<T>,
+    request: &Request,
+    parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
 ) -> Result<T, Error> {
     parse_object(object(request, &[JSON])?, parse)
 }
@@ -125,37 +138,36 @@ pub fn read<T>(
 /// # Errors
 /// 413, 415 or 400, as `Error` describes them.
 pub fn read_merge_patch<T>(
-    request: &lambda_http::Request,
-    parse: impl FnOnce(&mut Fields) -> Option<T>,
+    request: &Request,
+    parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
 ) -> Result<T, Error> {
     parse_object(object(request, &[JSON, MERGE_PATCH])?, parse)
 }
 
-/// Accepts the body of a request that takes none: an empty one, or `{}`.
+/// Accepts the body of a request without fields: an empty one, or `{}`.
 ///
 /// # Errors
 /// 413, 415 or 400, as `Error` describes them.
-pub fn read_nothing(request: &lambda_http::Request) -> Result<(), Error> {
-    if request.body().is_empty() { Ok(()) } else { read(request, |_| Some(())) }
+pub fn read_empty(request: &Request) -> Result<(), Error> {
+    if request.body().is_empty() { Ok(()) } else { read(request, |_| Ok(())) }
 }
 
 fn parse_object<T>(
     members: Vec<(String, Json)>,
-    parse: impl FnOnce(&mut Fields) -> Option<T>,
+    parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
 ) -> Result<T, Error> {
-    let mut fields = Fields { members, complaints: Vec::new() };
+    let mut fields = Fields { members, errors: Vec::new() };
     let value = parse(&mut fields);
-    let Fields { members, mut complaints } = fields;
-    complaints.extend(
-        members.iter().map(|(name, _)| FieldError::new(shown(name), "is not a field of this request")),
-    );
+    let Fields { members, mut errors } = fields;
+    let unknown = |(name, _): &(String, Json)| FieldError::new(shown(name), "is not a field of this request");
+    errors.extend(members.iter().map(unknown));
     match value {
-        Some(value) if complaints.is_empty() => Ok(value),
-        _ => Err(Error::Invalid(complaints)),
+        Ok(value) if errors.is_empty() => Ok(value),
+        _ => Err(Error::Invalid(errors)),
     }
 }
 
-fn object(request: &lambda_http::Request, content_types: &[&str]) -> Result<Vec<(String, Json)>, Error> {
+fn object(request: &Request, content_types: &[&str]) -> Result<Vec<(String, Json)>, Error> {
     let body: &[u8] = request.body();
     if body.len() > MAX_BYTES {
         return Err(Error::PayloadTooLarge);
@@ -180,7 +192,8 @@ fn object(request: &lambda_http::Request, content_types: &[&str]) -> Result<Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lambda_http::{Body, Request};
+    use docyard_core::values::field_error::MAX_FIELD_CHARS;
+    use lambda_http::Body;
     use proptest::prelude::*;
 
     fn request(content_type: Option<&str>, body: impl Into<Vec<u8>>) -> Request {
@@ -194,23 +207,23 @@ mod tests {
     /// Reads `{"a": string, "b": optional string}`.
     fn read_ab(body: impl Into<Vec<u8>>) -> Result<(String, Option<String>), Error> {
         read(&request(None, body), |fields| {
-            let a = fields.required("a", string("a", |text| Ok(text.to_owned())));
-            let b = fields.optional("b", string("b", |text| Ok(Some(text.to_owned()))));
-            Some((a?, b?))
+            let a = fields.required("a", string(|text| Ok(text.to_owned())));
+            let b = fields.optional("b", string(|text| Ok(text.to_owned())));
+            Ok((a?, b?))
         })
     }
 
-    fn complaints(body: &str) -> Vec<String> {
+    fn errors(body: &str) -> Vec<String> {
         match read_ab(body) {
-            Err(Error::Invalid(complaints)) => {
-                complaints.iter().map(|c| format!("{} {}", c.field, c.message)).collect()
+            Err(Error::Invalid(errors)) => {
+                errors.iter().map(|error| format!("{} {}", error.field, error.message)).collect()
             }
-            other => panic!("expected complaints about {body}, got {other:?}"),
+            other => panic!("expected validation errors of {body}, got {other:?}"),
         }
     }
 
     #[test]
-    fn gives_the_fields() {
+    fn returns_the_fields() {
         assert_eq!(read_ab(r#"{"a":"x"}"#).unwrap(), ("x".into(), None));
         assert_eq!(read_ab(r#" {"b":"y","a":"x"} "#).unwrap(), ("x".into(), Some("y".into())));
         assert_eq!(read_ab(r#"{"a":"x","b":null}"#).unwrap(), ("x".into(), None));
@@ -219,7 +232,7 @@ mod tests {
     #[test]
     fn names_everything_that_is_wrong_at_once() {
         assert_eq!(
-            complaints(r#"{"b":1,"c":2,"d":3,"c":4}"#),
+            errors(r#"{"b":1,"c":2,"d":3,"c":4}"#),
             [
                 "a is required",
                 "b must be a string",
@@ -232,18 +245,18 @@ mod tests {
 
     #[test]
     fn null_is_no_value_for_a_required_field() {
-        assert_eq!(complaints(r#"{"a":null}"#), ["a is required"]);
+        assert_eq!(errors(r#"{"a":null}"#), ["a is required"]);
     }
 
     #[test]
     fn a_field_given_twice_is_refused_even_with_one_value() {
-        assert_eq!(complaints(r#"{"a":"x","a":"x"}"#), ["a is given more than once"]);
-        assert_eq!(complaints(r#"{"a":"x","\u0061":"x","a":"x"}"#), ["a is given more than once"]);
+        assert_eq!(errors(r#"{"a":"x","a":"x"}"#), ["a is given more than once"]);
+        assert_eq!(errors(r#"{"a":"x","\u0061":"x","a":"x"}"#), ["a is given more than once"]);
     }
 
     #[test]
     fn a_long_or_secret_name_is_not_repeated_whole() {
-        let unknown = |name: &str| complaints(&format!("{{{name:?}:1,\"a\":\"x\"}}")).remove(0);
+        let unknown = |name: &str| errors(&format!("{{{name:?}:1,\"a\":\"x\"}}")).remove(0);
         let long = format!("{}… is not a field of this request", "k".repeat(MAX_FIELD_CHARS));
         assert_eq!(unknown(&"k".repeat(100)), long);
         assert_eq!(unknown("the dk_live_abc"), "the dk_… is not a field of this request");
@@ -314,14 +327,14 @@ mod tests {
     fn a_patch_tells_absent_null_and_given_apart() {
         let patch = |body: &str| {
             read_merge_patch(&request(Some("application/merge-patch+json"), body), |fields| {
-                let a = fields.change("a", string("a", |text| Ok(text.to_owned())));
-                let b = fields.change_or_clear("b", string("b", |text| Ok(Some(text.to_owned()))));
-                Some((a?, b?))
+                let a = fields.change("a", string(|text| Ok(text.to_owned())));
+                let b = fields.patch("b", string(|text| Ok(text.to_owned())));
+                Ok((a?, b?))
             })
         };
-        assert_eq!(patch("{}").unwrap(), (None, None));
-        assert_eq!(patch(r#"{"a":"x","b":"y"}"#).unwrap(), (Some("x".into()), Some(Some("y".into()))));
-        assert_eq!(patch(r#"{"b":null}"#).unwrap(), (None, Some(None)));
+        assert_eq!(patch("{}").unwrap(), (None, Patch::Keep));
+        assert_eq!(patch(r#"{"a":"x","b":"y"}"#).unwrap(), (Some("x".into()), Patch::Set("y".into())));
+        assert_eq!(patch(r#"{"b":null}"#).unwrap(), (None, Patch::Clear));
         assert!(
             matches!(patch(r#"{"a":null}"#), Err(Error::Invalid(c)) if c[0].message == "must be a string")
         );
@@ -329,10 +342,10 @@ mod tests {
 
     #[test]
     fn a_request_without_a_body_takes_an_empty_object_too() {
-        assert!(read_nothing(&request(Some("text/plain"), "")).is_ok());
-        assert!(read_nothing(&request(None, "{}")).is_ok());
-        assert!(matches!(read_nothing(&request(None, r#"{"a":1}"#)), Err(Error::Invalid(_))));
-        assert!(matches!(read_nothing(&request(None, "x")), Err(Error::BadRequest(_))));
+        assert!(read_empty(&request(Some("text/plain"), "")).is_ok());
+        assert!(read_empty(&request(None, "{}")).is_ok());
+        assert!(matches!(read_empty(&request(None, r#"{"a":1}"#)), Err(Error::Invalid(_))));
+        assert!(matches!(read_empty(&request(None, "x")), Err(Error::BadRequest(_))));
     }
 
     proptest! {

@@ -1,61 +1,27 @@
-//! Idempotent creation: the `Idempotency-Key` header, and what is remembered of the request that it named
-//! ([draft-ietf-httpapi-idempotency-key-header](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/)).
+//! The `Idempotency-Key` header ([draft-ietf-httpapi-idempotency-key-header][draft]): a client may repeat a request that
+//! creates a resource, and gets the first response again.
+//!
+//! [draft]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
-use lambda_http::http::{HeaderMap, Response, StatusCode};
-
+use docyard_core::model::idempotency::{IdempotentRequest, Replay, StoredResponse};
 use docyard_core::values::clock::Timestamp;
-use docyard_core::values::digest::Digest;
-use crate::http::error::Error;
 use docyard_core::values::field_error::FieldError;
 use docyard_core::values::id::AccountId;
-use crate::http::response;
+use lambda_http::Request;
+use lambda_http::http::{HeaderMap, Response};
+
+use super::error::Error;
 
 const HEADER: &str = "idempotency-key";
 
-/// How many days a request is remembered.
-pub const DAYS: u16 = 1;
-
-/// A request that its caller may repeat: by whom, on which path, with which key and which body.
-#[derive(Clone)]
-pub struct IdempotentRequest {
-    /// Tells this request from others: a SHA-256 over account, path and key.
-    pub(crate) id: String,
-    /// A SHA-256 over the body.
-    pub(crate) fingerprint: String,
-    pub(crate) at: Timestamp,
-}
-
-/// The answer to the first of a series of repeated requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredResponse {
-    /// Its body, without the value of a secret.
-    pub body: String,
-    /// Its `Location`.
-    pub location: Option<String>,
-}
-
-impl StoredResponse {
-    /// The answer to a request that made a thing, the first time and every other.
-    pub fn created(self) -> Response<String> {
-        response::created(self.body, self.location.as_deref())
-    }
-
-    /// The answer to the repetition of a request that made a secret, whose value is shown once: 200, and no value.
-    pub fn without_value(self) -> Response<String> {
-        let mut response = Response::new(self.body);
-        *response.status_mut() = StatusCode::OK;
-        response
-    }
-}
-
-/// The key that a request carries.
+/// The idempotency key of a request.
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The header of a request; `None` where there is none.
+    /// Reads the header; `None` if there is none.
     ///
     /// # Errors
-    /// [`Error::Invalid`] where the key is not 1 to 255 printable ASCII characters, bare or as a quoted string.
+    /// [`Error::Invalid`] if the key is not 1 to 255 printable ASCII characters, bare or as a quoted string.
     pub fn read(headers: &HeaderMap) -> Result<Option<Self>, Error> {
         let Some(value) = headers.get(HEADER) else { return Ok(None) };
         match std::str::from_utf8(value.as_bytes()).ok().and_then(parse) {
@@ -66,16 +32,52 @@ impl IdempotencyKey {
             }
         }
     }
+}
 
-    /// The request that has this key: by `account`, to `path`, with `body`.
-    pub fn of(&self, account: AccountId, path: &str, body: &[u8], at: Timestamp) -> IdempotentRequest {
-        let id = Digest::of(&format!("{account} {path} {}", self.0)).expose_hex();
-        IdempotentRequest { id, fingerprint: Digest::of_bytes(body).expose_hex(), at }
+/// A request that creates a resource, once or repeatedly.
+pub struct Attempt(Option<IdempotentRequest>);
+
+impl Attempt {
+    /// The request of `account` to `path`, received at `now`, with the key that it carries.
+    pub fn new(
+        key: Option<IdempotencyKey>,
+        account: AccountId,
+        path: &str,
+        request: &Request,
+        now: Timestamp,
+    ) -> Self {
+        Self(key.map(|key| IdempotentRequest::new(account, path, &key.0, request.body(), now)))
+    }
+
+    /// The request, if it carries a key.
+    pub fn request(&self) -> Option<&IdempotentRequest> {
+        self.0.as_ref()
+    }
+
+    /// The request, if it carries a key, and the response to store for its repetitions.
+    pub fn storing<'a>(
+        &'a self,
+        response: &'a StoredResponse,
+    ) -> Option<(&'a IdempotentRequest, &'a StoredResponse)> {
+        Some((self.0.as_ref()?, response))
     }
 }
 
-/// The key itself: what stands between quotes and after backslashes, as a structured field's string (RFC 8941 §3.3.3),
-/// or else the header as it is.
+/// The response to a repeated request, as `respond` makes it of the stored one.
+///
+/// # Errors
+/// [`Error::IdempotencyKeyReused`] if the key was used with another body.
+pub fn replay(
+    replay: Replay,
+    respond: impl FnOnce(StoredResponse) -> Response<String>,
+) -> Result<Response<String>, Error> {
+    match replay {
+        Replay::Response(stored) => Ok(respond(stored)),
+        Replay::KeyReused => Err(Error::IdempotencyKeyReused),
+    }
+}
+
+/// Reads a key: a structured field's string (RFC 8941 §3.3.3) if it begins with a quote, else the header as it is.
 fn parse(header: &str) -> Option<String> {
     let header = header.trim();
     let key = match header.strip_prefix('"') {

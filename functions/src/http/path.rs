@@ -1,21 +1,21 @@
-//! Ids in a request's path, and looking up what they name.
+//! Ids in a request's path, and the resources that they name.
 
+use docyard_core::store;
+use docyard_core::values::id::Id;
 use lambda_http::{Request, RequestExt};
 
-use crate::http::error::Error;
-
-/// The path parameter `name`, as `parse` reads it; `None` where it is malformed.
-pub fn id<T>(request: &Request, name: &str, parse: fn(&str) -> Option<T>) -> Option<T> {
-    parse(request.path_parameters_ref()?.first(name)?)
+/// The id in the path parameter [`Id::NAME`]; `None` if it is malformed.
+pub fn id<I: Id>(request: &Request) -> Option<I> {
+    I::parse(request.path_parameters_ref()?.first(I::NAME)?)
 }
 
-/// Reads what an id names. What a malformed one names does not exist, and is not read.
+/// Reads the resource that an id names. A malformed id names none, and nothing is read.
 ///
 /// # Errors
 /// Those of `read`.
-pub async fn lookup<I, T, F>(id: Option<I>, read: impl FnOnce(I) -> F) -> Result<Option<T>, Error>
+pub async fn lookup<I, T, F>(id: Option<I>, read: impl FnOnce(I) -> F) -> Result<Option<T>, store::Error>
 where
-    F: Future<Output = Result<Option<T>, Error>>,
+    F: Future<Output = Result<Option<T>, store::Error>>,
 {
     match id {
         Some(id) => read(id).await,

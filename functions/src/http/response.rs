@@ -1,13 +1,15 @@
-//! The HTTP form of what a handler returns: the one place that knows which error has which status and body.
+//! The HTTP response of a handler's result: the one place that knows the status and the body of each error.
 
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
-use lambda_http::http::{HeaderName, HeaderValue, Response, StatusCode};
-use serde::Serialize;
-
-use crate::http::error::Error;
+use docyard_core::model::idempotency::StoredResponse;
 use docyard_core::store::Fault;
 use docyard_core::values::field_error::FieldError;
-use docyard_core::values::id::RecipientId;
+use docyard_core::values::id::AnyId;
+use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use lambda_http::http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::error::Error;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -17,7 +19,7 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 /// `value` as JSON.
 ///
 /// # Errors
-/// [`Error::Internal`] if it cannot be written so.
+/// [`Error::Internal`] if it has no JSON form: a bug.
 pub fn to_json(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|_| Error::Internal(Fault::new("response: not JSON")))
 }
@@ -25,22 +27,27 @@ pub fn to_json(value: &impl Serialize) -> Result<String, Error> {
 /// A response with `value` as its JSON body.
 ///
 /// # Errors
-/// [`Error::Internal`] if the value cannot be written as JSON.
+/// As [`to_json`].
 pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response<String>, Error> {
     let mut response = Response::new(to_json(value)?);
     *response.status_mut() = status;
     Ok(response)
 }
 
-/// 201 with `body`, which is JSON already, and the URL of what was made, where it has one.
-pub fn created(body: String, location: Option<&str>) -> Response<String> {
-    let mut response = Response::new(body);
-    *response.status_mut() = StatusCode::CREATED;
-    response.headers_mut().extend(header(LOCATION, location));
-    response
+/// 201 for a created resource: its representation, and its URL in `Location` if it has one.
+pub fn created(response: StoredResponse) -> Response<String> {
+    let mut created = Response::new(response.body);
+    *created.status_mut() = StatusCode::CREATED;
+    created.headers_mut().extend(header(LOCATION, response.location.as_deref()));
+    created
 }
 
-/// The body of a response to something done that leaves nothing to show.
+/// 200 for a repeated request that created a secret, whose value is shown only once.
+pub fn without_value(response: StoredResponse) -> Response<String> {
+    Response::new(response.body)
+}
+
+/// The body of a success that has no representation.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Success {
@@ -49,18 +56,18 @@ pub struct Success {
     success: bool,
 }
 
-/// 200 for something done that leaves nothing to show.
+/// 200 with `{"success": true}`.
 ///
 /// # Errors
-/// None that can happen.
+/// Never, in practice.
 pub fn success() -> Result<Response<String>, Error> {
     json(StatusCode::OK, &Success { success: true })
 }
 
-/// 200 with one page of a list, and the URL of the next one in `Link` (RFC 8288).
+/// 200 with one page of a list, and the URL of the next one in `Link` (RFC 8288) if there is one.
 ///
 /// # Errors
-/// [`Error::Internal`] if the page cannot be written as JSON.
+/// As [`to_json`].
 pub fn list(page: &impl Serialize, next: Option<&str>) -> Result<Response<String>, Error> {
     let mut response = json(StatusCode::OK, page)?;
     let link = next.map(|url| format!("<{url}>; rel=\"next\""));
@@ -72,8 +79,7 @@ fn header(name: HeaderName, value: Option<&str>) -> Option<(HeaderName, HeaderVa
     Some((name, HeaderValue::from_str(value?).ok()?))
 }
 
-/// What is sent for a handler's result: with the headers that every response of a function carries, and errors in
-/// the contract's form.
+/// The response to a handler's result, with the headers that every response carries and errors in the API's form.
 pub fn finish(result: Result<Response<String>, Error>, request_id: &str) -> Response<String> {
     let mut response = result.unwrap_or_else(|error| of_error(error, request_id));
     let headers = response.headers_mut();
@@ -85,10 +91,10 @@ pub fn finish(result: Result<Response<String>, Error>, request_id: &str) -> Resp
     response
 }
 
-/// The most complaints in one answer, so that a hostile request cannot make it large.
+/// The most validation errors in one response, so that a hostile request cannot make it large.
 const MAX_DETAILS: usize = 100;
 
-/// The body of a response that is no success. API Gateway's own have `message` alone.
+/// The body of an error. Those of API Gateway itself have only `message`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
@@ -101,25 +107,36 @@ pub struct ErrorBody {
     /// The status in words.
     #[cfg_attr(feature = "openapi", schema(required = false))]
     error: &'static str,
-    /// With 400: all that is wrong, field by field.
+    /// With 400: everything that is wrong, field by field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(required = false))]
     details: Vec<FieldError>,
-    /// With 409: the recipient that has the email.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "openapi", schema(value_type = RecipientId, required = false))]
-    recipient_id: Option<RecipientId>,
+    /// With 409 for a value that is taken: the resource that has it.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    taken_by: Option<TakenBy>,
+}
+
+/// The id of a resource under its name in the API: `"recipientId": "rcp_…"`.
+struct TakenBy(AnyId);
+
+impl Serialize for TakenBy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.0.name(), &self.0.to_string())?;
+        map.end()
+    }
 }
 
 fn of_error(error: Error, request_id: &str) -> Response<String> {
     let mut details = Vec::new();
-    let mut recipient_id = None;
+    let mut taken_by = None;
     let mut header = None;
     let (status, message) = match error {
         Error::BadRequest(message) => (StatusCode::BAD_REQUEST, message.to_owned()),
-        Error::Invalid(complaints) => {
-            let summary = summary(&complaints);
-            details = complaints;
+        Error::Invalid(errors) => {
+            let summary = summary(&errors);
+            details = errors;
             details.truncate(MAX_DETAILS);
             (StatusCode::BAD_REQUEST, summary)
         }
@@ -128,10 +145,10 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
             header = Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
             (StatusCode::UNAUTHORIZED, "Invalid or expired API key".to_owned())
         }
-        Error::NotFound(what) => (StatusCode::NOT_FOUND, format!("{what} not found")),
-        Error::EmailTaken(holder) => {
-            recipient_id = Some(holder);
-            (StatusCode::CONFLICT, "A recipient with this email already exists in this dock".to_owned())
+        Error::NotFound(resource) => (StatusCode::NOT_FOUND, format!("{resource} not found")),
+        Error::Taken(taken) => {
+            taken_by = Some(TakenBy(taken.by));
+            (StatusCode::CONFLICT, taken.message.to_owned())
         }
         Error::Conflict(message) => (StatusCode::CONFLICT, message.to_owned()),
         Error::IdempotencyKeyReused => (
@@ -160,7 +177,7 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
         message,
         error: status.canonical_reason().unwrap_or_default(),
         details,
-        recipient_id,
+        taken_by,
     };
     let mut response = Response::new(serde_json::to_string(&body).unwrap_or_default());
     *response.status_mut() = status;
@@ -168,10 +185,10 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
     response
 }
 
-/// One sentence for all complaints: the first in full, then how many more there are.
-fn summary(complaints: &[FieldError]) -> String {
-    let Some(first) = complaints.first() else { return "The request is not valid".to_owned() };
-    let more = match complaints.len() {
+/// One sentence for all errors: the first in full, then the number of the others.
+fn summary(errors: &[FieldError]) -> String {
+    let Some(first) = errors.first() else { return "The request is not valid".to_owned() };
+    let more = match errors.len() {
         1 => String::new(),
         2 => " (and 1 more problem: see details)".to_owned(),
         n => format!(" (and {} more problems: see details)", n - 1),
@@ -230,10 +247,9 @@ mod tests {
     }
 
     #[test]
-    fn complaints_are_listed_and_summed_up() {
-        let complaints =
-            vec![FieldError::new("name", "is required"), FieldError::new("email", "is required")];
-        let (status, body, _) = parts(Error::Invalid(complaints));
+    fn validation_errors_are_listed_and_summed_up() {
+        let errors = vec![FieldError::new("name", "is required"), FieldError::new("email", "is required")];
+        let (status, body, _) = parts(Error::Invalid(errors));
         assert_eq!(status, 400);
         assert_eq!(body["message"], "name is required (and 1 more problem: see details)");
         assert_eq!(body["details"][1], serde_json::json!({"field": "email", "message": "is required"}));

@@ -80,7 +80,7 @@ mod tests {
         let mut lines = String::new();
         log.rewind().unwrap();
         log.read_to_string(&mut lines).unwrap();
-        assert!(lines.contains("\"location\":\"functions/src/logging.rs:"), "{lines}");
+        assert!(lines.contains(concat!("\"location\":\"", file!(), ":")), "{lines}");
         assert!(!lines.contains("confidential"));
     }
 

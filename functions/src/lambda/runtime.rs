@@ -1,23 +1,23 @@
-//! The `main` of every function: read the environment, open the connections, then serve events.
+//! The `main` of every function: reads the environment, opens the connections, then serves events.
 
 use std::process::ExitCode;
 
-use docyard_core::model::api_key::Mode;
-use docyard_core::values::clock::Clock;
-use docyard_core::context::Context;
 use docyard_core::aws::dynamodb;
+use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
 use docyard_core::store::Store;
+use docyard_core::values::clock::Clock;
 use lambda_http::tower::ServiceExt;
 
-use crate::lambda::logging::{self, Format};
+use super::logging::{self, Format};
+use super::service::service;
+use crate::endpoint::Endpoint;
 use crate::metrics::Recorder;
-use crate::route::Route;
-use crate::lambda::service::service;
 
-/// Serves `route` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`), `STAGE`
-/// (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads; where one is missing it says so
-/// and exits with code 1.
-pub fn run(route: &'static Route) -> ExitCode {
+/// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`), `STAGE`
+/// (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads. If one is missing, it logs which and
+/// exits with code 1.
+pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     logging::init(Format::Json);
     // One request at a time: Lambda gives a sandbox no second one.
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
@@ -31,8 +31,8 @@ pub fn run(route: &'static Route) -> ExitCode {
         };
         // While Lambda still gives a whole CPU: most of a cold start is this TLS handshake.
         context.store.connect().await;
-        // Before the answer, since Lambda may halt the sandbox behind it.
-        let service = service(route, context).map_response(move |response| {
+        // Before the response is sent, since Lambda may freeze the sandbox after it.
+        let service = service(endpoint, context).map_response(move |response| {
             metrics.flush();
             response
         });

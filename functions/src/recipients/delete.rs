@@ -1,47 +1,46 @@
-//! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: removes a recipient and its secrets. From the answer on none of
-//! them verifies, and the email is free again.
+//! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: deletes a recipient and its secrets. Once it has returned, none of
+//! them verifies and the email is free.
 //!
-//! If it is interrupted, a recipient with fewer secrets may be left; repeating the request completes it.
+//! An interrupted deletion may leave the recipient with fewer secrets; repeating the request completes it.
 
 use docyard_core::context::Context;
-use crate::http::error::Error;
-use crate::http::response;
+use docyard_core::store::RecipientDeletion;
 use lambda_http::Request;
-use lambda_http::http::{Method, Response};
+use lambda_http::http::Response;
 
+use super::find;
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::{Error, Resource};
+use crate::http::response;
 #[cfg(feature = "openapi")]
-use crate::openapi::Operation;
-use crate::recipient_in_dock;
-use crate::route::Route;
+use crate::operation::Operation;
 
-/// Where this endpoint is reached.
-pub const ROUTE: Route = Route {
-    function: "delete-recipient",
-    method: Method::DELETE,
-    path: "/v1/docks/{dockId}/recipients/{recipientId}",
-    handle: |context, request| Box::pin(handle(context, request)),
-    #[cfg(feature = "openapi")]
-    document,
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "delete-recipient": Delete "/v1/docks/{dockId}/recipients/{recipientId}",
+    description: "Delete a recipient",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [
+        GetItem on [Key, Recipient],
+        Query on [Recipient],
+        BatchWriteItem on [Recipient],
+        DeleteItem on [Dock, Recipient],
+    ],
 };
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .describe(
-            "Recipients",
-            "Remove a recipient",
-            "From then on none of its secrets verifies, and the email is free.",
-        )
-        .succeeds_silently("It is removed")
-        .fails(404, "No such recipient in this dock", "Recipient not found")
+        .description("From then on none of its secrets verifies, and the email is free.")
+        .success("It is deleted")
+        .not_found(Resource::Recipient, "No such recipient in this dock")
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let found = recipient_in_dock::find(context, request).await?;
-    let (id, pointer) = found.ok_or(Error::NotFound("Recipient"))?;
-    if context.store.delete_recipient(id, pointer).await? {
-        response::success()
-    } else {
-        Err(Error::NotFound("Recipient"))
+    let (id, pointer) = find(context, request).await?.or_not_found()?;
+    match context.store.delete_recipient(id, pointer).await? {
+        RecipientDeletion::Deleted => response::success(),
+        RecipientDeletion::NoRecipient => Err(Error::NotFound(Resource::Recipient)),
     }
 }

@@ -1,40 +1,37 @@
-//! `GET /v1/docks/{dockId}/recipients/{recipientId}`: one recipient.
+//! `GET /v1/docks/{dockId}/recipients/{recipientId}`: returns a recipient.
 //!
-//! Round trips to DynamoDB: two. The key and the recipient's pointer are read at once, then the recipient.
+//! Two round trips to DynamoDB: reads the key and the recipient's pointer at once, then the recipient.
 
 use docyard_core::context::Context;
-use crate::http::error::Error;
-use crate::http::response;
 use lambda_http::Request;
-use lambda_http::http::{Method, Response, StatusCode};
+use lambda_http::http::{Response, StatusCode};
 
+use super::{RecipientOutput, find};
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::{Error, Resource};
+use crate::http::response;
 #[cfg(feature = "openapi")]
-use crate::openapi::Operation;
-use crate::recipient_in_dock;
-use crate::route::Route;
-use crate::wire::RecipientOutput;
+use crate::operation::Operation;
 
-/// Where this endpoint is reached.
-pub const ROUTE: Route = Route {
-    function: "get-recipient",
-    method: Method::GET,
-    path: "/v1/docks/{dockId}/recipients/{recipientId}",
-    handle: |context, request| Box::pin(handle(context, request)),
-    #[cfg(feature = "openapi")]
-    document,
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "get-recipient": Get "/v1/docks/{dockId}/recipients/{recipientId}",
+    description: "Get a recipient",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [GetItem on [Dock, Key, Recipient]],
 };
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .describe("Recipients", "Show a recipient", "")
-        .gives::<RecipientOutput>(200, "The recipient")
-        .fails(404, "No such recipient in this dock", "Recipient not found")
+        .response::<RecipientOutput>(200, "The recipient")
+        .not_found(Resource::Recipient, "No such recipient in this dock")
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let found = recipient_in_dock::find(context, request).await?;
-    let (id, pointer) = found.ok_or(Error::NotFound("Recipient"))?;
-    let recipient = context.store.recipient(id, pointer).await?.ok_or(Error::NotFound("Recipient"))?;
+    let (id, pointer) = find(context, request).await?.or_not_found()?;
+    let recipient = context.store.recipient(id, pointer).await?;
+    let recipient = recipient.ok_or(Error::NotFound(Resource::Recipient))?;
     response::json(StatusCode::OK, &RecipientOutput::from(&recipient))
 }

@@ -1,96 +1,86 @@
-//! `GET /v1/docks/{dockId}/recipients`: a dock's recipients by email, page by page; with `?email=` the one that has that
-//! address, or none.
+//! `GET /v1/docks/{dockId}/recipients`: lists a dock's recipients by email, page by page. With `?email=` the list has only
+//! the recipient with that address, or none.
 //!
-//! Round trips to DynamoDB: one. The key, the dock and the page are read at once.
+//! One round trip to DynamoDB: reads the key, the dock and the page at once.
 
 use docyard_core::context::Context;
 use docyard_core::values::email::Email;
-use crate::http::error::Error;
 use docyard_core::values::id::DockId;
-use crate::http::list;
-use docyard_core::values::page::Page;
-use crate::http::list::Parameters;
-use docyard_core::values::page::PageRequest;
-use crate::http::auth;
-use crate::http::path;
-use crate::http::response;
+use docyard_core::values::page::{Page, PageRequest};
 use lambda_http::Request;
-use lambda_http::http::{Method, Response};
+use lambda_http::http::Response;
 
+use super::{RecipientOutput, list_url};
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::{Error, Resource};
+use crate::http::list::{self, Parameters};
+use crate::http::{auth, path, response};
 #[cfg(feature = "openapi")]
-use crate::openapi::Operation;
-use crate::route::Route;
-use crate::wire::RecipientOutput;
+use crate::operation::Operation;
 
-/// Where this endpoint is reached.
-pub const ROUTE: Route = Route {
-    function: "list-recipients",
-    method: Method::GET,
-    path: "/v1/docks/{dockId}/recipients",
-    handle: |context, request| Box::pin(handle(context, request)),
-    #[cfg(feature = "openapi")]
-    document,
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "list-recipients": Get "/v1/docks/{dockId}/recipients",
+    description: "List recipients",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [GetItem on [Dock, Key], Query on [Dock]],
 };
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .describe("Recipients", "Find and list recipients", "Those of the dock, ordered by email.")
-        .is_paged()
+        .description(
+            "Those of the dock, ordered by email; with `email` only the one with that address, if any.",
+        )
         .query(
             "email",
-            "Only the recipient with this email, in whatever case",
+            "Only the recipient with this email, regardless of case",
             utoipa::openapi::Ref::from_schema_name(<Email as utoipa::ToSchema>::name()),
-            None,
         )
-        .gives_page_of::<RecipientOutput>("A page of recipients")
-        .fails(404, "No such dock in the key's account", "Dock not found")
+        .page_of::<RecipientOutput>("A page of recipients")
+        .not_found(Resource::Dock, "No such dock in the key's account")
 }
 
-/// What of the list is asked for.
-enum Wanted {
+/// Which recipients are asked for.
+enum Query {
     Page(PageRequest),
     Email(Email),
 }
 
-impl Wanted {
+impl Query {
     fn read(request: &Request, list: &str) -> Result<Self, Error> {
         let mut parameters = Parameters::of(request);
         let email = parameters.take("email", Email::parse);
-        let window =
-            parameters.window(list, |key| Email::parse(key).is_ok_and(|email| email.as_str() == key));
-        let wanted = email.zip(window).map(|(email, window)| email.map_or(Self::Page(window), Self::Email));
-        parameters.finish(wanted)
+        let page = parameters.page(list, |key| Email::parse(key).is_ok_and(|email| email.as_str() == key));
+        let query = email.and_then(|email| Ok(email.map_or(Self::Page(page?), Self::Email)));
+        parameters.finish(query)
     }
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let dock_id = path::id(request, "dockId", DockId::parse);
-    let list = dock_id.map(|id| format!("/v1/docks/{id}/recipients")).unwrap_or_default();
-    let wanted = Wanted::read(request, &list);
+    let dock_id = path::id::<DockId>(request);
+    let list = dock_id.map(list_url).unwrap_or_default();
+    let query = Query::read(request, &list);
     let page = async {
-        match (dock_id, &wanted) {
-            (Some(dock), Ok(Wanted::Page(window))) => context.store.recipients(dock, window).await,
-            (Some(dock), Ok(Wanted::Email(email))) => {
+        match (dock_id, &query) {
+            (Some(dock), Ok(Query::Page(page))) => context.store.recipients(dock, page).await,
+            (Some(dock), Ok(Query::Email(email))) => {
                 let found = context.store.recipient_by_email(dock, email).await?;
                 Ok(Page { items: found.into_iter().collect(), next: None })
             }
-            _ => Ok(Page { items: Vec::new(), next: None }),
+            _ => Ok(Page::empty()),
         }
     };
     let dock = path::lookup(dock_id, |id| context.store.dock(id));
-    let both = async {
-        let (dock, page) = tokio::join!(dock, page);
-        Ok(dock?.map(|dock| (dock, page)))
-    };
-    let (_, found) = auth::authenticate_and(context, request, both).await?;
-    let wanted = wanted?;
-    let (_, page) = found.ok_or(Error::NotFound("Dock"))?;
+    let (_, found) = auth::authenticate_and(context, request, list::beside(dock, page)).await?;
+    let query = query?;
+    let (_, page) = found.ok_or(Error::NotFound(Resource::Dock))?;
     let page = page?;
     let recipients: Vec<RecipientOutput> = page.items.iter().map(RecipientOutput::from).collect();
-    let next = match wanted {
-        Wanted::Page(window) => page.next.map(|last| list::next_url(&list, &list, window.limit, &last)),
-        Wanted::Email(_) => None,
+    let next = match query {
+        Query::Page(asked) => page.next.map(|last| list::next_url(&list, &list, asked.limit, &last)),
+        Query::Email(_) => None,
     };
     response::list(&recipients, next.as_deref())
 }

@@ -1,69 +1,65 @@
-//! `PATCH /v1/docks/{dockId}/recipients/{recipientId}`: changes a recipient, by JSON Merge Patch (RFC 7396) at the top
-//! level.
+//! `PATCH /v1/docks/{dockId}/recipients/{recipientId}`: updates a recipient by JSON Merge Patch (RFC 7396) at the top level.
 //!
-//! Takes any of `name`, `email`, `stakeholderClass` and `identifiers`, the last of which replaces all there are; `null`
-//! clears the last two. `{}` changes nothing. A new email frees the old one; one that another recipient of the dock has
-//! gives 409 with its `recipientId`.
+//! Takes any of `name`, `email`, `stakeholderClass` and `identifiers`, which replaces all identifiers; `null` clears the last
+//! two; `{}` changes nothing. Returns the recipient. A new email frees the old one; one that another recipient of the dock
+//! has gets 409 with its `recipientId`.
 //!
-//! Round trips to DynamoDB: two, and three with a new email. The key and the recipient's pointer are read at once; then
-//! the change is written, or for a new email the recipient read and then moved.
+//! Two round trips to DynamoDB, three with a new email: reads the key and the recipient's pointer at once; then writes the
+//! change, or for a new email reads the recipient and moves it.
 
-use crate::http::body;
-use crate::http::body::Fields;
-use crate::http::body::string;
-use docyard_core::values::clock::Timestamp;
 use docyard_core::context::Context;
-use docyard_core::values::email::Email;
-use crate::http::error::Error;
 use docyard_core::model::identifiers::Identifiers;
-use docyard_core::values::text::Text;
-use docyard_core::model::recipient::RecipientChanges;
-use docyard_core::model::recipient::StakeholderClass;
-use crate::http::response;
+use docyard_core::model::recipient::{RecipientChanges, StakeholderClass};
 use docyard_core::store::RecipientUpdate;
-use lambda_http::Request;
-use lambda_http::http::{Method, Response, StatusCode};
-
+use docyard_core::values::clock::Timestamp;
+use docyard_core::values::email::Email;
 #[cfg(feature = "openapi")]
-use crate::openapi::Operation;
-use crate::recipient_in_dock;
-use crate::route::Route;
-use crate::wire::RecipientOutput;
+use docyard_core::values::id::RecipientId;
+use docyard_core::values::text::Text;
+use lambda_http::Request;
+use lambda_http::http::{Response, StatusCode};
 
-/// Where this endpoint is reached.
-pub const ROUTE: Route = Route {
-    function: "update-recipient",
-    method: Method::PATCH,
-    path: "/v1/docks/{dockId}/recipients/{recipientId}",
-    handle: |context, request| Box::pin(handle(context, request)),
-    #[cfg(feature = "openapi")]
-    document,
+use super::{RecipientOutput, email_taken, find};
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::body::{Fields, Rejected, string};
+use crate::http::error::{Error, Resource};
+use crate::http::{body, response};
+#[cfg(feature = "openapi")]
+use crate::operation::Operation;
+
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "update-recipient": Patch "/v1/docks/{dockId}/recipients/{recipientId}",
+    description: "Update a recipient",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [
+        GetItem on [Dock, Key, Recipient],
+        UpdateItem on [Dock, Recipient],
+        PutItem on [Dock, Recipient],
+        DeleteItem on [Dock, Recipient],
+    ],
 };
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .describe(
-            "Recipients",
-            "Change a recipient",
-            "By JSON Merge Patch (RFC 7396) at the top level: what is left out stays, `null` clears `stakeholderClass` and \
-             `identifiers`, and `identifiers` replaces all there are. A new email frees the old one.",
+        .description(
+            "By JSON Merge Patch (RFC 7396) at the top level: an absent field stays as it is, `null` clears \
+             `stakeholderClass` and `identifiers`, and `identifiers` replaces all there are. A new email frees the old one.",
         )
-        .takes::<RecipientChanges>(serde_json::json!({"email": "access@firstnational.example"}))
-        .gives::<RecipientOutput>(200, "The recipient")
-        .fails(404, "No such recipient in this dock", "Recipient not found")
-        .fails_for_a_taken_email()
+        .request_body::<RecipientChanges>(serde_json::json!({"email": "access@firstnational.example"}))
+        .response::<RecipientOutput>(200, "The recipient")
+        .not_found(Resource::Recipient, "No such recipient in this dock")
+        .taken::<RecipientId>("Another recipient of this dock has the email: `recipientId`", super::EMAIL_TAKEN)
 }
 
-fn parse(fields: &mut Fields, now: Timestamp) -> Option<RecipientChanges> {
-    let name = fields.change("name", string("name", Text::parse));
-    let email = fields.change("email", string("email", Email::parse));
-    let stakeholder_class = fields.change_or_clear(
-        "stakeholderClass",
-        string("stakeholderClass", |text| StakeholderClass::parse(text).map(Some)),
-    );
-    let identifiers = fields.change_or_clear("identifiers", |json| Identifiers::parse(json, now.date()));
-    Some(RecipientChanges {
+fn parse(fields: &mut Fields, now: Timestamp) -> Result<RecipientChanges, Rejected> {
+    let name = fields.change("name", string(Text::parse));
+    let email = fields.change("email", string(Email::parse));
+    let stakeholder_class = fields.patch("stakeholderClass", string(StakeholderClass::parse));
+    let identifiers = fields.patch("identifiers", |json| Identifiers::parse(json, now.date()));
+    Ok(RecipientChanges {
         name: name?,
         email: email?,
         stakeholder_class: stakeholder_class?,
@@ -72,15 +68,15 @@ fn parse(fields: &mut Fields, now: Timestamp) -> Option<RecipientChanges> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let found = recipient_in_dock::find(context, request).await?;
+    let found = find(context, request).await?;
     let now = context.now();
     let changes = body::read_merge_patch(request, |fields| parse(fields, now))?;
-    let (id, pointer) = found.ok_or(Error::NotFound("Recipient"))?;
+    let (id, pointer) = found.or_not_found()?;
     match context.store.update_recipient(id, pointer, &changes, now).await? {
         RecipientUpdate::Updated(recipient) => {
             response::json(StatusCode::OK, &RecipientOutput::from(&*recipient))
         }
-        RecipientUpdate::NoRecipient => Err(Error::NotFound("Recipient")),
-        RecipientUpdate::EmailTaken(holder) => Err(Error::EmailTaken(holder)),
+        RecipientUpdate::NoRecipient => Err(Error::NotFound(Resource::Recipient)),
+        RecipientUpdate::EmailTaken(taken) => Err(email_taken(taken)),
     }
 }

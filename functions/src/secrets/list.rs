@@ -1,46 +1,40 @@
-//! `GET /v1/recipients/{recipientId}/secrets`: a recipient's secrets, newest first, page by page; never a value.
+//! `GET /v1/recipients/{recipientId}/secrets`: lists a recipient's secrets, newest first, page by page; never a value.
 //!
-//! Round trips to DynamoDB: two. The key, the recipient's pointer and the active secrets are read at once, then the
-//! retired ones.
+//! Two round trips to DynamoDB: reads the key, the recipient's pointer and the active secrets at once, then the retired ones.
 
-use docyard_core::values::clock::Timestamp;
 use docyard_core::context::Context;
-use crate::http::error::Error;
-use docyard_core::values::id::RecipientId;
-use docyard_core::values::id::SecretId;
-use crate::http::list;
+use docyard_core::model::secret::{Retirement, Secret};
+use docyard_core::values::clock::Timestamp;
+use docyard_core::values::id::{RecipientId, SecretId};
 use docyard_core::values::page::Page;
-use crate::http::list::Parameters;
-use docyard_core::model::secret::Retirement;
-use docyard_core::model::secret::Secret;
-use crate::http::auth;
-use crate::http::path;
-use crate::http::response;
+use docyard_core::values::text::Text;
 use lambda_http::Request;
-use lambda_http::http::{Method, Response};
+use lambda_http::http::Response;
 use serde::Serialize;
 
+use super::list_url;
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::{Error, Resource};
+use crate::http::list::{self, Parameters};
+use crate::http::{auth, path, response};
 #[cfg(feature = "openapi")]
-use crate::openapi::Operation;
-use crate::route::Route;
+use crate::operation::Operation;
 
-/// Where this endpoint is reached.
-pub const ROUTE: Route = Route {
-    function: "list-secrets",
-    method: Method::GET,
-    path: "/v1/recipients/{recipientId}/secrets",
-    handle: |context, request| Box::pin(handle(context, request)),
-    #[cfg(feature = "openapi")]
-    document,
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "list-secrets": Get "/v1/recipients/{recipientId}/secrets",
+    description: "List secrets",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [GetItem on [Key, Recipient], Query on [Recipient]],
 };
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .describe("Secrets", "List the secrets", "Those of the recipient, newest first; never a value.")
-        .is_paged()
-        .gives_page_of::<Output>("A page of secrets")
-        .fails(404, "No such recipient in the key's account", "Recipient not found")
+        .description("Those of the recipient, newest first; never a value.")
+        .page_of::<Output>("A page of secrets")
+        .not_found(Resource::Recipient, "No such recipient in the key's account")
 }
 
 #[derive(Serialize)]
@@ -48,8 +42,7 @@ fn document(operation: Operation) -> Operation {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Secret))]
 struct Output<'a> {
     id: SecretId,
-    #[cfg_attr(feature = "openapi", schema(value_type = docyard_core::values::text::Text))]
-    name: &'a str,
+    name: &'a Text,
     status: Status,
     #[cfg_attr(feature = "openapi", schema(required = true))]
     expires_at: Option<Timestamp>,
@@ -76,13 +69,13 @@ enum Status {
 
 impl<'a> Output<'a> {
     fn new(secret: &'a Secret, now: Timestamp) -> Self {
-        let (secret, end) = match secret {
+        let (secret, retirement) = match secret {
             Secret::Active(secret) => (secret, None),
-            Secret::Retired(retired) => (&retired.secret, Some(retired.end)),
+            Secret::Retired(retired) => (&retired.secret, Some(retired.retirement)),
         };
         let output = Self {
             id: secret.id,
-            name: secret.name.as_str(),
+            name: &secret.name,
             status: if secret.is_expired(now) { Status::Expired } else { Status::Active },
             expires_at: secret.expires_at,
             rotated_at: None,
@@ -91,39 +84,37 @@ impl<'a> Output<'a> {
             rotated_to: None,
             created_at: secret.created_at,
         };
-        match end {
+        match retirement {
             None => output,
             Some(Retirement::Rotated { at, to }) => {
                 Self { status: Status::Rotated, rotated_at: Some(at), rotated_to: Some(to), ..output }
             }
-            Some(Retirement::Revoked { at }) => Self { status: Status::Revoked, revoked_at: Some(at), ..output },
+            Some(Retirement::Revoked { at }) => {
+                Self { status: Status::Revoked, revoked_at: Some(at), ..output }
+            }
         }
     }
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
-    let list = recipient_id.map(|id| format!("/v1/recipients/{id}/secrets")).unwrap_or_default();
+    let recipient_id = path::id::<RecipientId>(request);
+    let list = recipient_id.map(list_url).unwrap_or_default();
     let mut parameters = Parameters::of(request);
-    let window = parameters.window(&list, |key| SecretId::parse(key).is_some());
-    let window = parameters.finish(window);
+    let asked = parameters.page(&list, |key| SecretId::parse(key).is_some());
+    let asked = parameters.finish(asked);
     let page = async {
-        match (recipient_id, &window) {
-            (Some(id), Ok(window)) => context.store.secrets(id, window).await,
-            _ => Ok(Page { items: Vec::new(), next: None }),
+        match (recipient_id, &asked) {
+            (Some(id), Ok(asked)) => context.store.secrets(id, asked).await,
+            _ => Ok(Page::empty()),
         }
     };
     let pointer = path::lookup(recipient_id, |id| context.store.recipient_pointer(id));
-    let both = async {
-        let (pointer, page) = tokio::join!(pointer, page);
-        Ok(pointer?.map(|pointer| (pointer, page)))
-    };
-    let (_, found) = auth::authenticate_and(context, request, both).await?;
-    let window = window?;
-    let (_, page) = found.ok_or(Error::NotFound("Recipient"))?;
+    let (_, found) = auth::authenticate_and(context, request, list::beside(pointer, page)).await?;
+    let asked = asked?;
+    let (_, page) = found.ok_or(Error::NotFound(Resource::Recipient))?;
     let page = page?;
     let now = context.now();
     let secrets: Vec<Output> = page.items.iter().map(|secret| Output::new(secret, now)).collect();
-    let next = page.next.map(|last| list::next_url(&list, &list, window.limit, &last));
+    let next = page.next.map(|last| list::next_url(&list, &list, asked.limit, &last));
     response::list(&secrets, next.as_deref())
 }

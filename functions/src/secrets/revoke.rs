@@ -1,81 +1,73 @@
-//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/revoke`: withdraws a secret. From the answer on it verifies no
-//! more. An expired one can be withdrawn too.
+//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/revoke`: revokes a secret. Once it has returned, the secret no longer
+//! verifies. An expired secret can be revoked too.
 //!
 //! Takes no body.
 //!
-//! Round trips to DynamoDB: two. The key and the secret with its recipient's pointer are read at once, then the step is
-//! written.
+//! Two round trips to DynamoDB: reads the key and the secret with its recipient's pointer at once, then writes the
+//! revocation.
 
 use docyard_core::context::Context;
-use crate::http::error::Error;
-use docyard_core::values::id::RecipientId;
-use docyard_core::values::id::SecretId;
-use docyard_core::model::secret::Retirement;
-use docyard_core::model::secret::Secret;
-use docyard_core::store::Transition;
-use crate::http::auth;
-use crate::http::body;
-use crate::http::path;
-use crate::http::response;
+use docyard_core::model::secret::{Retirement, Secret};
+use docyard_core::store::TransitionRefused;
 use lambda_http::Request;
-use lambda_http::http::{Method, Response};
+use lambda_http::http::Response;
 
+use super::find;
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::{Error, Resource};
+use crate::http::{body, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
-use crate::openapi::Operation;
-use crate::route::Route;
+use crate::operation::Operation;
 
-/// Where this endpoint is reached.
-pub const ROUTE: Route = Route {
-    function: "revoke-secret",
-    method: Method::POST,
-    path: "/v1/recipients/{recipientId}/secrets/{secretId}/revoke",
-    handle: |context, request| Box::pin(handle(context, request)),
-    #[cfg(feature = "openapi")]
-    document,
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "revoke-secret": Post "/v1/recipients/{recipientId}/secrets/{secretId}/revoke",
+    description: "Revoke a secret",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [
+        GetItem on [Key, Recipient],
+        BatchGetItem on [Recipient],
+        DeleteItem on [Recipient],
+        PutItem on [Recipient],
+    ],
 };
+
+const REVOKED: &str = "This secret was revoked already";
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .describe(
-            "Secrets",
-            "Revoke a secret",
-            "From then on it verifies no more. An expired one can be revoked too.",
-        )
-        .takes_nothing()
-        .succeeds_silently("It is revoked")
-        .fails(404, "No such secret in the key's account", "Secret not found")
-        .fails(409, "It was rotated or revoked; the message says which", "This secret was revoked already")
+        .description("From then on it no longer verifies. An expired secret can be revoked too.")
+        .empty_request_body()
+        .success("It is revoked")
+        .not_found(Resource::Secret, "No such secret in the key's account")
+        .conflict("It was rotated or revoked; the message says which", REVOKED)
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
-    let secret_id = path::id(request, "secretId", SecretId::parse);
-    let secret =
-        path::lookup(recipient_id.zip(secret_id), |(recipient, id)| context.store.secret(recipient, id));
-    let (_, secret) = auth::authenticate_and(context, request, secret).await?;
-    body::read_nothing(request)?;
-    let found = secret.ok_or(Error::NotFound("Secret"))?;
-    let retired = match found.secret {
-        Secret::Active(secret) => secret.revoke(context.now()),
-        Secret::Retired(retired) => return Err(refusal(retired.end)),
+    let found = find(context, request).await?;
+    body::read_empty(request)?;
+    let retired = match found.or_not_found()? {
+        (_, Secret::Active(secret)) => secret.revoke(context.now()),
+        (_, Secret::Retired(retired)) => return Err(refusal(retired.retirement)),
     };
     match context.store.revoke_secret(&retired).await? {
-        Transition::Done => {
+        Ok(()) => {
             metrics::count(metrics::SECRETS_REVOKED);
             response::success()
         }
-        Transition::Ended(end) => Err(refusal(end)),
-        Transition::Gone | Transition::Before(_) => Err(Error::NotFound("Secret")),
+        Err(TransitionRefused::Retired(retirement)) => Err(refusal(retirement)),
+        Err(TransitionRefused::Gone) => Err(Error::NotFound(Resource::Secret)),
     }
 }
 
-fn refusal(end: Retirement) -> Error {
-    Error::Conflict(match end {
+fn refusal(retirement: Retirement) -> Error {
+    Error::Conflict(match retirement {
         Retirement::Rotated { .. } => {
             "This secret was rotated; revoke its replacement, which the list of secrets shows"
         }
-        Retirement::Revoked { .. } => "This secret was revoked already",
+        Retirement::Revoked { .. } => REVOKED,
     })
 }

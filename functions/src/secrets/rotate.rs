@@ -1,111 +1,108 @@
-//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/rotate`: replaces a secret. At one instant the old value stops
-//! and the new one starts.
+//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/rotate`: rotates a secret. At the same instant the old value stops
+//! verifying and the new one starts.
 //!
-//! Takes no body. Gives 201 and the replacement with its value, shown this once; it has the same label, and the same
-//! lifetime afresh. Of requests that race one wins, and the others get 409. With an `Idempotency-Key` the request can be
-//! repeated, and gives 200 without the value.
+//! Takes no body. Returns 201 and the replacement with its value, which no other response shows. It has the same label, and
+//! the same lifetime from now on. Of concurrent requests one succeeds and the others get 409. Accepts an `Idempotency-Key`; a
+//! repeated request gets 200 without the value.
 //!
-//! Round trips to DynamoDB: two. The key and the secret with its recipient's pointer are read at once, then the step is
-//! written.
+//! Two round trips to DynamoDB: reads the key and the secret with its recipient's pointer at once, then writes the rotation.
 
 use docyard_core::context::Context;
-use crate::http::error::Error;
-use docyard_core::values::id::RecipientId;
+use docyard_core::model::idempotency::{Outcome, StoredResponse};
+use docyard_core::model::secret::{Retirement, Secret, SecretValue};
+use docyard_core::store::TransitionRefused;
 use docyard_core::values::id::SecretId;
-use docyard_core::model::idempotency::StoredResponse;
-use crate::http::idempotency::IdempotencyKey;
-use docyard_core::model::secret::Retirement;
-use docyard_core::model::secret::Secret;
-use docyard_core::model::secret::SecretValue;
-use docyard_core::store::Transition;
-use crate::http::auth;
-use crate::http::body;
-use crate::http::path;
 use docyard_core::values::random;
-use crate::http::response;
 use lambda_http::Request;
-use lambda_http::http::{Method, Response, StatusCode};
+use lambda_http::http::{Response, StatusCode};
 
+use super::{NewSecretOutput, find, list_url};
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::{Error, Resource};
+use crate::http::idempotency::{Attempt, IdempotencyKey};
+use crate::http::{body, idempotency, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
-use crate::openapi::{OF_RECIPIENT, Operation};
-use crate::route::Route;
-use crate::wire::NewSecretOutput;
+use crate::operation::Operation;
 
-/// Where this endpoint is reached.
-pub const ROUTE: Route = Route {
-    function: "rotate-secret",
-    method: Method::POST,
-    path: "/v1/recipients/{recipientId}/secrets/{secretId}/rotate",
-    handle: |context, request| Box::pin(handle(context, request)),
-    #[cfg(feature = "openapi")]
-    document,
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "rotate-secret": Post "/v1/recipients/{recipientId}/secrets/{secretId}/rotate",
+    description: "Rotate a secret",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [
+        GetItem on [Idempotency, Key, Recipient],
+        BatchGetItem on [Recipient],
+        ConditionCheckItem on [Idempotency, Recipient],
+        DeleteItem on [Idempotency, Recipient],
+        PutItem on [Idempotency, Recipient],
+    ],
 };
+
+const EXPIRED: &str = "This secret has expired; generate a new one";
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .describe(
-            "Secrets",
-            "Rotate a secret",
-            "At one instant the old value stops and the new one starts. The replacement has the same label, and the same \
-             lifetime afresh.",
+        .description(
+            "At the same instant the old value stops verifying and the new one starts. The replacement has the same label, \
+             and the same lifetime from now on.",
         )
-        .takes_nothing()
-        .is_repeatable()
-        .gives::<NewSecretOutput>(200, "The same request came before: the replacement, without its value")
-        .gives::<NewSecretOutput>(201, "The replacement and its value")
-        .leads_to("rotate-secret", OF_RECIPIENT, None)
-        .leads_to("revoke-secret", OF_RECIPIENT, None)
-        .fails(404, "No such secret in the key's account", "Secret not found")
-        .fails(409, "It was rotated, was revoked or has expired; the message says which", "This secret has expired; generate a new one")
+        .empty_request_body()
+        .accepts_idempotency_key()
+        .response::<NewSecretOutput>(200, "A repeated request: the replacement, without its value")
+        .response::<NewSecretOutput>(201, "The replacement and its value")
+        .link("rotate-secret", super::CREATED, None)
+        .link("revoke-secret", super::CREATED, None)
+        .not_found(Resource::Secret, "No such secret in the key's account")
+        .conflict("It was rotated, was revoked or has expired; the message says which", EXPIRED)
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
-    let secret_id = path::id(request, "secretId", SecretId::parse);
-    let secret =
-        path::lookup(recipient_id.zip(secret_id), |(recipient, id)| context.store.secret(recipient, id));
-    let (account, secret) = auth::authenticate_and(context, request, secret).await?;
-    let idempotency_key = IdempotencyKey::read(request.headers())?;
-    body::read_nothing(request)?;
-    let (recipient_id, found) = recipient_id.zip(secret).ok_or(Error::NotFound("Secret"))?;
-    let secret = found.secret;
+    let found = find(context, request).await?;
+    let account = found.account;
+    let key = IdempotencyKey::read(request.headers())?;
+    body::read_empty(request)?;
+    let (recipient, secret) = found.or_not_found()?;
     let now = context.now();
-    let path = format!("/v1/recipients/{recipient_id}/secrets/{}/rotate", secret.id());
-    let repeatable = idempotency_key.map(|key| key.of(account, &path, b"", now));
+    let path = format!("{}/{}/rotate", list_url(recipient), secret.id());
+    let attempt = Attempt::new(key, account, &path, request, now);
 
     let value = SecretValue::generate(&mut random::system());
     let rotation = match secret {
-        Secret::Retired(retired) => Err(refusal(retired.end)),
+        Secret::Retired(retired) => Err(refusal(retired.retirement)),
         Secret::Active(secret) => secret
             .rotate(SecretId::generate(now, &mut random::system()), value.digest(), now)
-            .map_err(|_expired| Error::Conflict("This secret has expired; generate a new one")),
+            .map_err(|_expired| Error::Conflict(EXPIRED)),
     };
     let rotation = match rotation {
         Ok(rotation) => rotation,
-        // What retired it may have been this very request.
+        // This very request may have retired it.
         Err(refusal) => {
-            let first = context.store.first_answer(repeatable.as_ref()).await?;
-            return first.map(StoredResponse::without_value).ok_or(refusal);
+            return match context.store.stored_response(attempt.request()).await? {
+                Some(replay) => idempotency::replay(replay, response::without_value),
+                None => Err(refusal),
+            };
         }
     };
-    let answer =
-        StoredResponse { body: response::to_json(&NewSecretOutput::new(&rotation.new, None))?, location: None };
-    let remembered = repeatable.as_ref().map(|request| (request, &answer));
-    match context.store.rotate_secret(&rotation, remembered).await? {
-        Transition::Done => {
+    let stored = StoredResponse {
+        body: response::to_json(&NewSecretOutput::new(&rotation.new, None))?,
+        location: None,
+    };
+    match context.store.rotate_secret(&rotation, attempt.storing(&stored)).await? {
+        Outcome::Done => {
             metrics::count(metrics::SECRETS_ROTATED);
             response::json(StatusCode::CREATED, &NewSecretOutput::new(&rotation.new, Some(value.expose())))
         }
-        Transition::Before(first) => Ok(first.without_value()),
-        Transition::Ended(end) => Err(refusal(end)),
-        Transition::Gone => Err(Error::NotFound("Secret")),
+        Outcome::Replayed(replay) => idempotency::replay(replay, response::without_value),
+        Outcome::Refused(TransitionRefused::Retired(retirement)) => Err(refusal(retirement)),
+        Outcome::Refused(TransitionRefused::Gone) => Err(Error::NotFound(Resource::Secret)),
     }
 }
 
-fn refusal(end: Retirement) -> Error {
-    Error::Conflict(match end {
+fn refusal(retirement: Retirement) -> Error {
+    Error::Conflict(match retirement {
         Retirement::Rotated { .. } => {
             "This secret was rotated already; rotate its replacement, which the list of secrets shows"
         }

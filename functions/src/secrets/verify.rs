@@ -1,55 +1,47 @@
-//! `POST /v1/recipients/{recipientId}/secrets/verify`: tells whether a value is an active, unexpired secret of the
-//! recipient, and which.
+//! `POST /v1/recipients/{recipientId}/secrets/verify`: says whether a value is an active, unexpired secret of the recipient,
+//! and which.
 //!
-//! Takes `secret`, compared as it is. The value is hashed, whatever it is, and its digest compared with that of every
-//! active secret in constant time, to the end, so that neither answer nor work tells an unknown value from a rotated,
-//! revoked, expired or foreign one.
+//! Takes `secret`, compared as it is. Any value is hashed, and its digest compared with that of every active secret in
+//! constant time, so that neither the response nor the work distinguishes an unknown value from a rotated, revoked, expired
+//! or foreign one.
 //!
-//! Round trips to DynamoDB: one. The key and the recipient with its active secrets are read at once.
+//! One round trip to DynamoDB: reads the key and the recipient with its active secrets at once.
 
-use crate::http::body;
-use crate::http::body::Fields;
-use crate::http::body::string;
 use docyard_core::context::Context;
-use docyard_core::values::digest::Digest;
-use crate::http::error::Error;
-use docyard_core::values::id::RecipientId;
-use docyard_core::values::id::SecretId;
-use crate::http::auth;
-use crate::http::path;
-use crate::http::response;
 use docyard_core::model::secret;
+use docyard_core::values::digest::Digest;
+use docyard_core::values::id::{RecipientId, SecretId};
 use lambda_http::Request;
-use lambda_http::http::{Method, Response, StatusCode};
+use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::body::{Fields, Rejected, string};
+use crate::http::error::{Error, Resource};
+use crate::http::{auth, body, path, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
-use crate::openapi::Operation;
-use crate::route::Route;
+use crate::operation::Operation;
 
-/// Where this endpoint is reached.
-pub const ROUTE: Route = Route {
-    function: "verify-secret",
-    method: Method::POST,
-    path: "/v1/recipients/{recipientId}/secrets/verify",
-    handle: |context, request| Box::pin(handle(context, request)),
-    #[cfg(feature = "openapi")]
-    document,
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "verify-secret": Post "/v1/recipients/{recipientId}/secrets/verify",
+    description: "Verify a secret",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [GetItem on [Key], Query on [Recipient]],
 };
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .describe(
-            "Secrets",
-            "Verify a secret",
-            "Tells whether a value is an active, unexpired secret of this recipient. Whether another one is unknown, \
-             rotated, revoked, expired or another recipient's is not told.",
+        .description(
+            "Says whether a value is an active, unexpired secret of this recipient. It does not say whether any other value \
+             is unknown, rotated, revoked, expired or another recipient's.",
         )
-        .takes::<Input>(serde_json::json!({"secret": "dk_sec_7f2a9b4c1e8d3f6a0b5c2d9e4f7a1b8c"}))
-        .gives::<Output>(200, "Whether it is valid, and if so which secret it is")
-        .fails(404, "No such recipient in the key's account", "Recipient not found")
+        .request_body::<Input>(serde_json::json!({"secret": "dk_sec_7f2a9b4c1e8d3f6a0b5c2d9e4f7a1b8c"}))
+        .response::<Output>(200, "Whether it is valid, and if so which secret it is")
+        .not_found(Resource::Recipient, "No such recipient in the key's account")
 }
 
 #[derive(Serialize)]
@@ -63,32 +55,32 @@ struct Output {
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = VerifySecret))]
 struct Input {
-    /// The value, of which only its digest is kept.
+    /// The value. Only its digest is kept.
     #[cfg_attr(feature = "openapi", schema(value_type = String, min_length = 1))]
     secret: Digest,
 }
 
 impl Input {
-    fn parse(fields: &mut Fields) -> Option<Self> {
+    fn parse(fields: &mut Fields) -> Result<Self, Rejected> {
         let digest =
             |value: &str| if value.is_empty() { Err("must not be empty") } else { Ok(Digest::of(value)) };
-        Some(Self { secret: fields.required("secret", string("secret", digest))? })
+        Ok(Self { secret: fields.required("secret", string(digest))? })
     }
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let recipient_id = path::id(request, "recipientId", RecipientId::parse);
-    let recipient = path::lookup(recipient_id, |id| context.store.recipient_with_secrets(id));
+    let recipient =
+        path::lookup(path::id::<RecipientId>(request), |id| context.store.recipient_with_secrets(id));
     let (_, recipient) = auth::authenticate_and(context, request, recipient).await?;
     let input = body::read(request, Input::parse)?;
-    let recipient = recipient.ok_or(Error::NotFound("Recipient"))?;
+    let recipient = recipient.ok_or(Error::NotFound(Resource::Recipient))?;
     let secret_id = secret::verify(&recipient.active, &input.secret, context.now());
     metrics::count(match secret_id {
         Some(_) => metrics::VALID_VERIFICATIONS,
         None => metrics::INVALID_VERIFICATIONS,
     });
     if let Some(id) = secret_id {
-        context.log.secret(id);
+        context.record.add_id(id);
     }
     response::json(StatusCode::OK, &Output { valid: secret_id.is_some(), secret_id })
 }

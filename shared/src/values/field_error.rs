@@ -57,7 +57,7 @@ impl From<&str> for ValueErrors {
 }
 
 /// The most characters of a field's name that a response repeats.
-const MAX_FIELD_CHARS: usize = 64;
+pub const MAX_FIELD_CHARS: usize = 64;
 
 /// A field's name as a response may repeat it: truncated where it is long, and where a key or a secret may begin.
 pub fn shown(name: &str) -> String {

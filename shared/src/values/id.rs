@@ -91,6 +91,9 @@ macro_rules! ids {
         }
 
         impl AnyId {
+            /// The names of all kinds, [`Id::NAME`].
+            pub const NAMES: &[&str] = &[$($parameter),*];
+
             /// Reads an id of whatever kind; `None` for anything else.
             pub fn parse(text: &str) -> Option<Self> {
                 None$(.or_else(|| $name::parse(text).map(Self::$kind)))*

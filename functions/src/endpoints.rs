@@ -1,0 +1,46 @@
+//! Every endpoint, resource by resource: the one list that the local server, the document, the template and the tests read.
+
+use crate::endpoint::{Endpoint, Endpoints};
+use crate::{docks, recipients, secrets};
+
+/// Every resource, in the order of the documentation.
+pub const RESOURCES: &[&Endpoints] = &[&docks::ENDPOINTS, &recipients::ENDPOINTS, &secrets::ENDPOINTS];
+
+/// Every endpoint, in the order of the documentation.
+pub fn all() -> impl Iterator<Item = &'static Endpoint> {
+    RESOURCES.iter().flat_map(|resource| resource.list).copied()
+}
+
+/// Returns the endpoint of this name, for the constant of its binary: a name without an endpoint does not compile.
+#[expect(clippy::panic, clippy::indexing_slicing, reason = "evaluated when the binary is compiled")]
+pub const fn named(name: &str) -> &'static Endpoint {
+    let mut resource = 0;
+    while resource < RESOURCES.len() {
+        let endpoints = RESOURCES[resource].list;
+        let mut endpoint = 0;
+        while endpoint < endpoints.len() {
+            if is_same(endpoints[endpoint].name, name) {
+                return endpoints[endpoint];
+            }
+            endpoint += 1;
+        }
+        resource += 1;
+    }
+    panic!("no endpoint has the name of this binary")
+}
+
+#[expect(clippy::indexing_slicing, reason = "evaluated when the binary is compiled")]
+const fn is_same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}

@@ -1,0 +1,11 @@
+//! The API's HTTP conventions: what every handler does with a request, and what it answers.
+//!
+//! Nothing here knows an endpoint or Lambda.
+
+pub mod auth;
+pub mod body;
+pub mod error;
+pub mod idempotency;
+pub mod list;
+pub mod path;
+pub mod response;

@@ -1,0 +1,372 @@
+//! How an endpoint describes its operation for the API's document ([OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.1.html)).
+//!
+//! Names are those of OpenAPI. What all operations have in common is added here.
+
+use docyard_core::values::id::Id;
+use docyard_core::values::page::{DEFAULT_LIMIT, MAX_LIMIT};
+use lambda_http::http::StatusCode;
+use serde_json::{Value, json};
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::link::Link;
+use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::schema::{AdditionalProperties, Array, ObjectBuilder, Type};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::endpoint::{Credential, Method, Route};
+use crate::http::body;
+use crate::http::error::Resource;
+use crate::http::response::{ErrorBody, Success};
+
+const JSON: &str = "application/json";
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
+/// Errors that several operations have in common: the component's name, the status, a description and a message.
+pub(crate) const COMMON_ERRORS: &[(&str, u16, &str, &str)] = &[
+    (
+        "BadRequest",
+        400,
+        "The request breaks rules; `details` names every field or parameter that does",
+        "name is required",
+    ),
+    ("Unauthorized", 401, "No valid API key", "Invalid or expired API key"),
+    ("PayloadTooLarge", 413, "The body has more than 64 KiB", "The request body is larger than 64 KiB"),
+    (
+        "UnsupportedMediaType",
+        415,
+        "The `Content-Type` is not JSON",
+        "Send the request body as JSON, with Content-Type: application/json",
+    ),
+    (
+        "IdempotencyKeyReused",
+        422,
+        "The Idempotency-Key was used with another body",
+        "This Idempotency-Key was used with another request body; use a new key for a new request",
+    ),
+    ("TooManyRequests", 429, "Throttled by API Gateway, which answers by itself", "Too Many Requests"),
+    (
+        "InternalServerError",
+        500,
+        "A bug of ours; the message has the id to report",
+        "Something went wrong on our side; report request id JKJaXmPLvHcESHA=",
+    ),
+    (
+        "ServiceUnavailable",
+        503,
+        "The database is busy or out of reach; repeat the request after `Retry-After` seconds",
+        "The service is busy; please repeat the request",
+    ),
+];
+
+/// Named schemas.
+pub(crate) type Schemas = Vec<(String, RefOr<Schema>)>;
+
+/// The description of one operation.
+pub struct Operation {
+    route: Route,
+    operation: OperationBuilder,
+    schemas: Schemas,
+    /// The names of the ids that an error of this operation can have.
+    taken: Vec<&'static str>,
+    /// The response that links and headers are added to, and its status.
+    response: Option<(u16, ResponseBuilder)>,
+}
+
+/// A described operation and the schemas that it refers to.
+pub(crate) struct Described {
+    pub(crate) operation: OperationBuilder,
+    pub(crate) schemas: Schemas,
+    pub(crate) taken: Vec<&'static str>,
+}
+
+impl Operation {
+    /// The operation of the endpoint `name`, with its path parameters and the errors that every operation has.
+    pub(crate) fn new(name: &str, route: Route, credentials: &[Credential]) -> Self {
+        let mut operation = OperationBuilder::new().operation_id(Some(camel_case(name)));
+        for credential in credentials {
+            operation =
+                operation.security(SecurityRequirement::new(scheme(*credential), Vec::<String>::new()));
+        }
+        for parameter in route.parameters() {
+            operation = operation.parameter(path_parameter(parameter));
+        }
+        let described = Self { route, operation, schemas: Vec::new(), taken: Vec::new(), response: None };
+        [400, 401, 429, 500, 503].into_iter().fold(described, Self::common_error)
+    }
+
+    /// The heading and the one-line summary.
+    pub(crate) fn summary(self, tag: &str, summary: &str) -> Self {
+        Self { operation: self.operation.tag(tag).summary(Some(summary)).description(Some("")), ..self }
+    }
+
+    /// The finished description.
+    pub(crate) fn finish(mut self) -> Described {
+        self.close_response();
+        Described { operation: self.operation, schemas: self.schemas, taken: self.taken }
+    }
+
+    /// What the summary leaves unsaid.
+    pub fn description(self, description: &str) -> Self {
+        Self { operation: self.operation.description(Some(description)), ..self }
+    }
+
+    /// The request body: a `T`, without other fields.
+    pub fn request_body<T: ToSchema>(mut self, example: Value) -> Self {
+        let content_types: &[_] =
+            if self.route.method == Method::Patch { &[JSON, MERGE_PATCH] } else { &[JSON] };
+        let schema = match T::schema() {
+            RefOr::T(Schema::Object(mut object)) => {
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+                RefOr::T(Schema::Object(object))
+            }
+            other => other,
+        };
+        self.schemas.push((T::name().into_owned(), schema));
+        T::schemas(&mut self.schemas);
+        let content = || {
+            ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name(T::name())))
+                .example(Some(example.clone()))
+                .build()
+        };
+        let body = content_types.iter().fold(
+            RequestBodyBuilder::new()
+                .description(Some(format!("At most {} KiB", body::MAX_BYTES / 1024)))
+                .required(Some(Required::True)),
+            |body, content_type| body.content(*content_type, content()),
+        );
+        let operation = self.operation.request_body(Some(body.build()));
+        Self { operation, ..self }.common_error(413).common_error(415)
+    }
+
+    /// No request body, or an empty object.
+    pub fn empty_request_body(self) -> Self {
+        let empty = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        let content = ContentBuilder::new().schema(Some(empty)).build();
+        let body = RequestBodyBuilder::new().required(Some(Required::False)).content(JSON, content);
+        let operation = self.operation.request_body(Some(body.build()));
+        Self { operation, ..self }.common_error(413).common_error(415)
+    }
+
+    /// The header `Idempotency-Key`.
+    pub fn accepts_idempotency_key(self) -> Self {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(255))
+            .pattern(Some("^[!#-~]([ -~]*[!-~])?$"));
+        let key = ParameterBuilder::new()
+            .name("Idempotency-Key")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "A key of your choice, such as a UUID. For 24 hours a request with the same key and the same body gets the \
+                 first response again and creates nothing. It may be sent in double quotes",
+            ))
+            .schema(Some(schema));
+        Self { operation: self.operation.parameter(key), ..self }.common_error(422)
+    }
+
+    /// A query parameter.
+    pub fn query(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(schema));
+        Self { operation: self.operation.parameter(parameter), ..self }
+    }
+
+    /// A response with a `T` as its body. Links and headers that follow belong to it.
+    pub fn response<T: ToSchema>(self, status: u16, description: &str) -> Self {
+        self.response_of::<T>(status, description, Ref::from_schema_name(T::name()))
+    }
+
+    /// The response 200 with `{"success": true}`.
+    pub fn success(self, description: &str) -> Self {
+        self.response::<Success>(200, description)
+    }
+
+    /// The response 200 with a page of `T`s, and the parameters that choose a page.
+    pub fn page_of<T: ToSchema>(self, description: &str) -> Self {
+        let limit = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(MAX_LIMIT))
+            .default(Some(json!(DEFAULT_LIMIT)));
+        let cursor = ObjectBuilder::new().schema_type(Type::String);
+        let next = json!(format!("<{}?limit=100&cursor=…>; rel=\"next\"", self.route.path));
+        self.query("limit", "The most items on the page", limit)
+            .query(
+                "cursor",
+                "Where the page begins: take the whole URL of the next page from the header `Link`",
+                cursor,
+            )
+            .response_of::<T>(200, description, Array::new(Ref::from_schema_name(T::name())))
+            .header("Link", "The next page, if there is one: `<…>; rel=\"next\"` (RFC 8288)", next)
+    }
+
+    fn response_of<T: ToSchema>(
+        mut self,
+        status: u16,
+        description: &str,
+        schema: impl Into<RefOr<Schema>>,
+    ) -> Self {
+        self.close_response();
+        self.schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(&mut self.schemas);
+        let response = ResponseBuilder::new()
+            .description(description)
+            .content(JSON, ContentBuilder::new().schema(Some(schema)).build())
+            .header("x-request-id", request_id());
+        Self { response: Some((status, response)), ..self }
+    }
+
+    /// The header `Location` of the response.
+    pub fn location(self, example: &str) -> Self {
+        self.header("Location", "The path of the created resource", json!(example))
+    }
+
+    fn header(mut self, name: &str, description: &str, example: Value) -> Self {
+        if let Some((status, response)) = self.response.take() {
+            self.response = Some((status, response.header(name, text_header(description, example))));
+        }
+        self
+    }
+
+    /// A link from the response to the operation of another endpoint: the values of its path parameters, as [runtime
+    /// expressions](https://spec.openapis.org/oas/v3.1.1.html#runtime-expressions), and of its body, if it has one.
+    pub fn link(mut self, endpoint: &str, parameters: &[(&str, &str)], body: Option<Value>) -> Self {
+        if let Some((status, response)) = self.response.take() {
+            let name = camel_case(endpoint);
+            let link = parameters.iter().fold(
+                Link::builder().operation_id(name.clone()).request_body(body),
+                |link, (name, value)| link.parameter(*name, *value),
+            );
+            self.response = Some((status, response.link(name, link.build())));
+        }
+        self
+    }
+
+    /// The error 404.
+    pub fn not_found(self, resource: Resource, description: &str) -> Self {
+        self.error(404, description, json!({"message": format!("{resource} not found")}))
+    }
+
+    /// The error 409, with an example of its message.
+    pub fn conflict(self, description: &str, message: &str) -> Self {
+        self.error(409, description, json!({"message": message}))
+    }
+
+    /// The error 409 for a value that another resource has, whose id it names.
+    pub fn taken<I: Id + PartialSchema>(mut self, description: &str, message: &str) -> Self {
+        self.taken.push(I::NAME);
+        self.error(409, description, json!({"message": message, I::NAME: example_of::<I>()}))
+    }
+
+    fn error(self, status: u16, description: &str, example: Value) -> Self {
+        let response = error(status, description, example);
+        Self { operation: self.operation.response(status.to_string(), response), ..self }
+    }
+
+    fn common_error(self, status: u16) -> Self {
+        let Some((name, ..)) = COMMON_ERRORS.iter().find(|(_, common, ..)| *common == status) else {
+            return self;
+        };
+        let response = Ref::from_response_name(*name);
+        Self { operation: self.operation.response(status.to_string(), response), ..self }
+    }
+
+    fn close_response(&mut self) {
+        if let Some((status, response)) = self.response.take() {
+            let operation = std::mem::take(&mut self.operation);
+            self.operation = operation.response(status.to_string(), response.build());
+        }
+    }
+}
+
+/// The name of a credential's security scheme.
+pub(crate) fn scheme(credential: Credential) -> &'static str {
+    match credential {
+        Credential::ApiKey => "ApiKey",
+    }
+}
+
+/// An example of an id.
+fn example_of<I: PartialSchema>() -> Value {
+    match I::schema() {
+        RefOr::T(Schema::Object(object)) => object.examples.into_iter().next().unwrap_or_default(),
+        _ => Value::Null,
+    }
+}
+
+fn path_parameter(name: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .schema(Some(Ref::from_schema_name(schema_of_id(name))))
+        .build()
+}
+
+/// The schema of a kind of id: `DockId` for `dockId`.
+pub(crate) fn schema_of_id(name: &str) -> String {
+    capitalised(name)
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect()
+}
+
+/// An error response with an example of its body, to which it adds what follows from the status.
+pub(crate) fn error(status: u16, description: &str, mut example: Value) -> Response {
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    // API Gateway's own responses have only a message.
+    if let Some(example) = example.as_object_mut().filter(|_| status != 429) {
+        example.insert("statusCode".to_owned(), json!(status));
+        example.insert("error".to_owned(), json!(reason));
+        if status == 400 {
+            example.insert("details".to_owned(), json!([{"field": "name", "message": "is required"}]));
+        }
+    }
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(ErrorBody::name())))
+        .example(Some(example))
+        .build();
+    let mut response = ResponseBuilder::new().description(description).content(JSON, content);
+    // API Gateway answers by itself.
+    if status != 429 {
+        response = response.header("x-request-id", request_id());
+    }
+    if status == 401 {
+        let description = "With `error=\"invalid_token\"` if a bearer token was sent (RFC 6750)";
+        response = response.header("WWW-Authenticate", text_header(description, json!("Bearer")));
+    }
+    if status == 503 {
+        let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+        let header = HeaderBuilder::new().schema(Some(seconds)).description(Some("Seconds to wait"));
+        response = response.header("Retry-After", header.build());
+    }
+    response.build()
+}
+
+fn request_id() -> Header {
+    text_header("The id of the request; name it when you report a problem", json!("JKJaXmPLvHcESHA="))
+}
+
+fn text_header(description: &str, example: Value) -> Header {
+    let text = ObjectBuilder::new().schema_type(Type::String).examples([example]);
+    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
+}
+
+/// The id of an endpoint's operation: `createRecipient` for `create-recipient`.
+pub(crate) fn camel_case(name: &str) -> String {
+    match name.split_once('-') {
+        Some((first, rest)) => first.to_owned() + &rest.split('-').map(capitalised).collect::<String>(),
+        None => name.to_owned(),
+    }
+}
