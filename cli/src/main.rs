@@ -1,4 +1,4 @@
-//! `docyard`: the whole API on this machine (`dev`), and an operator's commands for a deployed one.
+//! `docyard`: runs the whole API on this machine (`dev`), and an operator's commands on a deployed one.
 
 mod dev;
 mod operator;
@@ -20,15 +20,15 @@ struct Arguments {
 enum Command {
     /// Serve the whole API on this machine, with a database of its own.
     Dev(dev::Options),
-    /// Accounts of a deployed table: who owns docks and keys.
+    /// Accounts of a deployed table: who owns docks and API keys.
     #[command(subcommand)]
-    Accounts(operator::Accounts),
+    Accounts(operator::accounts::Accounts),
     /// API keys of a deployed table.
     #[command(subcommand)]
-    Keys(operator::Keys),
+    Keys(operator::keys::Keys),
     /// Docks of a deployed table.
     #[command(subcommand)]
-    Docks(operator::Docks),
+    Docks(operator::docks::Docks),
 }
 
 fn main() -> ExitCode {
@@ -41,12 +41,12 @@ fn main() -> ExitCode {
     let result = runtime.block_on(async {
         match arguments.command {
             Command::Dev(options) => dev::run(options).await,
-            Command::Accounts(command) => operator::accounts(command).await,
-            Command::Keys(command) => operator::keys(command).await,
-            Command::Docks(command) => operator::docks(command).await,
+            Command::Accounts(command) => operator::accounts::run(command).await,
+            Command::Keys(command) => operator::keys::run(command).await,
+            Command::Docks(command) => operator::docks::run(command).await,
         }
     });
-    // What still runs, such as a sweep of the database, is not waited for.
+    // Does not wait for what still runs, such as a sweep of the database.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,18 +2,17 @@
 //!
 //! Template, document and binaries are written from these declarations; `docs/architecture.md` says how.
 
-use std::fmt;
 use std::pin::Pin;
 
 use docyard_core::context::Context;
 use docyard_core::store::Partition;
-use docyard_core::values::id::AnyId;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
 use crate::http::error::Error;
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
+use crate::route::{Credential, Route};
 
 /// An endpoint of the API, which one function serves.
 pub struct Endpoint {
@@ -52,107 +51,6 @@ pub type Handler = for<'a> fn(&'a Context, &'a Request) -> HandlerFuture<'a>;
 /// What a handler returns, in time.
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<Response<String>, Error>> + Send + 'a>>;
 
-/// A method and a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// The method.
-    pub method: Method,
-    /// The path, with parameters in braces as API Gateway writes them.
-    pub path: &'static str,
-}
-
-/// API Gateway's route key: `POST /v1/docks/{dockId}/recipients`.
-impl fmt::Display for Route {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method.as_str(), self.path)
-    }
-}
-
-impl Route {
-    /// A route. A parameter that names no kind of id ([`AnyId::NAMES`]) does not compile where this is a constant.
-    ///
-    /// # Panics
-    /// If the path has such a parameter.
-    #[expect(clippy::panic, clippy::indexing_slicing, reason = "evaluated when an endpoint is compiled")]
-    pub const fn new(method: Method, path: &'static str) -> Self {
-        let bytes = path.as_bytes();
-        let (mut start, mut at) = (None, 0);
-        while at < bytes.len() {
-            match (bytes[at], start) {
-                (b'{', None) => start = Some(at + 1),
-                (b'}', Some(from)) => {
-                    if !is_id_name(bytes, from, at) {
-                        panic!("a path parameter must be the name of an id, such as dockId in braces");
-                    }
-                    start = None;
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-        Self { method, path }
-    }
-
-    /// The names of the path's parameters, in their order.
-    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.path.split('/').filter_map(parameter)
-    }
-}
-
-/// Whether `path[from..to]` is the name of a kind of id.
-#[expect(clippy::indexing_slicing, reason = "evaluated when an endpoint is compiled")]
-const fn is_id_name(path: &[u8], from: usize, to: usize) -> bool {
-    let mut kind = 0;
-    while kind < AnyId::NAMES.len() {
-        let name = AnyId::NAMES[kind].as_bytes();
-        let mut at = 0;
-        while at < name.len() && from + at < to && name[at] == path[from + at] {
-            at += 1;
-        }
-        if at == name.len() && from + at == to {
-            return true;
-        }
-        kind += 1;
-    }
-    false
-}
-
-/// The name of the parameter, if the segment of a path is one: `dockId` for `{dockId}`.
-pub fn parameter(segment: &str) -> Option<&str> {
-    segment.strip_prefix('{')?.strip_suffix('}')
-}
-
-/// The methods of the API (RFC 9110 §9.3, RFC 5789).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the methods' own names")]
-pub enum Method {
-    Get,
-    Post,
-    Put,
-    Patch,
-    Delete,
-}
-
-impl Method {
-    /// The method as a request line has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-}
-
-/// A kind of credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Credential {
-    /// An API key of an account, as a bearer token.
-    ApiKey,
-}
-
 /// A permission of a function's role: one action on some kinds of partition.
 ///
 /// IAM knows no action for a transaction: it demands those of the transaction's writes. Whether it judges each write by its
@@ -190,10 +88,10 @@ macro_rules! endpoint {
     ) => {
         $crate::endpoint::Endpoint {
             name: $name,
-            route: $crate::endpoint::Route::new($crate::endpoint::Method::$method, $path),
+            route: $crate::route::Route::new($crate::route::Method::$method, $path),
             description: $description,
             memory: $memory,
-            credentials: &[$($crate::endpoint::Credential::$credential),*],
+            credentials: &[$($crate::route::Credential::$credential),*],
             grants: &[$($crate::endpoint::Grant {
                 action: $crate::endpoint::Action::$action,
                 partitions: &[$(docyard_core::store::Partition::$partition),+],

@@ -4,8 +4,8 @@
 //! handler. What endpoints share belongs in [`http`], or in crate `docyard-core` if it is not about HTTP. An HTTP server
 //! belongs in the command-line tool.
 //!
-//! Modules import downwards only: [`http`], [`metrics`] ← [`endpoint`] ← resources ← [`endpoints`]; [`lambda`] serves one
-//! endpoint and knows no resource.
+//! Modules import downwards only: [`http`], [`metrics`], [`route`] ← [`endpoint`] ← resources ← [`endpoints`]. [`lambda`]
+//! serves one endpoint and knows no resource. A test holds this.
 
 pub mod docks;
 pub mod endpoint;
@@ -18,4 +18,5 @@ pub mod openapi;
 #[cfg(feature = "openapi")]
 pub mod operation;
 pub mod recipients;
+pub mod route;
 pub mod secrets;

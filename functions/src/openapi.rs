@@ -10,10 +10,10 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{OpenApi, OpenApiBuilder, Ref, RefOr, Schema, ServerBuilder, ServerVariableBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::endpoint::{Credential, Method};
 use crate::endpoints::RESOURCES;
 use crate::http::response::ErrorBody;
 use crate::operation::{COMMON_ERRORS, Operation, Schemas, error, schema_of_id, scheme};
+use crate::route::{Credential, Method};
 
 /// The whole document.
 pub fn document() -> OpenApi {

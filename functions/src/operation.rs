@@ -15,10 +15,10 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::endpoint::{Credential, Method, Route};
 use crate::http::body;
 use crate::http::error::Resource;
 use crate::http::response::{ErrorBody, Success};
+use crate::route::{Credential, Method, Route};
 
 const JSON: &str = "application/json";
 const MERGE_PATCH: &str = "application/merge-patch+json";

@@ -16,12 +16,14 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use axum::response::IntoResponse;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use docyard_core::values::clock::Timestamp;
 use docyard_core::context::Context;
+use docyard_core::values::clock::Timestamp;
 use docyard_core::values::random;
+use docyard_functions::endpoint::Endpoint;
+use docyard_functions::endpoints;
 use docyard_functions::lambda::event::Event;
-use docyard_functions::route::{ROUTES, Route};
 use docyard_functions::lambda::service::service;
+use docyard_functions::route::{Route, parameter};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use lambda_http::lambda_runtime::LambdaEvent;
 use lambda_http::tower::ServiceExt;
@@ -86,29 +88,24 @@ impl Gateway {
         let (head, body) = request.into_parts();
         check_head(&head)?;
         let path = decoded_segments(head.uri.path())?;
-        let (route, path_parameters) = ROUTES
-            .iter()
-            .find_map(|&route| {
-                (route.method == head.method).then_some(())?;
-                Some((route, match_path(route.path, &path)?))
-            })
-            .ok_or(NOT_FOUND)?;
+        let (endpoint, path_parameters) =
+            find(endpoints::all(), head.method.as_str(), &path).ok_or(NOT_FOUND)?;
         let body = Limited::new(body, MAX_BODY_BYTES)
             .collect()
             .await
             .map_err(|error| if error.is::<LengthLimitError>() { BODY_TOO_LARGE } else { BAD_REQUEST })?;
         let body = body.to_bytes();
-        let event = event(route, &head, &path, path_parameters, &body, gateway.context.now());
-        gateway.invoke(route, event).await
+        let event = event(endpoint.route, &head, &path, path_parameters, &body, gateway.context.now());
+        gateway.invoke(endpoint, event).await
     }
 
     /// Calls the function, which goes on to its end even if the client does not wait for it.
-    async fn invoke(&self, route: &'static Route, event: Value) -> Result<Response<Body>, Refusal> {
+    async fn invoke(&self, endpoint: &'static Endpoint, event: Value) -> Result<Response<Body>, Refusal> {
         let event: Event = serde_json::from_value(event).map_err(|error| {
             tracing::error!(%error, "an event was not read");
             FUNCTION_FAILED
         })?;
-        let function = service(route, self.context.clone());
+        let function = service(endpoint, self.context.clone());
         let call = function.oneshot(LambdaEvent::new(event, lambda_http::Context::default()));
         let Ok(Ok(output)) = tokio::spawn(call).await else { return Err(FUNCTION_FAILED) };
         serde_json::to_value(&output).ok().as_ref().and_then(response).ok_or(FUNCTION_FAILED)
@@ -138,6 +135,21 @@ fn decoded_segments(path: &str) -> Result<Vec<String>, Refusal> {
     segments.map(decode).collect()
 }
 
+/// The endpoint that serves a request, and the values of its path parameters. Like API Gateway it takes the most specific
+/// route of the method: where routes differ, a literal segment wins over a parameter, whatever their order.
+fn find(
+    endpoints: impl Iterator<Item = &'static Endpoint>,
+    method: &str,
+    path: &[String],
+) -> Option<(&'static Endpoint, Map<String, Value>)> {
+    let matching = endpoints
+        .filter(|endpoint| endpoint.route.method.as_str() == method)
+        .filter_map(|endpoint| Some((endpoint, match_path(endpoint.route.path, path)?)));
+    matching.min_by_key(|(endpoint, _)| {
+        endpoint.route.path.split('/').map(|segment| parameter(segment).is_some()).collect::<Vec<_>>()
+    })
+}
+
 /// The values of a route's path parameters, if the path is the route's.
 fn match_path(pattern: &str, path: &[String]) -> Option<Map<String, Value>> {
     let pattern: Vec<&str> = pattern.trim_start_matches('/').split('/').collect();
@@ -146,7 +158,7 @@ fn match_path(pattern: &str, path: &[String]) -> Option<Map<String, Value>> {
     }
     let mut parameters = Map::new();
     for (expected, actual) in pattern.into_iter().zip(path) {
-        match expected.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+        match parameter(expected) {
             Some(_) if actual.is_empty() => return None,
             Some(name) => drop(parameters.insert(name.to_owned(), json!(actual))),
             None if expected == actual => {}
@@ -157,7 +169,7 @@ fn match_path(pattern: &str, path: &[String]) -> Option<Map<String, Value>> {
 }
 
 fn event(
-    route: &Route,
+    route: Route,
     head: &axum::http::request::Parts,
     path: &[String],
     path_parameters: Map<String, Value>,
@@ -170,7 +182,7 @@ fn event(
     let (body, is_base64) = encoded_body(&head.headers, body);
     let mut event = json!({
         "version": "2.0",
-        "routeKey": route.key(),
+        "routeKey": route.to_string(),
         "rawPath": path,
         "rawQueryString": head.uri.query().unwrap_or_default(),
         "headers": headers(&head.headers),
@@ -187,7 +199,7 @@ fn event(
                 "userAgent": head.headers.get("user-agent").map(text).unwrap_or_default(),
             },
             "requestId": request_id(),
-            "routeKey": route.key(),
+            "routeKey": route.to_string(),
             "stage": "$default",
             "time": common_log_time(now),
             "timeEpoch": now.unix_milliseconds(),
@@ -297,6 +309,7 @@ fn response(output: &Value) -> Option<Response<Body>> {
 mod tests {
     use super::*;
     use docyard_functions::recipients::create;
+    use docyard_functions::route::Method;
 
     fn head(uri: &str, headers: &[(&'static str, &[u8])]) -> axum::http::request::Parts {
         let mut request = Request::builder().method("POST").uri(uri);
@@ -309,9 +322,44 @@ mod tests {
     fn event_of(uri: &str, headers: &[(&'static str, &[u8])], body: &[u8]) -> Value {
         let head = head(uri, headers);
         let path = decoded_segments(head.uri.path()).ok().unwrap();
-        let parameters = match_path(create_recipient::ROUTE.path, &path).unwrap();
+        let parameters = match_path(create::ENDPOINT.route.path, &path).unwrap();
         let now = Timestamp::parse("2025-01-05T10:32:00.000Z").unwrap();
-        event(&create_recipient::ROUTE, &head, &path, parameters, body, now)
+        event(create::ENDPOINT.route, &head, &path, parameters, body, now)
+    }
+
+    const fn endpoint(route: Route) -> Endpoint {
+        Endpoint { route, ..create::ENDPOINT }
+    }
+
+    #[test]
+    fn the_most_specific_route_of_the_method_matches_whatever_the_order() {
+        const BY_ID: &Endpoint = &endpoint(Route::new(Method::Get, "/v1/docks/{dockId}"));
+        const LITERAL: &Endpoint = &endpoint(Route::new(Method::Get, "/v1/docks/search"));
+        const LITERAL_FIRST: &Endpoint = &endpoint(Route::new(Method::Get, "/v1/docks/search/{dockId}"));
+        const LITERAL_LAST: &Endpoint = &endpoint(Route::new(Method::Get, "/v1/docks/{dockId}/recipients"));
+        const POST: &Endpoint = &endpoint(Route::new(Method::Post, "/v1/docks/{dockId}"));
+        let routes = [BY_ID, LITERAL, LITERAL_FIRST, LITERAL_LAST, POST];
+        for (method, path, expected) in [
+            ("GET", "/v1/docks/search", LITERAL),
+            ("GET", "/v1/docks/other", BY_ID),
+            ("POST", "/v1/docks/search", POST),
+            ("GET", "/v1/docks/search/recipients", LITERAL_FIRST),
+            ("GET", "/v1/docks/other/recipients", LITERAL_LAST),
+        ] {
+            let path = decoded_segments(path).ok().unwrap();
+            for turn in 0..routes.len() {
+                let mut routes = routes;
+                routes.rotate_left(turn);
+                for routes in [routes, {
+                    routes.reverse();
+                    routes
+                }] {
+                    let (found, _) = find(routes.into_iter(), method, &path).unwrap();
+                    assert_eq!(found.route, expected.route, "{method} {path:?}");
+                }
+            }
+        }
+        assert!(find(routes.into_iter(), "PUT", &["v1".into(), "docks".into(), "search".into()]).is_none());
     }
 
     #[test]
@@ -382,7 +430,7 @@ mod tests {
     #[test]
     fn a_path_is_a_routes_only_segment_by_segment() {
         let matches = |path: &str| {
-            match_path(create_recipient::ROUTE.path, &decoded_segments(path).ok().unwrap()).is_some()
+            match_path(create::ENDPOINT.route.path, &decoded_segments(path).ok().unwrap()).is_some()
         };
         assert!(matches("/v1/docks/x/recipients"));
         for path in [

@@ -104,7 +104,8 @@ fn request_id(request: &Request) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::{Handler, Method, Route};
+    use crate::endpoint::Handler;
+    use crate::route::{Method, Route};
     use docyard_core::aws::dynamodb;
     use docyard_core::model::api_key::Mode;
     use docyard_core::store::Store;

@@ -1,11 +1,11 @@
 //! `create-recipient` without the one line that opens its connections: how long a function takes to its first poll
 //! apart from them. It is started and never asked.
 
-use docyard_core::model::api_key::Mode;
-use docyard_core::values::clock::Clock;
-use docyard_core::context::Context;
 use docyard_core::aws::dynamodb;
+use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
 use docyard_core::store::Store;
+use docyard_core::values::clock::Clock;
 use docyard_functions::lambda::logging::{self, Format};
 use docyard_functions::metrics::Recorder;
 use docyard_functions::{create_recipient, service};

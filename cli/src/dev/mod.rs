@@ -1,0 +1,243 @@
+//! `docyard dev`: the whole API on this machine, with an embedded DynamoDB behind it.
+//!
+//! The embedded DynamoDB listens on a port of its own, which is only told on request and on the loopback address unless
+//! another is asked for; like DynamoDB Local it takes any credentials.
+//!
+//! Here: its options, and the order in which things start and end. In [`gateway`]: what API Gateway does. In
+//! [`data_dir`]: what lies on disk. In [`documentation`]: the API's document and its page.
+
+mod data_dir;
+mod documentation;
+mod gateway;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use docyard_core::aws::dynamodb;
+use docyard_core::context::Context;
+use docyard_core::model::account::Account;
+use docyard_core::model::api_key::ApiKey;
+use docyard_core::model::api_key::ApiKeyRecord;
+use docyard_core::model::api_key::Mode;
+use docyard_core::model::dock::Dock;
+use docyard_core::model::dock::Profile;
+use docyard_core::store::{Error, Fault, Store};
+use docyard_core::values::clock::Clock;
+use docyard_core::values::id::AccountId;
+use docyard_core::values::id::ApiKeyId;
+use docyard_core::values::id::DockId;
+use docyard_core::values::random;
+use docyard_core::values::text::Text;
+use dynoxide::Database;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use data_dir::DataDir;
+use gateway::Gateway;
+
+/// The table's name in the embedded database.
+const TABLE: &str = "docyard";
+
+/// The account and the dock that are there from the start: the same on every machine, so that a script can name them.
+const ACCOUNT_ID: &str = "acc_0000000000000000000000DEV0";
+const DOCK_ID: &str = "dock_0000000000000000000000DEV0";
+
+/// How often expired items are removed. DynamoDB takes some days.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long running requests may take to end once the server is told to.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// What `docyard dev` can be told.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The address to serve on.
+    #[arg(long, default_value = "127.0.0.1")]
+    host: String,
+    /// The port to serve on; 0 takes any that is free.
+    #[arg(long, default_value_t = 3000)]
+    port: u16,
+    /// Where the data lie, and dev.env with the address and the key.
+    #[arg(long, default_value = ".docyard")]
+    data_dir: PathBuf,
+    /// Keep the data in memory alone. dev.env is written all the same.
+    #[arg(long)]
+    ephemeral: bool,
+    /// Serve the bare DynamoDB API too, on this port; 0 takes any that is free.
+    #[arg(long)]
+    dynamodb_port: Option<u16>,
+    /// The address to serve it on, such as that of Docker's bridge for containers. It takes any credentials.
+    #[arg(long, default_value_t = Ipv4Addr::LOCALHOST, requires = "dynamodb_port")]
+    dynamodb_host: Ipv4Addr,
+}
+
+/// Serves until Ctrl-C or TERM.
+pub(crate) async fn run(options: Options) -> Result<(), String> {
+    // From here on a signal waits until the server is ready to end.
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
+    let address = format!("{}:{}", options.host, options.port);
+    let listener = listen((options.host.as_str(), options.port), &address).await?;
+    let dynamodb_port = options.dynamodb_port.unwrap_or(0);
+    let dynamodb_address = SocketAddr::from((options.dynamodb_host, dynamodb_port));
+    let dynamodb_listener = listen(dynamodb_address, &dynamodb_address.to_string()).await?;
+    let url = format!("http://{}", local_address(&listener)?);
+    let dynamodb_url = format!("http://{}", local_address(&dynamodb_listener)?);
+
+    let data_dir = DataDir::open(&options.data_dir)?;
+    let database = match (options.ephemeral, data_dir.has_database()) {
+        (false, true) => data_dir.database(),
+        (ephemeral, _) => match new_database().await {
+            Ok(database) if ephemeral => Ok(database),
+            Ok(database) => data_dir.keep(&database).and_then(|()| data_dir.database()),
+            Err(error) => Err(error),
+        },
+    }
+    .map_err(|error| format!("cannot open the database in {}: {error}", options.data_dir.display()))?;
+
+    let (stop, stopped) = watch::channel(false);
+    let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
+        // An error means the sender was dropped; stop in that case too.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let dynamodb_server = tokio::spawn(dynoxide::server::serve_with_shutdown(
+        dynamodb_listener,
+        database.clone(),
+        until_stopped(stopped.clone()),
+    ));
+    let store = Store::new(dynamodb::local_client(&dynamodb_url), TABLE);
+    let context = Context::new(store, Mode::Live, Clock::system());
+    let (key, dock) = prepare(&context, &data_dir).await.map_err(message)?;
+    data_dir.write_env(&url, &key, dock)?;
+    let sweeper = tokio::spawn(sweep(database));
+
+    let router = documentation::router()?.merge(Gateway::new(context).router());
+    let server = axum::serve(listener, router).with_graceful_shutdown(until_stopped(stopped));
+    let server = tokio::spawn(server.into_future());
+    announce(&url, options.dynamodb_port.map(|_| dynamodb_url.as_str()), &data_dir, options.ephemeral);
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let _ = stop.send(true);
+    sweeper.abort();
+    // A client that holds a request half sent does not hold the end.
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, dynamodb_server) }).await;
+    Ok(())
+}
+
+async fn listen(address: impl tokio::net::ToSocketAddrs, shown: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            format!("{shown} is already in use; stop what listens there, or choose another port (0 takes any free one)")
+        }
+        _ => format!("cannot listen on {shown}: {error}"),
+    })
+}
+
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
+    listener.local_addr().map_err(|error| format!("cannot tell the port: {error}"))
+}
+
+/// A database in memory with the empty table in it.
+async fn new_database() -> Result<Database, String> {
+    let database = Database::memory().map_err(|error| error.to_string())?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = listen(address, &address.to_string()).await?;
+    let url = format!("http://{}", local_address(&listener)?);
+    let server = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+    let made = Store::new(dynamodb::local_client(&url), TABLE).create_table().await;
+    server.abort();
+    made.map_err(message)?;
+    Ok(database)
+}
+
+fn message(error: Error) -> String {
+    format!("cannot prepare the table: {}", error.fault())
+}
+
+/// Creates the account, the dock and the key, as far as they are missing. It can be interrupted anywhere and repeated.
+async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockId), Error> {
+    let not_an_id = || Error::Internal(Fault::new("built-in id"));
+    let account = AccountId::parse(ACCOUNT_ID).ok_or_else(not_an_id)?;
+    let dock = DockId::parse(DOCK_ID).ok_or_else(not_an_id)?;
+    let name = |text| Text::parse(text).map_err(|_| not_an_id());
+    let store = &context.store;
+    let now = context.now();
+
+    store.create_account(&Account { id: account, name: name("Development")?, created_at: now }).await?;
+    if store.dock(dock).await?.is_none() {
+        let name = name("Development dock")?;
+        let dock = Dock { id: dock, account, name, profile: Profile::default(), created_at: now };
+        store.create_dock(&dock, None).await?;
+    }
+    let given = data_dir.key().filter(|key| key.mode() == context.mode);
+    let key = match given {
+        None => ApiKey::generate(context.mode, &mut random::system()),
+        Some(given) => match store.api_key(&given.digest()).await? {
+            Some(record) if record.account == account && record.is_valid(now) => return Ok((given, dock)),
+            Some(_) => ApiKey::generate(context.mode, &mut random::system()),
+            // Another database than the key was made for, such as one in memory: the key is as good here.
+            None => given,
+        },
+    };
+    let record = ApiKeyRecord {
+        id: ApiKeyId::generate(now, &mut random::system()),
+        account,
+        mode: context.mode,
+        name: name("docyard dev")?,
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+    };
+    store.create_api_key(&record, &key.digest()).await?;
+    Ok((key, dock))
+}
+
+/// Removes expired items now and then, as DynamoDB does.
+async fn sweep(database: Database) {
+    let mut interval = tokio::time::interval(SWEEP_INTERVAL);
+    loop {
+        interval.tick().await;
+        let database = database.clone();
+        match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+            Ok(Ok(removed)) => tracing::debug!(removed, "swept expired items"),
+            Ok(Err(error)) => tracing::warn!(%error, "cannot sweep expired items"),
+            Err(_) => return,
+        }
+    }
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, String> {
+    signal(kind).map_err(|error| format!("cannot listen for signals: {error}"))
+}
+
+fn announce(url: &str, dynamodb_url: Option<&str>, data_dir: &DataDir, ephemeral: bool) {
+    let place = if ephemeral { "in memory".to_owned() } else { format!("in {}", data_dir.path().display()) };
+    let env = data_dir.quoted_env_path();
+    println!("Docyard Access is at {url}, its data {place}. Ctrl-C stops it.");
+    if let Some(dynamodb_url) = dynamodb_url {
+        println!("DynamoDB's API is at {dynamodb_url}, the table is {TABLE}.");
+    }
+    println!(
+        r#"
+Create a recipient, from another terminal:
+
+. {env}
+RECIPIENT_ID=$(curl -sS "$DOCYARD_URL/v1/docks/$DOCYARD_DOCK_ID/recipients" \
+  -H "Authorization: Bearer $DOCYARD_API_KEY" -H "Content-Type: application/json" \
+  -d '{{"name":"First National Bank","email":"bulk@firstnational.example","stakeholderClass":"mortgagee","identifiers":{{"lender_id":"LND-4821","policy_number":"POL-2025-88401"}}}}' \
+  | tee /dev/stderr | grep -o 'rcp_[0-9A-Z]*' | head -n 1)
+
+Then generate its secret:
+
+. {env}
+curl -sS "$DOCYARD_URL/v1/recipients/$RECIPIENT_ID/secrets" \
+  -H "Authorization: Bearer $DOCYARD_API_KEY" -H "Content-Type: application/json" \
+  -d '{{"name":"First National Bank — Bulk API Passphrase","expiresInDays":90}}'
+"#
+    );
+}

@@ -1,0 +1,163 @@
+//! What holds for every request: bodies, headers, content types, request ids.
+
+/// A request that an endpoint answers with success.
+struct Valid {
+    operation: Operation,
+    path: String,
+}
+
+impl Valid {
+    /// The request without its body.
+    fn request(&self, dev: &Dev) -> reqwest::RequestBuilder {
+        dev.http.request(self.operation.method.clone(), format!("{}{}", dev.url, self.path))
+    }
+}
+
+/// One of each operation, each on things of its own.
+async fn requests(dev: &Dev) -> Vec<Valid> {
+    let mut requests = Vec::new();
+    for operation in operations() {
+        let path = operation.path_to_new_things(dev).await;
+        requests.push(Valid { operation, path });
+    }
+    requests
+}
+
+/// Those that need a body, and with it the path.
+async fn requests_with_body(dev: &Dev) -> Vec<(Valid, Value)> {
+    let requests = requests(dev).await.into_iter();
+    requests
+        .filter_map(|valid| {
+            let body = valid.operation.body.clone()?;
+            Some((valid, body))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn the_schemes_case_does_not_matter() {
+    let dev = Dev::start().await;
+    for (valid, body) in requests_with_body(&dev).await {
+        let request = valid.request(&dev).header("authorization", format!("bEARER {}", dev.key));
+        send(request.json(&body)).await.expect(valid.operation.status);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_wanted_before_the_body_is_judged() {
+    let dev = Dev::start().await;
+    for valid in requests(&dev).await {
+        let request = || valid.request(&dev);
+        send(request().body("x".repeat(64 * 1024 + 1))).await.expect(401);
+        send(request().header("content-type", "text/plain").body("x")).await.expect(401);
+        send(request()).await.expect(401);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_body_is_told_before_a_missing_thing() {
+    let dev = Dev::start().await;
+    for path in ["/v1/docks/x/recipients", "/v1/recipients/x/secrets"] {
+        send(dev.post(path).json(&json!({}))).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_one_json_object() {
+    let dev = Dev::start().await;
+    for (valid, _) in requests_with_body(&dev).await {
+        for (body, message) in [
+            (&b""[..], "needs a body"),
+            (b"[]", "must be a JSON object"),
+            (b"null", "must be a JSON object"),
+            (b"\"x\"", "must be a JSON object"),
+            (b"{", "not valid JSON"),
+            (b"name=A", "not valid JSON"),
+            (b"{\"name\":\"\xff\"}", "not valid JSON"),
+            (b"{\"name\":\"\\ud800\"}", "not valid JSON"),
+            (b"\xef\xbb\xbf{}", "not valid JSON"),
+            (b"{\"name\":1e999}", "not valid JSON"),
+        ] {
+            for content_type in [None, Some("application/json"), Some("application/json; charset=utf-8")] {
+                let mut request = valid.request(&dev).bearer_auth(&dev.key).body(body);
+                if let Some(content_type) = content_type {
+                    request = request.header("content-type", content_type);
+                }
+                let answer = send(request).await.expect(400);
+                assert!(answer["message"].as_str().unwrap().contains(message), "{body:?}: {answer}");
+                assert!(answer.get("details").is_none());
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_field_given_twice_is_refused() {
+    let dev = Dev::start().await;
+    let recipients = dev.recipients_path();
+    let secrets = format!("/v1/recipients/{}/secrets", dev.recipient().await);
+    for (path, body, field) in [
+        (&recipients, r#"{"name":"A","email":"a@example.com","email":"b@example.com"}"#, "email"),
+        (
+            &recipients,
+            r#"{"name":"A","email":"a@example.com","identifiers":{"k":"1","k":"2"}}"#,
+            "identifiers.k",
+        ),
+        (&secrets, r#"{"name":"A","expiresInDays":1,"expiresInDays":null}"#, "expiresInDays"),
+    ] {
+        assert_complaint(&send(dev.post(path).body(body)).await, field, "more than once");
+    }
+}
+
+#[tokio::test]
+async fn a_body_has_at_most_64_kib() {
+    let dev = Dev::start().await;
+    for (valid, body) in requests_with_body(&dev).await {
+        let request = || valid.request(&dev).bearer_auth(&dev.key);
+        let padded = |size: usize| {
+            let body = body.to_string();
+            format!("{body}{}", " ".repeat(size - body.len()))
+        };
+        for content_type in ["application/json", "text/plain"] {
+            let request = request().header("content-type", content_type).body(padded(64 * 1024 + 1));
+            assert_eq!(send(request).await.expect(413)["error"], "Payload Too Large");
+        }
+        send(request().body(padded(64 * 1024))).await.expect(valid.operation.status);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_not_json_is_refused() {
+    let dev = Dev::start().await;
+    for (valid, body) in requests_with_body(&dev).await {
+        let request = |content_type: &str| {
+            let request = valid.request(&dev).bearer_auth(&dev.key).header("content-type", content_type);
+            send(request.body(body.to_string()))
+        };
+        let mut others = vec!["text/plain", "application/x-www-form-urlencoded", "x"];
+        if valid.operation.method != Method::PATCH {
+            others.push("application/merge-patch+json");
+        }
+        for content_type in others {
+            let answer = request(content_type).await.expect(415);
+            assert_eq!(answer["error"], "Unsupported Media Type");
+            let message = answer["message"].as_str().unwrap();
+            assert!(message.contains("application/json"), "it says what to send");
+        }
+        request("Application/JSON ; charset=UTF-8").await.expect(valid.operation.status);
+    }
+}
+
+#[tokio::test]
+async fn every_answer_has_a_request_id_of_its_own() {
+    let dev = Dev::start().await;
+    let first = dev.create_recipient(json!({})).await;
+    let second = dev.create_recipient(json!({})).await;
+    assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+    let logged = format!("request_id=\"{}\"", first.header("x-request-id"));
+    let logged_by = std::time::Instant::now();
+    while !dev.output().contains(&logged) {
+        assert!(logged_by.elapsed() < PATIENCE, "the log does not have {logged}");
+        tokio::task::yield_now().await;
+    }
+}

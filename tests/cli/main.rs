@@ -1,0 +1,12 @@
+//! The command-line tool: `docyard dev` as a server, the API's document that it serves, and the operator's commands.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod dev_server;
+mod openapi;
+mod operator;

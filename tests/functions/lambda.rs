@@ -1,0 +1,366 @@
+//! The functions as Lambda runs them: their real binaries against the Lambda Runtime API, with events of API Gateway,
+//! a table in an embedded DynamoDB, and faults between the two.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use docyard_functions::endpoint::Endpoint;
+use docyard_functions::endpoints;
+use docyard_test_support::account::Account;
+use docyard_test_support::cases::{self, THERE, Things};
+use docyard_test_support::fault::Fault::{ErrorAfter, Refused, SilenceBefore, Unprocessed};
+use docyard_test_support::fault::{CONFLICT, Fault, IN_MESSAGE};
+use docyard_test_support::proxy::Proxy;
+use docyard_test_support::sandbox::{Sandbox, command};
+use docyard_test_support::{binary, for_each};
+use proptest::prelude::*;
+use proptest::test_runner::{Config as ProptestConfig, TestRunner};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+const CREATE_RECIPIENT: &str = "create-recipient";
+const GENERATE_SECRET: &str = "generate-secret";
+
+#[tokio::test]
+async fn recorded_events_of_api_gateway_are_served() {
+    let account = Account::new().await;
+    let create = Sandbox::start(binary(CREATE_RECIPIENT), &account.table.url).await;
+    let (recipient, headers) = create.expect(201, account.create_recipient()).await;
+    assert_eq!(headers["x-request-id"], "EbK0rjAQoAMEVHg=", "API Gateway's id");
+    let id = recipient["id"].as_str().unwrap();
+    assert_eq!(headers["location"], format!("/v1/docks/{}/recipients/{id}", account.dock));
+    assert_eq!(
+        (&recipient["email"], &recipient["dockId"]),
+        (&json!("bulk@firstnational.example"), &json!(account.dock))
+    );
+    let (conflict, _) = create.expect(409, account.create_recipient()).await;
+    assert_eq!(conflict["recipientId"], id);
+
+    // Behind a named stage and a domain of its own with mutual TLS, its body in base64.
+    let generate = Sandbox::start(binary(GENERATE_SECRET), &account.table.url).await;
+    let (secret, headers) = generate.expect(201, account.generate_secret(id)).await;
+    assert_eq!(headers["x-request-id"], "EbK0tiGfoAMEPrw=");
+    assert_eq!(secret["name"], "First National Bank — Bulk API Passphrase");
+    assert!(secret["secret"].as_str().is_some_and(|value| value.starts_with("dk_sec_")));
+
+    for (sandbox, secrets) in
+        [(&create, vec![]), (&generate, vec![secret["secret"].as_str().unwrap().to_owned()])]
+    {
+        let log = sandbox.log();
+        assert!(
+            log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()))
+        );
+        assert!(log.contains("\"status\":201"), "the request is logged");
+        assert!(
+            secrets.iter().chain([&account.key]).all(|value| !log.contains(value)),
+            "no secret and no key is"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_event_however_hostile_gets_a_500() {
+    let account = Account::new().await;
+    let create = Sandbox::start(binary(CREATE_RECIPIENT), &account.table.url).await;
+    let long = "x".repeat(70_000);
+    let hostile = [
+        "",
+        "[",
+        "a b",
+        "\u{e9}\u{1f511}",
+        "<\"#%>",
+        "%zz",
+        "\\",
+        "//",
+        "?&=",
+        "\u{0}\n\t",
+        "http,https",
+        &long,
+    ];
+    for place in [
+        "/headers/host",
+        "/headers/x-forwarded-proto",
+        "/headers/content-type",
+        "/headers/user-agent",
+        "/headers/authorization",
+        "/headers/x-amzn-trace-id",
+        "/rawPath",
+        "/rawQueryString",
+        "/requestContext/domainName",
+        "/requestContext/http/path",
+        "/requestContext/http/userAgent",
+        "/requestContext/requestId",
+        "/requestContext/stage",
+        "/pathParameters/dockId",
+        "/body",
+    ] {
+        for value in hostile {
+            let mut event = account.create_recipient();
+            *event.pointer_mut(place).unwrap() = json!(value);
+            let shown: String = value.chars().take(20).collect();
+            let response =
+                create.invoke(event).await.unwrap_or_else(|error| panic!("{place} {shown:?}: {error}"));
+            let status = response["statusCode"].as_u64().unwrap();
+            assert!(status < 500, "{place} {shown:?}: {status}");
+            let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+            assert!(body["id"].is_string() || body["statusCode"] == status, "{place} {shown:?}");
+        }
+    }
+    for absent in
+        ["rawPath", "rawQueryString", "headers", "pathParameters", "body", "isBase64Encoded", "version"]
+    {
+        let mut event = account.create_recipient();
+        event.as_object_mut().unwrap().remove(absent);
+        assert!(
+            create.invoke(event).await.unwrap()["statusCode"].as_u64().unwrap() < 500,
+            "without {absent}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_random_event_gets_a_500() {
+    let account = Arc::new(Account::new().await);
+    let generate = Sandbox::start(binary(GENERATE_SECRET), &account.table.url).await;
+    let handle = tokio::runtime::Handle::current();
+    let config = ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() };
+    let headers = prop::collection::btree_map("[!#$%&'*+.^_`|~0-9a-z-]{1,12}", "\\PC{0,20}", 0..4);
+    let cases = (any::<String>(), any::<String>(), headers, any::<Option<String>>());
+    tokio::task::spawn_blocking(move || {
+        TestRunner::new(config)
+            .run(&cases, |(path, query, headers, body)| {
+                let mut event = account.generate_secret(&path);
+                event["rawQueryString"] = json!(query);
+                event["isBase64Encoded"] = json!(false);
+                event["body"] = json!(body);
+                event["headers"]
+                    .as_object_mut()
+                    .unwrap()
+                    .extend(headers.into_iter().map(|(k, v)| (k, json!(v))));
+                let response = handle.block_on(generate.invoke(event)).unwrap();
+                let body: Value = serde_json::from_str(response["body"].as_str().unwrap()).unwrap();
+                prop_assert!([400, 401, 404, 415].contains(&body["statusCode"].as_u64().unwrap()));
+                Ok(())
+            })
+            .unwrap();
+    })
+    .await
+    .unwrap();
+}
+
+#[test]
+fn a_missing_variable_ends_init_with_its_name() {
+    for missing in ["TABLE_NAME", "DOCYARD_MODE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+    {
+        let output =
+            command(binary(CREATE_RECIPIENT), "http://127.0.0.1:1").env_remove(missing).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{missing}");
+        let log = String::from_utf8(output.stdout).unwrap();
+        assert!(log.contains(&format!("cannot start: {missing} is not set")), "{log}");
+    }
+    let output =
+        command(binary(CREATE_RECIPIENT), "http://127.0.0.1:1").env("DOCYARD_MODE", "LIVE").output().unwrap();
+    assert!(String::from_utf8(output.stdout).unwrap().contains("DOCYARD_MODE must be live or test"));
+}
+
+#[tokio::test]
+async fn connections_are_opened_before_the_first_event() {
+    let account = Account::new().await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let _create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
+    assert_eq!(proxy.take_calls(), ["GetItem", "GetItem"]);
+}
+
+#[tokio::test]
+async fn a_request_calls_dynamodb_no_more_than_it_must() {
+    let account = Account::new().await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
+    proxy.take_calls();
+    let (recipient, _) = create.expect(201, account.create_recipient()).await;
+    assert_eq!(proxy.take_calls(), ["GetItem", "GetItem", "TransactWriteItems"]);
+    let mut malformed_id = account.create_recipient();
+    malformed_id["pathParameters"]["dockId"] = json!("dock_x");
+    create.expect(404, malformed_id).await;
+    assert_eq!(proxy.take_calls(), ["GetItem"], "a malformed id is not looked up");
+
+    let generate = Sandbox::start(binary(GENERATE_SECRET), &url).await;
+    proxy.take_calls();
+    generate.expect(201, account.generate_secret(recipient["id"].as_str().unwrap())).await;
+    assert_eq!(proxy.take_calls(), ["GetItem", "Query", "TransactWriteItems"]);
+}
+
+/// A value for each path parameter of an endpoint: a well-formed id or, of another kind, a malformed one.
+fn parameters(endpoint: &Endpoint) -> Vec<&'static str> {
+    let value = |name| match name {
+        "dockId" => "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
+        "recipientId" => "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
+        "secretId" => "sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
+        _ => "x",
+    };
+    endpoint.route.parameters().map(value).collect()
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_key_of_this_deployment_costs_no_read() {
+    let account = Account::new().await;
+    let test_key = docyard_core::model::api_key::ApiKey::generate(
+        docyard_core::model::api_key::Mode::Test,
+        &mut docyard_core::values::random::system(),
+    );
+    let headers =
+        [String::new(), format!("Bearer {}x", account.key), format!("Bearer {}", test_key.expose())];
+    for_each(endpoints::all(), async |endpoint| {
+        let (proxy, url) = Proxy::before(&account.table).await;
+        let sandbox = Sandbox::start(binary(endpoint.name), &url).await;
+        proxy.take_calls();
+        for header in &headers {
+            let mut event = account.request(endpoint, &parameters(endpoint), "", None);
+            event["headers"]["authorization"] = json!(header);
+            sandbox.expect(401, event).await;
+        }
+        assert!(proxy.take_calls().is_empty(), "{}", endpoint.name);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_transient_fault_is_not_noticed() {
+    let account = Account::new().await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
+    for (n, (operation, fault)) in [
+        ("GetItem", vec![Refused("ProvisionedThroughputExceededException")]),
+        ("GetItem", vec![ErrorAfter, ErrorAfter]),
+        ("TransactWriteItems", vec![Refused("ThrottlingException"); 2]),
+        ("TransactWriteItems", vec![CONFLICT; 3]),
+        ("TransactWriteItems", vec![Refused("TransactionInProgressException")]),
+        ("TransactWriteItems", vec![ErrorAfter]),
+        ("TransactWriteItems", vec![ErrorAfter, CONFLICT]),
+        ("TransactWriteItems", vec![SilenceBefore]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut event = account.create_recipient();
+        event["body"] = json!(json!({"name": "A", "email": format!("a{n}@example.com")}).to_string());
+        let shown = format!("{fault:?}");
+        proxy.expect(operation, fault);
+        create.expect(201, event).await;
+        assert!(proxy.script.lock().unwrap()[operation].is_empty(), "{shown} happened");
+        let (recipients, pointers) = account.table.recipients().await;
+        assert_eq!(
+            (recipients.len(), &recipients),
+            (n + 1, &pointers),
+            "{shown} on {operation}: written once"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_lasting_fault_gets_a_503_and_leaves_nothing_half_done() {
+    let account = Account::new().await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
+    for (operation, fault) in [
+        ("GetItem", Refused("ThrottlingException")),
+        ("GetItem", Refused("InternalServerError")),
+        ("TransactWriteItems", Refused("RequestLimitExceeded")),
+        ("TransactWriteItems", CONFLICT),
+    ] {
+        proxy.expect(operation, [fault; 50]);
+        let (body, headers) = create.expect(503, account.create_recipient()).await;
+        assert_eq!(body["error"], "Service Unavailable");
+        assert_eq!(headers["retry-after"], "1");
+        assert_eq!(account.table.recipients().await, (vec![], vec![]), "{fault:?} on {operation}");
+        proxy.expect(operation, []);
+    }
+    create.expect(201, account.create_recipient()).await;
+}
+
+#[tokio::test]
+async fn without_a_database_a_function_starts_and_answers_503() {
+    let account = Account::new().await;
+    let nowhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", nowhere.local_addr().unwrap());
+    drop(nowhere);
+    let generate = Sandbox::start(binary(GENERATE_SECRET), &url).await;
+    let (_, headers) = generate.expect(503, account.generate_secret("rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0")).await;
+    assert_eq!(headers["retry-after"], "1");
+}
+
+#[tokio::test]
+async fn a_defect_gets_a_500_whose_cause_is_in_the_log_alone() {
+    let account = Account::new().await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
+    proxy.expect("TransactWriteItems", [Refused("AccessDeniedException")]);
+    let (body, headers) = create.expect(500, account.create_recipient()).await;
+    assert_eq!(body["error"], "Internal Server Error");
+    let request_id = headers["x-request-id"].as_str().unwrap();
+    assert!(body["message"].as_str().unwrap().contains(request_id), "the caller can name the request");
+    assert!(!body.to_string().contains("AccessDenied") && !body.to_string().contains("Transact"));
+    let log = create.log();
+    let line = log.lines().find(|line| line.contains("\"level\":\"ERROR\"")).unwrap();
+    assert!(
+        line.contains("TransactWriteItems: AccessDeniedException") && line.contains(request_id),
+        "{line}"
+    );
+    assert!(!log.contains(IN_MESSAGE), "what DynamoDB says may hold a caller's data");
+}
+
+#[tokio::test]
+async fn every_endpoint_overcomes_transient_faults() {
+    let cases = cases::of_every_endpoint("with transient faults", |case| !case.overcomes.is_empty());
+    for_each(cases, async |case| {
+        let account = Account::new().await;
+        let things = Things::create(&account, &case, THERE).await;
+        let (proxy, url) = Proxy::before(&account.table).await;
+        let sandbox = Sandbox::start(binary(case.endpoint), &url).await;
+        for (operation, faults) in &case.overcomes {
+            proxy.expect(operation, faults.clone());
+        }
+        sandbox.expect(case.status, case.event(&account, &things, 0)).await;
+        let left: usize = proxy.script.lock().unwrap().values().map(VecDeque::len).sum();
+        assert_eq!(left, 0, "{} met all its faults", case.name());
+        let (recipients, pointers) = account.table.recipients().await;
+        assert_eq!(recipients, pointers, "{}", case.name());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_deletion_can_be_interrupted_anywhere_and_repeated() {
+    let endpoint = endpoints::named("delete-recipient");
+    let lasting = |fault: Fault| vec![fault; 50];
+    for (operation, faults) in [
+        ("Query", lasting(Refused("ThrottlingException"))),
+        ("BatchWriteItem", lasting(Refused("ThrottlingException"))),
+        ("BatchWriteItem", lasting(Unprocessed)),
+        // The deletion of the first batch is done, and its answer lost.
+        ("BatchWriteItem", [vec![ErrorAfter], lasting(Refused("ThrottlingException"))].concat()),
+        ("TransactWriteItems", lasting(CONFLICT)),
+        // All is done, and no answer comes.
+        ("TransactWriteItems", [vec![ErrorAfter], lasting(Refused("ThrottlingException"))].concat()),
+    ] {
+        let account = Account::new().await;
+        let (recipient, _) = account.recipient_with_secret("a@example.com").await;
+        let (proxy, url) = Proxy::before(&account.table).await;
+        let sandbox = Sandbox::start(binary(endpoint.name), &url).await;
+        let event = || account.request(endpoint, &[&account.dock, &recipient], "", None);
+        let shown = format!("{operation} {:?}", faults[0]);
+        proxy.expect(operation, faults);
+        sandbox.expect(503, event()).await;
+        let (recipients, pointers) = account.table.recipients().await;
+        assert_eq!(recipients, pointers, "{shown}: wholly there or wholly gone");
+        proxy.expect(operation, []);
+        sandbox.expect(if recipients.is_empty() { 404 } else { 200 }, event()).await;
+        let leftovers = account.table.items().await;
+        let leftovers = leftovers.iter().filter(|item| item["pk"].as_s().unwrap().contains(&recipient));
+        assert_eq!(leftovers.count(), 0, "{shown}");
+        let create = Sandbox::start(binary(CREATE_RECIPIENT), &account.table.url).await;
+        let mut again = account.create_recipient();
+        again["body"] = json!(json!({"name": "A", "email": "a@example.com"}).to_string());
+        create.expect(201, again).await;
+    }
+}

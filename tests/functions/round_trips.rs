@@ -1,0 +1,90 @@
+//! What a request costs: how many calls of DynamoDB follow one another, and how many capacity units they take; by case, and
+//! whatever else the table holds.
+
+use docyard_core::values::clock::Clock;
+use docyard_core::values::id::SecretId;
+use docyard_core::values::random;
+use docyard_functions::endpoints;
+use docyard_test_support::account::Account;
+use docyard_test_support::costs::{self, Units};
+use docyard_test_support::import::item;
+use docyard_test_support::proxy::Proxy;
+use docyard_test_support::sandbox::Sandbox;
+use docyard_test_support::{binary, read};
+use serde_json::json;
+
+/// Sends each case's request to the function's binary, with its calls as budgeted; the rows of the document on costs.
+async fn measure(account: &Account) -> Vec<(String, Units)> {
+    let measured = costs::measure(account, async |case, url, event, proxy| {
+        let sandbox = Sandbox::start(binary(case.endpoint), url).await;
+        proxy.take_units();
+        proxy.take_calls();
+        proxy.expect_calls(case.calls);
+        sandbox.expect(case.status, event).await;
+        let (logged, _) = sandbox.request_and_metric_lines();
+        let (read, write) = proxy.units();
+        assert_eq!(
+            (&logged[0]["round_trips"], &logged[0]["read_units"], &logged[0]["write_units"]),
+            (&json!(case.calls.len()), &json!(read), &json!(write)),
+            "what is logged of {}",
+            case.name()
+        );
+    });
+    measured.await.into_iter().map(|(case, units)| (costs::row(&case, units), units)).collect()
+}
+
+#[tokio::test]
+async fn every_request_makes_just_the_calls_of_its_budget_and_costs_what_the_document_says() {
+    let document = read("docs/costs.md");
+    for (row, _) in measure(&Account::new().await).await {
+        assert!(document.contains(&row), "docs/costs.md is stale: it lacks {row}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_costs_the_same_in_a_dock_of_a_hundred_thousand() {
+    let small = Account::new().await;
+    let large = Account::new().await;
+    for (account, count) in [(&small, 10), (&large, 100_000)] {
+        account.import_recipients(count).await;
+    }
+    assert_eq!(measure(&small).await, measure(&large).await);
+}
+
+#[tokio::test]
+async fn a_request_costs_the_same_with_5000_retired_secrets() {
+    let account = Account::new().await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let (fresh, _) = account.recipient_with_secret("a@example.com").await;
+    let (old, _) = account.recipient_with_secret("b@example.com").await;
+    let now = Clock::system().now();
+    let rng = &mut random::system();
+    let items = (0..5000).map(|_| {
+        let id = SecretId::generate(now, rng);
+        item([
+            ("pk", format!("RECIPIENT#{old}")),
+            ("sk", format!("SECRET_RETIRED#{id}")),
+            ("id", id.to_string()),
+            ("recipient", old.clone()),
+            ("name", "A secret".to_owned()),
+            ("digest", "0".repeat(64)),
+            ("createdAt", now.to_string()),
+            ("revokedAt", now.to_string()),
+        ])
+    });
+    account.table.import(items.collect());
+    for (function, body) in
+        [("verify-secret", json!({"secret": "x"})), ("generate-secret", json!({"name": "S"}))]
+    {
+        let endpoint = endpoints::named(function);
+        let sandbox = Sandbox::start(binary(function), &url).await;
+        let mut units = Vec::new();
+        for recipient in [&fresh, &old] {
+            proxy.take_units();
+            let event = account.request(endpoint, &[recipient], "", Some(body.clone()));
+            sandbox.expect(if function == "verify-secret" { 200 } else { 201 }, event).await;
+            units.push(proxy.take_units());
+        }
+        assert_eq!(units[0], units[1], "{function}");
+    }
+}

@@ -1,0 +1,378 @@
+//! `template.yaml` against the code: each endpoint has one function, one route, one set of permissions, and they agree
+//! with what the code says and does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use docyard_functions::endpoints;
+use docyard_functions::lambda::service::TIME_LIMIT;
+use docyard_functions::metrics::{ALL, DIMENSION, NAMESPACE};
+use docyard_functions::route::parameter;
+use docyard_test_support::table::{TABLE, TestTable};
+use docyard_test_support::{read, root};
+use saphyr::{LoadableYamlNode, Yaml};
+use serde_json::{Value, json};
+
+pub(super) fn template() -> Yaml<'static> {
+    let text = read("template.yaml");
+    Yaml::load_from_str(text.leak()).unwrap().remove(0)
+}
+
+fn text<'a>(yaml: &'a Yaml) -> &'a str {
+    yaml.as_str().unwrap_or_else(|| panic!("not a string: {yaml:?}"))
+}
+
+/// A short form such as `!GetAtt Table.Arn`, as the tag's name and its value.
+fn short_form<'a>(yaml: &'a Yaml) -> (&'a str, &'a str) {
+    match yaml {
+        Yaml::Tagged(tag, value) => (&tag.suffix, text(value)),
+        other => panic!("not a short form: {other:?}"),
+    }
+}
+
+/// The functions of the template, by the binary they are built from.
+pub(super) fn functions<'a>(template: &'a Yaml) -> BTreeMap<String, (&'a str, &'a Yaml<'a>)> {
+    let mut functions = BTreeMap::new();
+    for (name, resource) in template["Resources"].as_mapping().unwrap() {
+        if text(&resource["Type"]) == "AWS::Serverless::Function" {
+            assert_eq!(text(&resource["Metadata"]["BuildMethod"]), "rust-cargolambda");
+            let binary = text(&resource["Metadata"]["BuildProperties"]["Binary"]).to_owned();
+            assert!(
+                functions.insert(binary.clone(), (text(name), resource)).is_none(),
+                "{binary} is there twice"
+            );
+        }
+    }
+    functions
+}
+
+#[test]
+fn every_endpoint_has_a_binary_and_a_function_of_its_name() {
+    let names: BTreeSet<String> = endpoints::all().map(|endpoint| endpoint.name.to_owned()).collect();
+    assert_eq!(names.len(), endpoints::all().count(), "no name is there twice");
+    let template = template();
+    let functions = functions(&template);
+    assert_eq!(functions.keys().cloned().collect::<BTreeSet<_>>(), names, "functions of the template");
+    let binaries: BTreeSet<String> = std::fs::read_dir(root().join("functions/src/bin"))
+        .unwrap()
+        .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(binaries, names, "binaries");
+    for (binary, (name, _)) in functions {
+        let expected: String =
+            binary.split('-').map(|word| format!("{}{}", word[..1].to_uppercase(), &word[1..])).collect();
+        assert_eq!(name, format!("{expected}Function"));
+        // A main of its own could serve another endpoint under the right name.
+        let main = read(&format!("functions/src/bin/{binary}.rs"));
+        assert!(main.contains(r#"endpoints::named(env!("CARGO_BIN_NAME"))"#), "{binary}");
+    }
+}
+
+#[test]
+fn no_two_routes_are_the_same() {
+    let routes: BTreeSet<String> = endpoints::all()
+        .map(|endpoint| {
+            // Parameters of different names do not make different routes.
+            let segments = endpoint.route.path.split('/');
+            let path: Vec<&str> =
+                segments.map(|segment| if parameter(segment).is_some() { "{}" } else { segment }).collect();
+            format!("{} {}", endpoint.route.method.as_str(), path.join("/"))
+        })
+        .collect();
+    assert_eq!(routes.len(), endpoints::all().count(), "{routes:?}");
+}
+
+#[test]
+fn every_route_leads_to_its_function() {
+    let template = template();
+    let functions = functions(&template);
+    for endpoint in endpoints::all() {
+        let (name, function) = functions[endpoint.name];
+        let events = function["Properties"]["Events"].as_mapping().unwrap();
+        assert_eq!(events.len(), 1, "{name} has one route");
+        let event = events.values().next().unwrap();
+        assert_eq!(text(&event["Type"]), "HttpApi");
+        let properties = &event["Properties"];
+        assert_eq!(short_form(&properties["ApiId"]), ("Ref", "Api"));
+        let route = format!("{} {}", text(&properties["Method"]), text(&properties["Path"]));
+        assert_eq!(route, endpoint.route.to_string());
+        assert_eq!(text(&properties["PayloadFormatVersion"]), "2.0");
+    }
+}
+
+#[test]
+fn cargo_lambda_watch_has_the_same_routes() {
+    let metadata = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let mut watched = BTreeSet::new();
+    for (path, functions) in metadata["metadata"]["lambda"]["watch"]["router"].as_object().unwrap() {
+        for function in functions.as_array().unwrap() {
+            let (name, method) =
+                (function["function"].as_str().unwrap(), function["method"].as_str().unwrap());
+            watched.insert((format!("{method} {path}"), name.to_owned()));
+        }
+    }
+    assert_eq!(
+        watched,
+        endpoints::all().map(|endpoint| (endpoint.route.to_string(), endpoint.name.to_owned())).collect()
+    );
+}
+
+#[test]
+fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
+    let template = template();
+    let globals = &template["Globals"]["Function"];
+    let variables = &globals["Environment"]["Variables"];
+    assert_eq!(short_form(&variables["TABLE_NAME"]), ("Ref", "Table"));
+    assert_eq!(short_form(&variables["DOCYARD_MODE"]), ("Ref", "Mode"));
+    assert_eq!(short_form(&variables["STAGE"]), ("Ref", "Stage"));
+    assert!(matches!(&variables["AWS_ENDPOINT_URL_DYNAMODB"], Yaml::Tagged(tag, _) if tag.suffix == "If"));
+    assert_eq!(variables.as_mapping().unwrap().len(), 4);
+    assert_eq!(text(&globals["CodeUri"]), "functions/");
+    let timeout = globals["Timeout"].as_integer().unwrap();
+    assert!(timeout > TIME_LIMIT.as_secs() as i64, "a function answers by itself before Lambda ends it");
+    assert!(timeout < 30, "and Lambda ends it before API Gateway gives up");
+}
+
+/// The operations of DynamoDB that the functions call.
+pub(super) const OPERATIONS: &[&str] =
+    &["BatchGetItem", "BatchWriteItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"];
+
+/// IAM actions, each with the partitions that it is allowed on.
+pub(super) type Permissions = BTreeSet<(String, String)>;
+
+/// What a function's role allows.
+pub(super) fn permissions(function: &Yaml) -> Permissions {
+    let policies = function["Properties"]["Policies"].as_sequence().unwrap();
+    let mut allowed = BTreeSet::new();
+    for statement in policies.iter().flat_map(|policy| policy["Statement"].as_sequence().unwrap()) {
+        assert_eq!(text(&statement["Effect"]), "Allow");
+        assert_eq!(short_form(&statement["Resource"]), ("GetAtt", "Table.Arn"));
+        assert_eq!(statement["Condition"].as_mapping().unwrap().len(), 1);
+        let keys = &statement["Condition"]["ForAllValues:StringLike"];
+        assert_eq!(keys.as_mapping().unwrap().len(), 1);
+        for action in statement["Action"].as_sequence().unwrap() {
+            for partition in keys["dynamodb:LeadingKeys"].as_sequence().unwrap() {
+                allowed.insert((text(action).to_owned(), text(partition).to_owned()));
+            }
+        }
+    }
+    allowed
+}
+
+/// The functions whose metric of this name an alarm adds up.
+fn referenced_functions(metrics: &Yaml, metric: &str) -> BTreeSet<String> {
+    let stats = metrics.as_sequence().unwrap().iter().filter_map(|entry| entry.as_mapping_get("MetricStat"));
+    stats
+        .map(|stat| &stat["Metric"])
+        .filter(|entry| entry["MetricName"].as_str() == Some(metric))
+        .map(|entry| short_form(&entry["Dimensions"][0]["Value"]).1.to_owned())
+        .collect()
+}
+
+/// The alarms of the template by their names.
+fn alarms<'a>(template: &'a Yaml) -> BTreeMap<&'a str, &'a Yaml<'a>> {
+    let resources = template["Resources"].as_mapping().unwrap().iter();
+    resources
+        .filter(|(_, resource)| text(&resource["Type"]) == "AWS::CloudWatch::Alarm")
+        .map(|(name, alarm)| (text(name), &alarm["Properties"]))
+        .collect()
+}
+
+#[test]
+fn alarms_and_dashboard_cover_every_function_and_every_metric() {
+    let template = template();
+    let names: BTreeSet<String> = functions(&template).values().map(|(name, _)| (*name).to_owned()).collect();
+    let alarms = alarms(&template);
+    let (_, dashboard) = short_form(&template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]);
+    let body: Value = serde_json::from_str(dashboard).unwrap();
+    let widgets = body["widgets"].as_array().unwrap();
+    let shown: Vec<&Value> =
+        widgets.iter().filter_map(|widget| widget["properties"]["metrics"].as_array()).flatten().collect();
+    for metric in ["Errors", "Throttles"] {
+        let watched: Vec<String> = alarms
+            .values()
+            .filter_map(|alarm| Some(referenced_functions(alarm.as_mapping_get("Metrics")?, metric)))
+            .flatten()
+            .collect();
+        assert_eq!(watched.len(), names.len(), "an alarm on {metric} watches each function once");
+        assert_eq!(watched.into_iter().collect::<BTreeSet<_>>(), names, "alarms on {metric}");
+        let on_dashboard = names
+            .iter()
+            .all(|name| shown.iter().any(|shown| shown[1] == metric && shown[3] == format!("${{{name}}}")));
+        assert!(on_dashboard, "{metric} of every function is on the dashboard");
+    }
+    for metric in ALL {
+        assert!(
+            shown.iter().any(|shown| shown[0] == NAMESPACE && shown[1] == metric),
+            "{metric} is on the dashboard"
+        );
+    }
+    for shown in shown.iter().filter(|shown| shown[0] == NAMESPACE) {
+        assert!(ALL.iter().any(|metric| shown[1] == *metric), "{shown} is measured");
+        assert_eq!((&shown[2], &shown[3]), (&json!(DIMENSION), &json!("${Stage}")));
+    }
+    for (name, alarm) in &alarms {
+        assert_eq!(short_form(&alarm["AlarmActions"][0]), ("Ref", "AlarmTopic"), "{name}");
+        assert_eq!(short_form(&alarm["AlarmName"]).1, format!("docyard-access-${{Stage}}-{name}"));
+        assert!(dashboard.contains(&format!("\"${{{name}.Arn}}\"")), "{name} is on the dashboard");
+    }
+}
+
+/// The metrics that an alarm reads.
+fn metrics<'a>(alarm: &'a Yaml<'a>) -> Vec<&'a Yaml<'a>> {
+    match alarm.as_mapping_get("Metrics").and_then(Yaml::as_sequence) {
+        Some(metrics) => {
+            metrics.iter().filter_map(|entry| Some(&entry.as_mapping_get("MetricStat")?["Metric"])).collect()
+        }
+        None => vec![alarm],
+    }
+}
+
+/// What an alarm watches: the metrics, by namespace and name, each with its dimensions but for those of functions.
+fn watched(alarm: &Yaml) -> BTreeSet<String> {
+    let dimension = |dimension: &Yaml| match &dimension["Value"] {
+        Yaml::Tagged(_, value) if text(value).ends_with("Function") => "a function".to_owned(),
+        Yaml::Tagged(_, value) => text(value).to_owned(),
+        other => text(other).to_owned(),
+    };
+    let describe = |metric: &&Yaml| {
+        let dimensions = metric["Dimensions"].as_sequence().unwrap().iter();
+        let dimensions: Vec<String> =
+            dimensions.map(|of| format!("{} {}", text(&of["Name"]), dimension(of))).collect();
+        format!("{} {} of {}", text(&metric["Namespace"]), text(&metric["MetricName"]), dimensions.join(", "))
+    };
+    metrics(alarm).iter().map(describe).collect()
+}
+
+#[test]
+fn alarms_watch_metrics_that_aws_publishes() {
+    let template = template();
+    let expected = |alarm: &str| -> BTreeSet<String> {
+        let of_function = |metric: &str| vec![format!("AWS/Lambda {metric} of FunctionName a function")];
+        let of_table = |metric: &str| format!("AWS/DynamoDB {metric} of TableName Table");
+        let of_api = |metric: &str| format!("AWS/ApiGateway {metric} of ApiId Api");
+        let metrics = match alarm {
+            "ServerErrors" => vec![of_api("5xx"), of_api("Count")],
+            "SlowRequests" => vec![of_api("Latency")],
+            "TableThrottles" => vec![of_table("ReadThrottleEvents"), of_table("WriteThrottleEvents")],
+            "TableSystemErrors" => OPERATIONS
+                .iter()
+                .map(|operation| format!("{}, Operation {operation}", of_table("SystemErrors")))
+                .collect(),
+            _ if alarm.contains("FunctionErrors") => of_function("Errors"),
+            _ if alarm.contains("FunctionThrottles") => of_function("Throttles"),
+            _ => panic!("what {alarm} should watch is not known"),
+        };
+        metrics.into_iter().collect()
+    };
+    for (name, alarm) in alarms(&template) {
+        assert_eq!(watched(alarm), expected(name), "{name}");
+        assert!(metrics(alarm).len() <= 10, "{name}: CloudWatch adds up ten metrics at most");
+        assert!(alarm["DatapointsToAlarm"].as_integer() <= alarm["EvaluationPeriods"].as_integer());
+        // Without requests nothing is wrong.
+        assert_eq!(text(&alarm["TreatMissingData"]), "notBreaching");
+    }
+}
+
+#[test]
+fn the_page_on_operations_names_every_alarm_and_parameter_and_no_other() {
+    let template = template();
+    let page = read("docs/operations.md");
+    let first_column = |heading: &str| -> BTreeSet<String> {
+        let section = page.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+        rows.map(|(name, _)| name.to_owned()).collect()
+    };
+    let alarms: BTreeSet<String> = alarms(&template).keys().map(|&name| name.to_owned()).collect();
+    assert_eq!(first_column("Alarms"), alarms);
+    let parameters = template["Parameters"].as_mapping().unwrap().keys().map(|name| text(name).to_owned());
+    assert_eq!(first_column("Deploy"), parameters.collect());
+}
+
+#[test]
+fn the_table_is_kept_and_can_be_restored() {
+    let template = template();
+    let table = &template["Resources"]["Table"];
+    assert_eq!((text(&table["DeletionPolicy"]), text(&table["UpdateReplacePolicy"])), ("Retain", "Retain"));
+    let properties = &table["Properties"];
+    assert_eq!(
+        properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"].as_bool(),
+        Some(true)
+    );
+    assert_eq!(properties["SSESpecification"]["SSEEnabled"].as_bool(), Some(true));
+    assert_eq!(properties["DeletionProtectionEnabled"].as_bool(), Some(true));
+}
+
+#[test]
+fn verifying_has_a_limit_of_its_own_and_access_logs_hold_nothing_that_a_client_sends() {
+    let template = template();
+    let api = &template["Resources"]["Api"]["Properties"];
+    let verify = endpoints::named("verify-secret").route.to_string();
+    let limits = &api["RouteSettings"][verify.as_str()];
+    let default = template["Parameters"]["RequestsPerSecond"]["Default"].as_integer().unwrap();
+    assert_eq!(short_form(&api["DefaultRouteSettings"]["ThrottlingRateLimit"]), ("Ref", "RequestsPerSecond"));
+    for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
+        assert!(limits[limit].as_integer().unwrap() < default, "{limit}");
+    }
+    let Yaml::Tagged(tag, only_domain) = &api["DisableExecuteApiEndpoint"] else { panic!("not an !If") };
+    assert_eq!((tag.suffix.as_str(), only_domain[0].as_str()), ("If", Some("HasTruststore")));
+    assert_eq!((only_domain[1].as_bool(), only_domain[2].as_bool()), (Some(true), Some(false)));
+    assert!(api.as_mapping().unwrap().keys().all(|key| text(key) != "CorsConfiguration"));
+    let format: BTreeMap<String, String> =
+        serde_json::from_str(text(&api["AccessLogSettings"]["Format"])).unwrap();
+    let values: BTreeSet<&str> = format.values().map(String::as_str).collect();
+    let harmless = [
+        "$context.requestId",
+        "$context.requestTime",
+        "$context.identity.sourceIp",
+        "$context.routeKey",
+        "$context.status",
+        "$context.responseLatency",
+        "$context.integrationLatency",
+        "$context.responseLength",
+        "$context.error.message",
+        "$context.integrationErrorMessage",
+    ];
+    assert_eq!(values, BTreeSet::from(harmless));
+}
+
+#[test]
+fn a_build_does_not_miss_a_change_outside_of_the_functions_folder() {
+    let settings = read("samconfig.toml");
+    assert!(
+        !settings.lines().any(|line| line.trim_start().starts_with("cached")),
+        "sam's cache looks at CodeUri alone"
+    );
+}
+
+#[tokio::test]
+async fn the_table_is_the_one_that_the_tests_and_the_local_server_make() {
+    let template = template();
+    let properties = &template["Resources"]["Table"]["Properties"];
+    let local = TestTable::start().await;
+    let described = local.client.describe_table().table_name(TABLE).send().await.unwrap().table.unwrap();
+    let keys = |yaml: &Yaml, kind: &str| -> BTreeSet<(String, String)> {
+        let entries = yaml.as_sequence().unwrap().iter();
+        entries
+            .map(|entry| (text(&entry["AttributeName"]).to_owned(), text(&entry[kind]).to_owned()))
+            .collect()
+    };
+    let local_keys = described
+        .key_schema()
+        .iter()
+        .map(|key| (key.attribute_name.clone(), key.key_type.as_str().to_owned()));
+    assert_eq!(keys(&properties["KeySchema"], "KeyType"), local_keys.collect());
+    let local_attributes = described.attribute_definitions().iter();
+    let local_attributes = local_attributes
+        .map(|attribute| (attribute.attribute_name.clone(), attribute.attribute_type.as_str().to_owned()));
+    assert_eq!(keys(&properties["AttributeDefinitions"], "AttributeType"), local_attributes.collect());
+    let ttl = local.client.describe_time_to_live().table_name(TABLE).send().await.unwrap();
+    let ttl = ttl.time_to_live_description.unwrap();
+    assert_eq!(text(&properties["TimeToLiveSpecification"]["AttributeName"]), ttl.attribute_name.unwrap());
+    assert_eq!(text(&properties["BillingMode"]), "PAY_PER_REQUEST");
+    assert!(described.global_secondary_indexes.is_none() && described.local_secondary_indexes.is_none());
+}

@@ -1,0 +1,14 @@
+//! What is promised, and the attempts to break it: faults, races, random sequences, random bytes. They try a few cases, or
+//! all they can with `DOCYARD_TEST_THOROUGH=1`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod faults;
+mod fuzz;
+mod model;
+mod races;

@@ -1,0 +1,499 @@
+//! Many callers at once on the same few things, while DynamoDB throttles, conflicts, is slow and loses answers. What they
+//! saw is recorded, and must be what callers one after the other could have seen: for each request there is an instant
+//! between its beginning and its end at which it happened ([linearisability][]).
+//!
+//! [linearisability]: https://doi.org/10.1145/78969.78972
+
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
+use docyard_test_support::fault::Fault;
+use docyard_test_support::faulty;
+use docyard_test_support::api::{Api, Reply};
+use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
+use serde_json::{Value, json};
+use docyard_test_support::table::{TestTable};
+use docyard_test_support::{is_thorough};
+
+const CALLERS: usize = 6;
+const REQUESTS_OF_EACH: usize = 7;
+
+/// A request: when it began and ended, by a clock that only counts, and what it was. Of one that was answered 503 nobody
+/// knows whether it happened, or when.
+#[derive(Clone, Debug)]
+struct Event<A> {
+    began: u64,
+    ended: u64,
+    action: A,
+    is_unknown: bool,
+}
+
+/// What a thing is, and what requests do to it.
+trait Specification: Clone + Debug + Eq + Hash + Default {
+    /// A request with its answer.
+    type Action: Clone + Debug;
+
+    /// The thing after the request, if it can have had that answer.
+    fn after(&self, action: &Self::Action) -> Option<Self>;
+
+    /// What the thing may be after a request of which only the question is known: each success that it can have had.
+    /// `strangers` are ids that were seen and that no known request made, so an unknown one did.
+    fn after_unknown(&self, action: &Self::Action, strangers: &[String]) -> Vec<Self>;
+
+    /// The ids that an answer tells: that of what the request made, if it made something, and any other.
+    fn ids(action: &Self::Action) -> (Option<&String>, Option<&String>);
+}
+
+/// Whether some order of the events explains all the answers (the search of [Wing and Gong][], with what was tried kept).
+///
+/// [Wing and Gong]: https://doi.org/10.1006/jpdc.1993.1015
+fn is_linearisable<S: Specification>(events: &[Event<S::Action>]) -> bool {
+    fn search<S: Specification>(
+        events: &[Event<S::Action>],
+        done: u64,
+        state: &S,
+        strangers: &[String],
+        tried: &mut HashSet<(u64, S)>,
+    ) -> bool {
+        let left = || events.iter().enumerate().filter(|(at, _)| done & (1 << at) == 0);
+        if left().all(|(_, event)| event.is_unknown) {
+            return true;
+        }
+        if !tried.insert((done, state.clone())) {
+            return false;
+        }
+        // What ended first must have happened before anything that began later.
+        let first_end = left().filter(|(_, event)| !event.is_unknown).map(|(_, event)| event.ended).min();
+        left().filter(|(_, event)| first_end.is_none_or(|end| event.began < end)).any(|(at, event)| {
+            let next = match event.is_unknown {
+                true => state.after_unknown(&event.action, strangers),
+                false => state.after(&event.action).into_iter().collect(),
+            };
+            next.iter().any(|next| search(events, done | (1 << at), next, strangers, tried))
+        })
+    }
+    assert!(events.len() <= 64);
+    let known = || events.iter().filter(|event| !event.is_unknown).map(|event| S::ids(&event.action));
+    let made: HashSet<&String> = known().filter_map(|(made, _)| made).collect();
+    let seen: HashSet<&String> = known().filter_map(|(_, seen)| seen).collect();
+    let strangers: Vec<String> = seen.difference(&made).map(|id| (*id).clone()).collect();
+    search(events, 0, &S::default(), &strangers, &mut HashSet::new())
+}
+
+/// The emails of a dock: who has which.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Emails(BTreeMap<&'static str, String>);
+
+#[derive(Clone, Debug)]
+enum EmailAction {
+    /// The recipient that was made, or the one that has the email.
+    Create(&'static str, Result<String, String>),
+    /// Of a recipient to an email: whether it was there, and if so, who had the email.
+    Move(String, &'static str, Option<Result<(), String>>),
+    /// Whether it was there.
+    Delete(String, bool),
+    /// Who has the email.
+    Find(&'static str, Option<String>),
+}
+
+impl Emails {
+    fn email_of(&self, id: &str) -> Option<&'static str> {
+        self.0.iter().find(|(_, holder)| *holder == id).map(|(email, _)| *email)
+    }
+
+    fn without(mut self, email: &str) -> Self {
+        self.0.remove(email);
+        self
+    }
+
+    fn with(mut self, email: &'static str, id: &str) -> Self {
+        self.0.insert(email, id.to_owned());
+        self
+    }
+}
+
+impl Specification for Emails {
+    type Action = EmailAction;
+
+    fn after(&self, action: &EmailAction) -> Option<Self> {
+        let same = |holds: bool| holds.then(|| self.clone());
+        match action {
+            EmailAction::Create(email, Ok(id)) => {
+                (!self.0.contains_key(email)).then(|| self.clone().with(email, id))
+            }
+            EmailAction::Create(email, Err(holder)) => same(self.0.get(email) == Some(holder)),
+            EmailAction::Move(id, email, Some(Ok(()))) => {
+                let old = self.email_of(id)?;
+                let is_free = self.0.get(email).is_none_or(|holder| holder == id);
+                is_free.then(|| self.clone().without(old).with(email, id))
+            }
+            EmailAction::Move(id, email, Some(Err(holder))) => {
+                same(self.0.get(email) == Some(holder) && self.email_of(id).is_some())
+            }
+            EmailAction::Move(id, _, None) | EmailAction::Delete(id, false) => {
+                same(self.email_of(id).is_none())
+            }
+            EmailAction::Delete(id, true) => self.email_of(id).map(|email| self.clone().without(email)),
+            EmailAction::Find(email, holder) => same(self.0.get(email) == holder.as_ref()),
+        }
+    }
+
+    fn after_unknown(&self, action: &EmailAction, strangers: &[String]) -> Vec<Self> {
+        let success = |action| self.after(&action).into_iter().collect();
+        match action {
+            // If what it made was never seen, it does not matter which id it has.
+            EmailAction::Create(email, _) => {
+                let ids = strangers.iter().filter(|id| self.email_of(id).is_none()).map(String::as_str);
+                let ids = ids.chain(["never seen"]);
+                ids.filter_map(|id| self.after(&EmailAction::Create(email, Ok(id.to_owned())))).collect()
+            }
+            EmailAction::Move(id, email, _) => success(EmailAction::Move(id.clone(), email, Some(Ok(())))),
+            EmailAction::Delete(id, _) => success(EmailAction::Delete(id.clone(), true)),
+            EmailAction::Find(..) => Vec::new(),
+        }
+    }
+
+    fn ids(action: &EmailAction) -> (Option<&String>, Option<&String>) {
+        match action {
+            EmailAction::Create(_, Ok(id)) => (Some(id), None),
+            EmailAction::Create(_, Err(id)) | EmailAction::Move(_, _, Some(Err(id))) => (None, Some(id)),
+            EmailAction::Find(_, id) => (None, id.as_ref()),
+            EmailAction::Move(..) | EmailAction::Delete(..) => (None, None),
+        }
+    }
+}
+
+/// The secrets of a recipient: which of those that are known verify.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Secrets(BTreeMap<String, bool>);
+
+#[derive(Clone, Debug)]
+enum SecretAction {
+    Generate(String),
+    /// The replacement; `None` if the secret had ended.
+    Rotate(String, Option<String>),
+    /// Whether it had not ended yet.
+    Revoke(String, bool),
+    /// Whether its value is valid.
+    Verify(String, bool),
+}
+
+impl Specification for Secrets {
+    type Action = SecretAction;
+
+    fn after(&self, action: &SecretAction) -> Option<Self> {
+        let is_active = |id: &String| self.0.get(id) == Some(&true);
+        let same = |holds: bool| holds.then(|| self.clone());
+        let mut next = self.clone();
+        match action {
+            SecretAction::Generate(id) => next.0.insert(id.clone(), true).is_none().then_some(next),
+            SecretAction::Rotate(id, Some(new)) => {
+                next.0.insert(id.clone(), false);
+                next.0.insert(new.clone(), true);
+                is_active(id).then_some(next)
+            }
+            SecretAction::Revoke(id, true) => {
+                next.0.insert(id.clone(), false);
+                is_active(id).then_some(next)
+            }
+            SecretAction::Rotate(id, None) | SecretAction::Revoke(id, false) => {
+                same(self.0.get(id) == Some(&false))
+            }
+            SecretAction::Verify(id, is_valid) => same(is_active(id) == *is_valid),
+        }
+    }
+
+    fn after_unknown(&self, action: &SecretAction, _: &[String]) -> Vec<Self> {
+        match action {
+            // The new one is known to nobody.
+            SecretAction::Rotate(id, _) | SecretAction::Revoke(id, _) => {
+                self.after(&SecretAction::Revoke(id.clone(), true)).into_iter().collect()
+            }
+            SecretAction::Generate(_) | SecretAction::Verify(..) => Vec::new(),
+        }
+    }
+
+    fn ids(_: &SecretAction) -> (Option<&String>, Option<&String>) {
+        // A secret whose value is not known is asked about by nobody.
+        (None, None)
+    }
+}
+
+/// The API over a table that fails at random, and the history of what was asked of it.
+struct Race<A> {
+    api: Api,
+    key: String,
+    dock: String,
+    clock: AtomicU64,
+    history: Mutex<Vec<Event<A>>>,
+    /// What is known to everyone by now: ids, and the values of secrets.
+    known: Mutex<Vec<(String, String)>>,
+    rng: Mutex<TestRng>,
+}
+
+impl<A> Race<A> {
+    async fn new(seed: u64) -> Arc<Self> {
+        let table = TestTable::start().await;
+        let account = table.account().await;
+        let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
+        let rng = |stream: u8| {
+            let mut bytes = [stream; 32];
+            bytes[..8].copy_from_slice(&seed.to_le_bytes());
+            TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
+        };
+        let faults = Mutex::new(rng(1));
+        let decide = move |operation: &str| {
+            let random = faults.lock().unwrap().next_u64();
+            let fault = match random % 100 {
+                0..50 => Fault::Slow((random >> 8) % 6, (random >> 16) % 6),
+                50..60 => Fault::Canceled(&["TransactionConflict"]),
+                60..65 => Fault::Canceled(&["ConditionalCheckFailed", "TransactionConflict"]),
+                65..70 => Fault::Refused("ThrottlingException"),
+                70..75 => Fault::ErrorAfter,
+                75..78 => Fault::BrokenAfter,
+                // Not tried again, so that whoever asked does not know how it ended.
+                78..82 => Fault::HalfAnswer,
+                _ => return None,
+            };
+            fault.applies_to(operation).then_some(fault)
+        };
+        let store = faulty::store(&table.url, Arc::new(decide));
+        Arc::new(Self {
+            api: Api::new(Context::new(store, Mode::Live, Clock::system())),
+            key,
+            dock,
+            clock: AtomicU64::new(0),
+            history: Mutex::default(),
+            known: Mutex::default(),
+            rng: Mutex::new(rng(2)),
+        })
+    }
+
+    fn random(&self, below: usize) -> usize {
+        usize::try_from(self.rng.lock().unwrap().next_u64() % below as u64).unwrap()
+    }
+
+    /// One of the things that are known.
+    fn any_known(&self) -> Option<(String, String)> {
+        let known = self.known.lock().unwrap().clone();
+        (!known.is_empty()).then(|| known[self.random(known.len())].clone())
+    }
+
+    /// Asks, and records what `action` makes of the answer; of a 503 it is told as of an answer that says nothing.
+    async fn ask(
+        &self,
+        function: &str,
+        [recipient, secret]: [&str; 2],
+        query: &str,
+        body: Option<Value>,
+        action: impl FnOnce(&Reply) -> A,
+    ) -> Reply {
+        let (recipient, secret) = (recipient.to_owned(), secret.to_owned());
+        let parameters = [("dockId", &self.dock), ("recipientId", &recipient), ("secretId", &secret)];
+        let headers = [("authorization", format!("Bearer {}", self.key))];
+        let began = self.clock.fetch_add(1, Ordering::SeqCst);
+        let body = body.map(|body| body.to_string());
+        let reply = self.api.ask(function, &parameters, query, &headers, body).await;
+        let ended = self.clock.fetch_add(1, Ordering::SeqCst);
+        let expected: &[u16] = match function {
+            "create-recipient" => &[201, 409, 503],
+            "update-recipient" => &[200, 404, 409, 503],
+            "delete-recipient" => &[200, 404, 503],
+            "rotate-secret" => &[201, 409, 503],
+            "revoke-secret" => &[200, 409, 503],
+            "generate-secret" => &[201, 503],
+            _ => &[200, 503],
+        };
+        assert!(expected.contains(&reply.status), "{function}: {}", reply.shown());
+        let event = Event { began, ended, action: action(&reply), is_unknown: reply.status == 503 };
+        self.history.lock().unwrap().push(event);
+        reply
+    }
+
+    fn remember(&self, reply: &Reply) {
+        if reply.status == 201 {
+            let value = reply.body["secret"].as_str().unwrap_or_default().to_owned();
+            self.known.lock().unwrap().push((reply.id(201), value));
+        }
+    }
+}
+
+fn id_in(reply: &Reply, field: &str) -> String {
+    reply.body[field].as_str().unwrap_or("unknown").to_owned()
+}
+
+/// Runs callers at once, each with requests one after the other, and gives what they saw.
+async fn run<A, F>(race: Arc<Race<A>>, request: fn(Arc<Race<A>>) -> F) -> Vec<Event<A>>
+where
+    A: Send + Clone + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            let race = race.clone();
+            tokio::spawn(async move {
+                for _ in 0..REQUESTS_OF_EACH {
+                    request(race.clone()).await;
+                }
+            })
+        })
+        .collect();
+    for caller in callers {
+        caller.await.unwrap();
+    }
+    race.history.lock().unwrap().clone()
+}
+
+async fn on_emails(race: Arc<Race<EmailAction>>) {
+    let email = ["a@example.com", "b@example.com"][race.random(2)];
+    let (kind, known) = (race.random(10), race.any_known());
+    match (kind, known) {
+        (0..3, Some((id, _))) => {
+            let body = Some(json!({"email": email}));
+            race.ask("update-recipient", [&id, ""], "", body, |reply| {
+                let outcome = match reply.status {
+                    200 => Some(Ok(())),
+                    409 => Some(Err(id_in(reply, "recipientId"))),
+                    _ => None,
+                };
+                EmailAction::Move(id.clone(), email, outcome)
+            })
+            .await;
+        }
+        (3..5, Some((id, _))) => {
+            race.ask("delete-recipient", [&id, ""], "", None, |reply| {
+                EmailAction::Delete(id.clone(), reply.status == 200)
+            })
+            .await;
+        }
+        (5..7, _) => {
+            let query = format!("email={}", email.replace('@', "%40"));
+            race.ask("list-recipients", ["", ""], &query, None, |reply| {
+                EmailAction::Find(email, reply.body[0]["id"].as_str().map(str::to_owned))
+            })
+            .await;
+        }
+        _ => {
+            let body = Some(json!({"name": "A", "email": email}));
+            let reply = race
+                .ask("create-recipient", ["", ""], "", body, |reply| {
+                    let outcome = match reply.status {
+                        201 => Ok(reply.id(201)),
+                        _ => Err(id_in(reply, "recipientId")),
+                    };
+                    EmailAction::Create(email, outcome)
+                })
+                .await;
+            race.remember(&reply);
+        }
+    }
+}
+
+async fn on_secrets(race: Arc<Race<SecretAction>>) {
+    let recipient = race.known.lock().unwrap()[0].0.clone();
+    let (kind, known) = (race.random(10), race.any_known());
+    match (kind, known.filter(|(_, value)| !value.is_empty())) {
+        (0..3, Some((id, _))) => {
+            let reply = race
+                .ask("rotate-secret", [&recipient, &id], "", None, |reply| {
+                    SecretAction::Rotate(id.clone(), (reply.status == 201).then(|| reply.id(201)))
+                })
+                .await;
+            race.remember(&reply);
+        }
+        (3..5, Some((id, _))) => {
+            race.ask("revoke-secret", [&recipient, &id], "", None, |reply| {
+                SecretAction::Revoke(id.clone(), reply.status == 200)
+            })
+            .await;
+        }
+        (5..9, Some((id, value))) => {
+            race.ask("verify-secret", [&recipient, ""], "", Some(json!({"secret": value})), |reply| {
+                let is_valid = reply.body["valid"] == true;
+                assert!(!is_valid || reply.body["secretId"] == id.as_str(), "the value of another secret");
+                SecretAction::Verify(id.clone(), is_valid)
+            })
+            .await;
+        }
+        _ => {
+            let body = Some(json!({"name": "S"}));
+            let reply = race
+                .ask("generate-secret", [&recipient, ""], "", body, |reply| {
+                    SecretAction::Generate(id_in(reply, "id"))
+                })
+                .await;
+            race.remember(&reply);
+        }
+    }
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    0..if is_thorough() { 400 } else { 8 }
+}
+
+#[tokio::test]
+async fn races_for_an_email_end_as_if_one_came_after_the_other() {
+    let mut unknown = 0;
+    for seed in seeds() {
+        let events = run(Race::new(seed).await, on_emails).await;
+        unknown += events.iter().filter(|event| event.is_unknown).count();
+        assert!(is_linearisable::<Emails>(&events), "choices {seed}: {events:#?}");
+    }
+    assert!(unknown > 0, "some were answered 503");
+}
+
+#[tokio::test]
+async fn races_on_secrets_end_as_if_one_came_after_the_other() {
+    for seed in seeds() {
+        let race = Race::new(seed).await;
+        let person = json!({"name": "A", "email": "a@example.com"});
+        let reply = loop {
+            let reply = race
+                .ask("create-recipient", ["", ""], "", Some(person.clone()), |_| {
+                    SecretAction::Generate(String::new())
+                })
+                .await;
+            if reply.status != 503 {
+                break reply;
+            }
+        };
+        race.known.lock().unwrap().push((reply.id(201), String::new()));
+        race.history.lock().unwrap().clear();
+        let events = run(race, on_secrets).await;
+        assert!(is_linearisable::<Secrets>(&events), "choices {seed}: {events:#?}");
+    }
+}
+
+#[test]
+fn the_search_tells_what_cannot_have_been() {
+    let event = |began, ended, action| Event { began, ended, action, is_unknown: false };
+    let (a, b) = ("a".to_owned(), "b".to_owned());
+    let generated = event(0, 1, SecretAction::Generate(a.clone()));
+    let rotated = event(2, 5, SecretAction::Rotate(a.clone(), Some(b.clone())));
+    let revoked = event(3, 4, SecretAction::Revoke(a.clone(), true));
+    let late = event(6, 7, SecretAction::Verify(a.clone(), true));
+    let overlapping = event(3, 4, SecretAction::Verify(a.clone(), true));
+    let is_possible = |events: &[Event<SecretAction>]| is_linearisable::<Secrets>(events);
+    assert!(is_possible(&[generated.clone(), rotated.clone(), overlapping]));
+    assert!(
+        !is_possible(&[generated.clone(), rotated.clone(), late.clone()]),
+        "a value verifies after its end"
+    );
+    assert!(!is_possible(&[generated.clone(), rotated.clone(), revoked]), "two steps both win");
+    let unknown = Event { is_unknown: true, ..rotated };
+    let gone = event(8, 9, SecretAction::Verify(a, false));
+    assert!(is_possible(&[generated.clone(), unknown.clone(), late.clone()]));
+    assert!(
+        is_possible(&[generated.clone(), unknown.clone(), late.clone(), gone.clone()]),
+        "it may come late"
+    );
+    assert!(!is_possible(&[generated, late, gone]), "nothing ended it");
+}

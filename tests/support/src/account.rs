@@ -1,0 +1,105 @@
+//! An account with a dock and an API key, and the events of its requests.
+
+use docyard_core::model::identifiers::Identifiers;
+use docyard_core::model::recipient::Recipient;
+use docyard_core::model::secret::{ActiveSecret, Lifetime, SecretValue};
+use docyard_core::values::clock::Clock;
+use docyard_core::values::email::Email;
+use docyard_core::values::id::{DockId, RecipientId, SecretId};
+use docyard_core::values::random;
+use docyard_core::values::text::Text;
+use docyard_functions::endpoint::Endpoint;
+use serde_json::{Value, json};
+
+use crate::table::TestTable;
+
+/// An account with a dock and a key.
+pub struct Account {
+    pub table: TestTable,
+    pub key: String,
+    pub dock: String,
+}
+
+impl Account {
+    pub async fn new() -> Self {
+        let table = TestTable::start().await;
+        let account = table.account().await;
+        let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
+        Self { table, key, dock }
+    }
+
+    /// A recipient with one secret, straight into the table; their ids.
+    pub async fn recipient_with_secret(&self, email: &str) -> (String, String) {
+        let now = Clock::system().now();
+        let rng = &mut random::system();
+        let dock = self.table.store.dock(DockId::parse(&self.dock).unwrap()).await.unwrap().unwrap();
+        let recipient = Recipient {
+            id: RecipientId::generate(now, rng),
+            dock: dock.id,
+            account: dock.account,
+            name: Text::parse("A recipient").unwrap(),
+            email: Email::parse(email).unwrap(),
+            stakeholder_class: None,
+            identifiers: Identifiers::default(),
+            created_at: now,
+            updated_at: None,
+        };
+        self.table.store.create_recipient(&recipient, None).await.unwrap();
+        let secret = self.add_secret(recipient.id).await;
+        (recipient.id.to_string(), secret)
+    }
+
+    /// Gives a recipient so many more secrets.
+    pub async fn add_secrets(&self, recipient: &str, count: usize) {
+        let recipient = RecipientId::parse(recipient).unwrap();
+        for _ in 0..count {
+            self.add_secret(recipient).await;
+        }
+    }
+
+    async fn add_secret(&self, recipient: RecipientId) -> String {
+        let now = Clock::system().now();
+        let rng = &mut random::system();
+        let digest = SecretValue::generate(rng).digest();
+        let id = SecretId::generate(now, rng);
+        let name = Text::parse("A secret").unwrap();
+        let secret = ActiveSecret::new(id, recipient, name, digest, Lifetime::default(), now);
+        self.table.store.create_secret(&secret, None).await.unwrap();
+        id.to_string()
+    }
+
+    pub fn create_recipient(&self) -> Value {
+        self.event(include_str!("events/create-recipient.json"))
+    }
+
+    pub fn generate_secret(&self, recipient: &str) -> Value {
+        let mut event = self.event(include_str!("events/generate-secret.json"));
+        event["rawPath"] = json!(format!("/live/v1/recipients/{recipient}/secrets"));
+        event["pathParameters"]["recipientId"] = json!(recipient);
+        event
+    }
+
+    /// An event of a request of this account to an endpoint: the values of its path parameters, a query and a body.
+    pub fn request(
+        &self,
+        endpoint: &Endpoint,
+        parameters: &[&str],
+        query: &str,
+        body: Option<Value>,
+    ) -> Value {
+        let route = endpoint.route;
+        let mut event = self.create_recipient();
+        event["routeKey"] = json!(route.to_string());
+        event["requestContext"]["routeKey"] = json!(route.to_string());
+        event["requestContext"]["http"]["method"] = json!(route.method.as_str());
+        event["pathParameters"] =
+            route.parameters().zip(parameters).map(|(name, value)| (name.to_owned(), json!(value))).collect();
+        event["rawQueryString"] = json!(query);
+        event["body"] = json!(body.map(|body| body.to_string()));
+        event
+    }
+
+    fn event(&self, recorded: &str) -> Value {
+        serde_json::from_str(&recorded.replace("API_KEY", &self.key).replace("DOCK_ID", &self.dock)).unwrap()
+    }
+}

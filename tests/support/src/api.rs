@@ -1,0 +1,99 @@
+//! The API in this process: the same service as on Lambda, an event in and an answer out.
+
+use std::collections::BTreeMap;
+
+use docyard_core::context::Context;
+use docyard_functions::endpoint::Endpoint;
+use docyard_functions::endpoints;
+use docyard_functions::lambda::event::Event;
+use docyard_functions::lambda::service::service;
+use lambda_http::lambda_runtime::LambdaEvent;
+use lambda_http::tower::ServiceExt;
+use serde_json::{Value, json};
+
+use crate::redacted;
+
+/// All endpoints over one context.
+#[derive(Clone)]
+pub struct Api {
+    context: Context,
+}
+
+/// An endpoint's answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: Value,
+}
+
+impl Reply {
+    /// The id of what it tells of; it must have this status.
+    #[track_caller]
+    pub fn id(&self, status: u16) -> String {
+        assert_eq!(self.status, status, "{}", self.shown());
+        self.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The things on the page; it must be one.
+    #[track_caller]
+    pub fn list(&self) -> Vec<Value> {
+        assert_eq!(self.status, 200, "{}", self.shown());
+        self.body.as_array().unwrap().clone()
+    }
+
+    /// Status and body, as a test that fails may print them.
+    pub fn shown(&self) -> String {
+        format!("{} {}", self.status, redacted(&self.body.to_string()))
+    }
+}
+
+impl Api {
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// Asks an endpoint. Of the path parameters it takes those that are its own.
+    pub async fn ask(
+        &self,
+        endpoint: &str,
+        parameters: &[(&str, &String)],
+        query: &str,
+        headers: &[(&str, String)],
+        body: Option<String>,
+    ) -> Reply {
+        let endpoint = endpoints::named(endpoint);
+        let route = endpoint.route;
+        let own = parameters.iter().filter(|(name, _)| route.parameters().any(|own| own == *name));
+        let parameters: BTreeMap<&str, &String> = own.map(|(name, value)| (*name, *value)).collect();
+        let headers: BTreeMap<&str, &String> = headers.iter().map(|(name, value)| (*name, value)).collect();
+        let event = json!({
+            "version": "2.0",
+            "routeKey": route.to_string(),
+            "rawPath": route.path,
+            "rawQueryString": query,
+            "headers": headers,
+            "pathParameters": parameters,
+            "requestContext": {
+                "requestId": "r",
+                "http": {"method": route.method.as_str(), "path": route.path, "protocol": "HTTP/1.1"},
+            },
+            "body": body,
+            "isBase64Encoded": false,
+        });
+        self.invoke(endpoint, event).await
+    }
+
+    /// Sends an event to an endpoint.
+    pub async fn invoke(&self, endpoint: &'static Endpoint, event: Value) -> Reply {
+        let event: Event = serde_json::from_value(event).unwrap();
+        let event = LambdaEvent::new(event, lambda_http::Context::default());
+        let Ok(output) = service(endpoint, self.context.clone()).oneshot(event).await;
+        let output = serde_json::to_value(output).unwrap();
+        Reply {
+            status: output["statusCode"].as_u64().unwrap().try_into().unwrap(),
+            headers: serde_json::from_value(output["headers"].clone()).unwrap(),
+            body: serde_json::from_str(output["body"].as_str().unwrap()).unwrap(),
+        }
+    }
+}

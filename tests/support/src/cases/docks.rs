@@ -1,0 +1,42 @@
+//! The cases of docks.
+
+use serde_json::json;
+
+use super::Thing::Dock;
+use super::{Case, READ, READ_TWO, WRITE, case};
+use crate::fault::Fault::{Canceled, ErrorAfter, Refused};
+use crate::fault::{CONFLICT, MIXED};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("create-dock")
+            .body(json!({"name": "New {n}"}))
+            .status(201)
+            .calls(&[READ, WRITE])
+            .repeated(201)
+            .with_idempotency_key(201)
+            .overcomes("TransactWriteItems", [ErrorAfter])
+            .measured(),
+        case("list-docks")
+            .calls(&[READ, &["Query"]])
+            .repeated(200)
+            .overcomes("Query", [Refused("ThrottlingException"), ErrorAfter])
+            .measured(),
+        case("get-dock")
+            .path(&[Dock])
+            .calls(&[READ_TWO])
+            .repeated(200)
+            .overcomes("GetItem", [Refused("ThrottlingException"); 2])
+            .measured(),
+        case("update-dock")
+            .path(&[Dock])
+            .body(json!({"name": "New {n}"}))
+            .calls(&[READ_TWO, WRITE])
+            .repeated(200)
+            .overcomes(
+                "TransactWriteItems",
+                [MIXED, CONFLICT, ErrorAfter, Canceled(&["ThrottlingError", "None"])],
+            )
+            .measured(),
+    ]
+}

@@ -1,0 +1,201 @@
+//! One table of cases for all endpoints: requests that make an endpoint do everything it can do. Permissions, round trips,
+//! faults and benchmark all take theirs from here, and fail by name for an endpoint that has none.
+
+mod docks;
+mod recipients;
+mod secrets;
+
+use std::collections::BTreeSet;
+
+use docyard_functions::endpoint::Endpoint;
+use docyard_functions::endpoints;
+use serde_json::Value;
+
+use crate::account::Account;
+use crate::fault::Fault;
+
+/// Calls of DynamoDB that are made at once.
+pub type Calls = &'static [&'static str];
+
+const READ: Calls = &["GetItem"];
+const READ_TWO: Calls = &["GetItem", "GetItem"];
+const READ_AND_QUERY: Calls = &["GetItem", "Query"];
+const READ_AND_BATCH: Calls = &["BatchGetItem", "GetItem"];
+const WRITE: Calls = &["TransactWriteItems"];
+
+/// What a path parameter names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thing {
+    /// The account's dock.
+    Dock,
+    /// A recipient with one secret, whose email is [`THERE`].
+    Recipient,
+    /// That secret.
+    Secret,
+    /// A recipient with as many secrets as it may have.
+    FullRecipient,
+    /// A secret that does not exist.
+    MissingSecret,
+}
+
+/// The email of [`Thing::Recipient`].
+pub const THERE: &str = "there@example.com";
+
+/// A request and what is expected of it.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub endpoint: &'static str,
+    /// What distinguishes it from the endpoint's other cases.
+    pub what: &'static str,
+    pub path: &'static [Thing],
+    pub query: &'static str,
+    /// The body, with placeholders: `{n}` for a number, `{value}` for the value of [`Thing::Secret`].
+    pub body: Option<Value>,
+    pub status: u16,
+    /// The budget of round trips: groups of calls, those of a group at once. Empty for a case without a budget.
+    pub calls: &'static [Calls],
+    /// The status of its repetition, if it is tried with every fault.
+    pub repeated: Option<u16>,
+    /// The status of its repetition with an `Idempotency-Key`, if it accepts one.
+    pub repeated_with_key: Option<u16>,
+    /// Transient faults that one request must overcome, by the operation that has them.
+    pub overcomes: Vec<(&'static str, Vec<Fault>)>,
+    /// Whether the benchmark measures it.
+    pub is_measured: bool,
+}
+
+/// A case of an endpoint, answered 200.
+fn case(endpoint: &'static str) -> Case {
+    Case {
+        endpoint,
+        what: "",
+        path: &[],
+        query: "",
+        body: None,
+        status: 200,
+        calls: &[],
+        repeated: None,
+        repeated_with_key: None,
+        overcomes: Vec::new(),
+        is_measured: false,
+    }
+}
+
+impl Case {
+    fn what(self, what: &'static str) -> Self {
+        Self { what, ..self }
+    }
+
+    fn path(self, path: &'static [Thing]) -> Self {
+        Self { path, ..self }
+    }
+
+    fn query(self, query: &'static str) -> Self {
+        Self { query, ..self }
+    }
+
+    fn body(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    fn status(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
+    fn calls(self, calls: &'static [Calls]) -> Self {
+        Self { calls, ..self }
+    }
+
+    fn repeated(self, status: u16) -> Self {
+        Self { repeated: Some(status), ..self }
+    }
+
+    fn with_idempotency_key(self, repeated: u16) -> Self {
+        Self { repeated_with_key: Some(repeated), ..self }
+    }
+
+    fn overcomes(mut self, operation: &'static str, faults: impl IntoIterator<Item = Fault>) -> Self {
+        self.overcomes.push((operation, faults.into_iter().collect()));
+        self
+    }
+
+    fn measured(self) -> Self {
+        Self { is_measured: true, ..self }
+    }
+
+    pub fn endpoint(&self) -> &'static Endpoint {
+        endpoints::named(self.endpoint)
+    }
+
+    /// The endpoint's name and what distinguishes the case: `list-recipients, one by email`.
+    pub fn name(&self) -> String {
+        if self.what.is_empty() {
+            self.endpoint.to_owned()
+        } else {
+            format!("{}, {}", self.endpoint, self.what)
+        }
+    }
+
+    /// The body for the `n`th request, with the value of a secret.
+    pub fn body_of(&self, n: usize, value: &str) -> Option<Value> {
+        let text = self.body.as_ref()?.to_string().replace("{n}", &n.to_string()).replace("{value}", value);
+        Some(serde_json::from_str(&text).unwrap())
+    }
+
+    /// The event of the `n`th request of this account.
+    pub fn event(&self, account: &Account, things: &Things, n: usize) -> Value {
+        let values: Vec<&str> = self.path.iter().map(|thing| things.id(account, *thing)).collect();
+        account.request(self.endpoint(), &values, self.query, self.body_of(n, &things.value))
+    }
+}
+
+/// The ids of the things that paths name, and the value of the secret.
+#[derive(Clone, Debug, Default)]
+pub struct Things {
+    pub recipient: String,
+    pub secret: String,
+    pub full_recipient: String,
+    pub value: String,
+}
+
+impl Things {
+    /// Creates what the case needs.
+    pub async fn create(account: &Account, case: &Case, email: &str) -> Self {
+        let mut things = Self { value: "x".to_owned(), ..Self::default() };
+        (things.recipient, things.secret) = account.recipient_with_secret(email).await;
+        if case.path.contains(&Thing::FullRecipient) {
+            things.full_recipient = account.recipient_with_secret(&format!("full-{email}")).await.0;
+            account.add_secrets(&things.full_recipient, docyard_core::model::secret::MAX_ACTIVE).await;
+        }
+        things
+    }
+
+    fn id<'a>(&'a self, account: &'a Account, thing: Thing) -> &'a str {
+        match thing {
+            Thing::Dock => &account.dock,
+            Thing::Recipient => &self.recipient,
+            Thing::Secret => &self.secret,
+            Thing::FullRecipient => &self.full_recipient,
+            Thing::MissingSecret => "sec_00000000000000000000000000",
+        }
+    }
+}
+
+/// All cases, in the order of the endpoints.
+pub fn all() -> Vec<Case> {
+    let mut cases = [docks::cases(), recipients::cases(), secrets::cases()].concat();
+    let position = |case: &Case| endpoints::all().position(|endpoint| endpoint.name == case.endpoint);
+    cases.sort_by_key(position);
+    cases
+}
+
+/// The cases that `is_chosen` takes. Fails for an endpoint that has none of them.
+#[track_caller]
+pub fn of_every_endpoint(purpose: &str, is_chosen: impl Fn(&Case) -> bool) -> Vec<Case> {
+    let cases: Vec<Case> = all().into_iter().filter(|case| is_chosen(case)).collect();
+    let covered: BTreeSet<&str> = cases.iter().map(|case| case.endpoint).collect();
+    let missing: Vec<&str> =
+        endpoints::all().map(|endpoint| endpoint.name).filter(|name| !covered.contains(name)).collect();
+    assert!(missing.is_empty(), "no case in tests/support/src/cases {purpose}: {missing:?}");
+    cases
+}

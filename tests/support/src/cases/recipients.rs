@@ -1,0 +1,70 @@
+//! The cases of recipients.
+
+use serde_json::json;
+
+use super::Thing::{Dock, Recipient};
+use super::{Case, READ, READ_TWO, WRITE, case};
+use crate::fault::Fault::{ErrorAfter, Refused, Unprocessed};
+use crate::fault::{CONFLICT, MIXED};
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![
+        case("create-recipient")
+            .path(&[Dock])
+            .body(json!({
+                "name": "First National Bank",
+                "email": "bulk{n}@firstnational.example",
+                "stakeholderClass": "mortgagee",
+                "identifiers": {"lender_id": "LND-4821", "policy_number": "POL-2025-88401"},
+            }))
+            .status(201)
+            .calls(&[READ_TWO, WRITE])
+            .repeated(409)
+            .with_idempotency_key(201)
+            .overcomes("TransactWriteItems", [MIXED, ErrorAfter, CONFLICT])
+            .measured(),
+        case("list-recipients")
+            .what("a page of 10")
+            .path(&[Dock])
+            .query("limit=10")
+            .calls(&[&["GetItem", "GetItem", "Query"]])
+            .repeated(200)
+            .overcomes("Query", [Refused("ThrottlingException")]),
+        case("list-recipients").what("a page of 100").path(&[Dock]).measured(),
+        case("list-recipients")
+            .what("one by email")
+            .path(&[Dock])
+            .query("email=there%40example.com")
+            .calls(&[&["GetItem", "GetItem", "GetItem"]])
+            .repeated(200),
+        case("get-recipient")
+            .path(&[Dock, Recipient])
+            .calls(&[READ_TWO, READ])
+            .repeated(200)
+            .overcomes("GetItem", [ErrorAfter; 3])
+            .measured(),
+        case("update-recipient")
+            .path(&[Dock, Recipient])
+            .body(json!({"name": "First National Bank {n}"}))
+            .calls(&[READ_TWO, &["UpdateItem"]])
+            .repeated(200)
+            .overcomes("UpdateItem", [Refused("TransactionConflictException"), ErrorAfter])
+            .measured(),
+        case("update-recipient")
+            .what("a new email")
+            .path(&[Dock, Recipient])
+            .body(json!({"email": "moved{n}@example.com"}))
+            .calls(&[READ_TWO, READ, WRITE])
+            .repeated(200)
+            .overcomes("TransactWriteItems", [MIXED, CONFLICT, ErrorAfter, CONFLICT]),
+        case("update-recipient").what("nothing").path(&[Dock, Recipient]).body(json!({})).repeated(200),
+        case("delete-recipient")
+            .what("with 1 secret")
+            .path(&[Dock, Recipient])
+            .calls(&[READ_TWO, &["Query"], &["BatchWriteItem"], WRITE, &["Query"]])
+            .repeated(404)
+            .overcomes("BatchWriteItem", [Unprocessed, Refused("ThrottlingException"), ErrorAfter])
+            .overcomes("TransactWriteItems", [MIXED, ErrorAfter])
+            .measured(),
+    ]
+}

@@ -1,0 +1,59 @@
+//! The cases of secrets.
+
+use serde_json::json;
+
+use super::Thing::{FullRecipient, MissingSecret, Recipient, Secret};
+use super::{Case, READ_AND_BATCH, READ_AND_QUERY, WRITE, case};
+use crate::fault::Fault::{ErrorAfter, Refused, SilenceBefore, Unprocessed};
+use crate::fault::{CONFLICT, MIXED};
+
+pub(super) fn cases() -> Vec<Case> {
+    let label = || json!({"name": "First National Bank — Bulk API Passphrase", "expiresInDays": 90});
+    vec![
+        case("generate-secret")
+            .path(&[Recipient])
+            .body(label())
+            .status(201)
+            .calls(&[READ_AND_QUERY, WRITE])
+            .repeated(201)
+            .with_idempotency_key(200)
+            .overcomes("TransactWriteItems", [MIXED, ErrorAfter])
+            .measured(),
+        case("generate-secret")
+            .what("one too many")
+            .path(&[FullRecipient])
+            .body(label())
+            .status(409)
+            .with_idempotency_key(409),
+        case("list-secrets")
+            .path(&[Recipient])
+            .calls(&[&["GetItem", "GetItem", "Query"], &["Query"]])
+            .repeated(200)
+            .overcomes("Query", [Refused("ThrottlingException"); 2])
+            .measured(),
+        case("rotate-secret")
+            .path(&[Recipient, Secret])
+            .status(201)
+            .calls(&[READ_AND_BATCH, WRITE])
+            .repeated(409)
+            .with_idempotency_key(200)
+            .overcomes("BatchGetItem", [Unprocessed, Refused("ThrottlingException")])
+            .overcomes("TransactWriteItems", [MIXED, CONFLICT, ErrorAfter])
+            .measured(),
+        case("rotate-secret").what("none").path(&[Recipient, MissingSecret]).status(404),
+        case("revoke-secret")
+            .path(&[Recipient, Secret])
+            .calls(&[READ_AND_BATCH, WRITE])
+            .repeated(409)
+            .overcomes("TransactWriteItems", [MIXED, SilenceBefore])
+            .measured(),
+        case("revoke-secret").what("none").path(&[Recipient, MissingSecret]).status(404),
+        case("verify-secret")
+            .path(&[Recipient])
+            .body(json!({"secret": "{value}"}))
+            .calls(&[READ_AND_QUERY])
+            .repeated(200)
+            .overcomes("Query", [SilenceBefore])
+            .measured(),
+    ]
+}
