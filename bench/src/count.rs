@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
-use docyard_functions::route::Route;
+use docyard_functions::endpoint::Endpoint;
 
-use crate::programs::{Program, Workshop};
-use crate::sandbox::Sandbox;
+use crate::programs::{Program, Toolchain};
 use crate::workload::Workload;
+use docyard_test_support::sandbox::Sandbox;
 
 /// How many requests are counted.
 const REQUESTS: usize = 50;
@@ -23,32 +23,32 @@ pub struct Counts {
 
 /// Counts what a request to a function costs, on average: what `2 n` requests cost more than `n`. `None` without
 /// Valgrind.
-pub async fn count(workshop: &Workshop, workload: &Workload, route: &Route) -> Option<Counts> {
+pub async fn count(toolchain: &Toolchain, workload: &Workload, endpoint: &Endpoint) -> Option<Counts> {
     std::process::Command::new("valgrind").arg("--version").output().ok()?;
-    let program = workshop.binary(route.function);
-    let once = total(workshop, workload, route, &program, REQUESTS).await;
-    let twice = total(workshop, workload, route, &program, 2 * REQUESTS).await;
+    let program = toolchain.binary(endpoint.name);
+    let once = total(toolchain, workload, endpoint, &program, REQUESTS).await;
+    let twice = total(toolchain, workload, endpoint, &program, 2 * REQUESTS).await;
     let each = |once: u64, twice: u64| (twice - once) as f64 / REQUESTS as f64;
-    eprintln!("{}: counted", route.function);
+    eprintln!("{}: counted", endpoint.name);
     Some(Counts { instructions: each(once.0, twice.0), allocations: each(once.1, twice.1) })
 }
 
 /// The instructions and allocations of a process that starts, answers so many requests, and ends.
 async fn total(
-    workshop: &Workshop,
+    toolchain: &Toolchain,
     workload: &Workload,
-    route: &Route,
+    endpoint: &Endpoint,
     program: &Program,
     requests: usize,
 ) -> (u64, u64) {
-    let world = workload.world(workshop).await;
-    let file = workshop.directory().join(format!("callgrind.{}", route.function));
+    let world = workload.world(toolchain).await;
+    let file = toolchain.directory().join(format!("callgrind.{}", endpoint.name));
     let mut output = OsString::from("--callgrind-out-file=");
     output.push(&file);
     let runner = ["valgrind".into(), "--quiet".into(), "--tool=callgrind".into(), output];
-    let sandbox = Sandbox::start_command(program.command_under(&runner, &world.wire.url)).await;
+    let sandbox = Sandbox::start_command(program.command_under(&runner, &world.network.url)).await;
     for n in 0..requests {
-        let answer = sandbox.invoke(workload.request(&world.tenant, route, n)).await.unwrap();
+        let answer = sandbox.invoke(workload.request(&world.account, endpoint, n)).await.unwrap();
         assert!([200, 201].contains(&answer["statusCode"].as_u64().unwrap()));
     }
     sandbox.end();

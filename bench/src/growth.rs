@@ -5,16 +5,18 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use docyard_functions::route::{ROUTES, Route};
+use docyard_functions::endpoint::Endpoint;
+use docyard_functions::endpoints;
 use serde_json::Value;
 
-use crate::dev::Dev;
-use crate::programs::Workshop;
+use crate::programs::Toolchain;
 use crate::report::{machine, table};
-use crate::sandbox::{Sandbox, Tenant};
 use crate::series::Series;
-use crate::support::TestTable;
-use crate::workload::request;
+use crate::workload::{case, request};
+use docyard_test_support::account::Account;
+use docyard_test_support::dev::Dev;
+use docyard_test_support::sandbox::Sandbox;
+use docyard_test_support::table::TestTable;
 
 /// How many recipients the dock has at first.
 const SIZES: [usize; 3] = [10, 10_000, 1_000_000];
@@ -35,8 +37,8 @@ struct Cost {
 }
 
 /// Measures at each size; the table of it, in Markdown.
-pub async fn measure(workshop: &Workshop) -> String {
-    let docyard = workshop.docyard();
+pub async fn measure(toolchain: &Toolchain) -> String {
+    let docyard = toolchain.docyard();
     let mut costs: Vec<Vec<Cost>> = Vec::new();
     for size in SIZES {
         let directory = tempfile::tempdir().unwrap();
@@ -45,13 +47,13 @@ pub async fn measure(workshop: &Workshop) -> String {
         let imported = fill(directory.path(), size).await;
         let dev = Dev::start_command(Command::new(&docyard), directory.path(), &[]).await;
         let mut at_size = Vec::new();
-        for route in ROUTES {
-            at_size.push(cost(workshop, &dev, route, &imported).await);
-            eprintln!("{size} recipients: {}", route.function);
+        for endpoint in endpoints::all() {
+            at_size.push(cost(toolchain, &dev, endpoint, &imported).await);
+            eprintln!("{size} recipients: {}", endpoint.name);
         }
         costs.push(at_size);
     }
-    let rows = ROUTES.iter().enumerate().map(|(at, route)| {
+    let rows = endpoints::all().enumerate().map(|(at, endpoint)| {
         let row = |pick: fn(&Cost) -> String| {
             let mut cells: Vec<String> = costs.iter().map(|sizes| pick(&sizes[at])).collect();
             if cells.iter().all(|cell| *cell == cells[0]) {
@@ -60,7 +62,7 @@ pub async fn measure(workshop: &Workshop) -> String {
             cells.join("; ")
         };
         vec![
-            route.function.to_owned(),
+            endpoint.name.to_owned(),
             row(|cost| cost.round_trips.to_string()),
             row(|cost| format!("{:.1}", cost.read_units)),
             row(|cost| format!("{:.1}", cost.write_units)),
@@ -90,44 +92,44 @@ async fn fill(directory: &Path, size: usize) -> Vec<(String, String)> {
     let table = TestTable::of(database).await;
     let env = std::fs::read_to_string(directory.join("dev.env")).unwrap();
     let dock = env.lines().find_map(|line| line.strip_prefix("DOCYARD_DOCK_ID=")).unwrap().to_owned();
-    let tenant = Tenant { table, key: String::new(), dock };
-    tenant.import_recipients(size).await
+    let account = Account { table, key: String::new(), dock };
+    account.import_recipients(size).await
 }
 
-async fn cost(workshop: &Workshop, dev: &Dev, route: &Route, imported: &[(String, String)]) -> Cost {
-    let tenant = Tenant { table: dev.table.clone(), key: dev.key.clone(), dock: dev.dock.clone() };
-    let wire = workshop.wire(&dev.table.url).await;
-    let sandbox = Sandbox::start_command(workshop.binary(route.function).command(&wire.url)).await;
+async fn cost(toolchain: &Toolchain, dev: &Dev, endpoint: &Endpoint, imported: &[(String, String)]) -> Cost {
+    let account = Account { table: dev.table.clone(), key: dev.key.clone(), dock: dev.dock.clone() };
+    let network = toolchain.network(&dev.table.url).await;
+    let sandbox = Sandbox::start_command(toolchain.binary(endpoint.name).command(&network.url)).await;
     let mut cost = Cost::default();
+    let uses_up = case(endpoint).uses_up();
     cost.through_function.begin_round();
     cost.through_dev.begin_round();
     let all = REQUESTS + REQUESTS / 10;
     for n in 0..2 * all {
         let is_measured = n >= all - REQUESTS && n < all || n >= 2 * all - REQUESTS;
         // Spread over all of them; but what a request uses up is made for it.
-        let uses_up = ["delete-recipient", "generate-secret", "rotate-secret", "revoke-secret"];
-        let recipient = if uses_up.contains(&route.function) {
-            tenant.recipient_with_secret(&format!("{}-{n:04}@load.example", route.function)).await
+        let recipient = if uses_up {
+            account.recipient_with_secret(&format!("{}-{n:04}@load.example", endpoint.name)).await
         } else {
             imported[(n * 7919) % imported.len()].clone()
         };
-        let event = request(&tenant, route, &recipient, n);
+        let event = request(&account, endpoint, &recipient, n);
         if n < all {
-            wire.take_calls();
+            network.take_calls();
             let begun = Instant::now();
             let answer = sandbox.invoke(event).await.unwrap();
             let took = begun.elapsed();
             assert!([200, 201].contains(&answer["statusCode"].as_u64().unwrap()));
             if is_measured {
                 cost.through_function.push(took);
-                let (calls, received) = wire.take_calls();
+                let (calls, received) = network.take_calls();
                 cost.bytes_sent +=
                     calls.iter().map(|call| call.bytes).sum::<usize>() as f64 / REQUESTS as f64;
                 cost.bytes_received += received as f64 / REQUESTS as f64;
             }
         } else {
             let begun = Instant::now();
-            send(dev, route, &event).await;
+            send(dev, endpoint, &event).await;
             if is_measured {
                 cost.through_dev.push(begun.elapsed());
             }
@@ -145,17 +147,19 @@ async fn cost(workshop: &Workshop, dev: &Dev, route: &Route, imported: &[(String
 }
 
 /// Sends over HTTP what an event says.
-async fn send(dev: &Dev, route: &Route, event: &Value) {
-    let mut path = route.path.to_owned();
+async fn send(dev: &Dev, endpoint: &Endpoint, event: &Value) {
+    let mut path = endpoint.route.path.to_owned();
     for (name, value) in event["pathParameters"].as_object().into_iter().flatten() {
         path = path.replace(&format!("{{{name}}}"), value.as_str().unwrap());
     }
-    let mut request =
-        dev.http.request(route.method.clone(), format!("{}{path}", dev.url)).bearer_auth(&dev.key);
+    let mut request = dev
+        .http
+        .request(endpoint.route.method.as_str().parse().unwrap(), format!("{}{path}", dev.url))
+        .bearer_auth(&dev.key);
     if let Some(body) = event["body"].as_str() {
         request = request.header("content-type", "application/json").body(body.to_owned());
     }
     let answer = request.send().await.unwrap();
-    assert!(answer.status().is_success(), "{}: {}", route.function, answer.status());
+    assert!(answer.status().is_success(), "{}: {}", endpoint.name, answer.status());
     answer.bytes().await.unwrap();
 }

@@ -9,33 +9,27 @@
     reason = "a benchmark fails by panicking"
 )]
 
-mod contest;
+mod comparison;
 mod count;
+mod cpu_limit;
 mod growth;
+mod network;
 mod programs;
-mod quota;
 mod report;
 mod series;
-mod wire;
 mod workload;
-
-#[path = "../../tests/dev.rs"]
-mod dev;
-#[path = "../../tests/sandbox.rs"]
-mod sandbox;
-#[path = "../../tests/support.rs"]
-mod support;
 
 use std::sync::Arc;
 
 use clap::Parser;
-use docyard_functions::route::{ROUTES, Route};
+use docyard_functions::endpoint::Endpoint;
+use docyard_functions::endpoints;
 use futures_util::stream::{self, StreamExt};
 
-use contest::Part;
-use programs::{Peer, Program, Workshop};
-use quota::Quota;
-use report::Endpoint;
+use comparison::Part;
+use cpu_limit::CpuLimit;
+use programs::{Peer, Program, Toolchain};
+use report::Measured;
 use workload::Workload;
 
 /// Measures the release binaries of the functions, on this machine.
@@ -50,7 +44,7 @@ use workload::Workload;
 #[derive(Parser)]
 struct Arguments {
     /// Measure these functions alone, and leave the document as it is
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(ROUTES.iter().map(|route| route.function)))]
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(endpoints::all().map(|endpoint| endpoint.name)))]
     functions: Vec<String>,
     /// Instead, measure what requests cost as the table grows to a million recipients, through the functions and
     /// through `docyard dev`
@@ -67,62 +61,68 @@ const AT_ONCE: usize = 2;
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
-    let workshop = Arc::new(Workshop::new());
+    let toolchain = Arc::new(Toolchain::new());
     if arguments.growth {
-        let text = growth::measure(&workshop).await;
+        let text = growth::measure(&toolchain).await;
         println!("{text}");
-        report::put(workshop.root(), "growth", &text);
+        report::put(toolchain.root(), "growth", &text);
         return;
     }
     let is_whole = arguments.functions.is_empty();
-    let mut routes: Vec<&'static Route> = ROUTES.to_vec();
-    routes.retain(|route| is_whole || arguments.functions.iter().any(|function| function == route.function));
+    let mut chosen: Vec<&'static Endpoint> = endpoints::all().collect();
+    chosen
+        .retain(|endpoint| is_whole || arguments.functions.iter().any(|function| function == endpoint.name));
     // Those with peers take longest.
-    routes.sort_by_key(|route| !PEERS_HAVE.contains(&route.function));
-    let peers = workshop.peers();
-    let workload = Arc::new(Workload::new(contest::ALL_REQUESTS).await);
+    chosen.sort_by_key(|endpoint| !PEERS_HAVE.contains(&endpoint.name));
+    let peers = toolchain.peers();
+    let workload = Arc::new(Workload::new(comparison::ALL_REQUESTS).await);
 
     // Counts do not mind what else the machine does.
-    let counts = stream::iter(&routes).map(|route| count::count(&workshop, &workload, route));
+    let counts = stream::iter(&chosen).map(|endpoint| count::count(&toolchain, &workload, endpoint));
     let counts: Vec<_> = counts.buffered(2).collect().await;
-    let mut endpoints = Vec::new();
-    for (route, counts) in routes.iter().zip(counts) {
-        let programs = programs(&workshop, &peers, route, false);
-        let whole = contest::hold(workshop.clone(), workload.clone(), route, programs, false).await;
-        endpoints.push(Endpoint { function: route.function, whole, share: Vec::new(), counts });
+    let mut measured = Vec::new();
+    for (endpoint, counts) in chosen.iter().zip(counts) {
+        let programs = programs(&toolchain, &peers, endpoint, false);
+        let whole = comparison::hold(toolchain.clone(), workload.clone(), endpoint, programs, false).await;
+        measured.push(Measured { function: endpoint.name, whole, share: Vec::new(), counts });
     }
-    match Quota::new() {
+    match CpuLimit::new() {
         Ok(_) => {
-            let contests = routes.iter().map(|route| {
-                let programs = programs(&workshop, &peers, route, true);
-                contest::hold(workshop.clone(), workload.clone(), route, programs, true)
+            let comparisons = chosen.iter().map(|endpoint| {
+                let programs = programs(&toolchain, &peers, endpoint, true);
+                comparison::hold(toolchain.clone(), workload.clone(), endpoint, programs, true)
             });
-            let mut contests = stream::iter(contests).map(tokio::spawn).buffered(AT_ONCE);
-            for endpoint in &mut endpoints {
-                endpoint.share = contests.next().await.unwrap().unwrap();
+            let mut comparisons = stream::iter(comparisons).map(tokio::spawn).buffered(AT_ONCE);
+            for measured in &mut measured {
+                measured.share = comparisons.next().await.unwrap().unwrap();
             }
         }
         Err(reason) => eprintln!("not measured on a share of a CPU: {reason}"),
     }
-    endpoints.sort_by_key(|endpoint| ROUTES.iter().position(|route| route.function == endpoint.function));
-    let text = report::speed(&endpoints);
+    measured.sort_by_key(|measured| endpoints::all().position(|endpoint| endpoint.name == measured.function));
+    let text = report::speed(&measured);
     println!("{text}");
     if is_whole {
-        report::plots(&endpoints, &workshop.root().join("docs/performance"));
-        report::put(workshop.root(), "speed", &text);
+        report::plots(&measured, &toolchain.root().join("docs/performance"));
+        report::put(toolchain.root(), "speed", &text);
     }
 }
 
 /// The programs that meet at an endpoint. The function is the first of those that serve it.
-fn programs(workshop: &Workshop, peers: &[Peer], route: &Route, throttled: bool) -> Vec<(Part, Program)> {
+fn programs(
+    toolchain: &Toolchain,
+    peers: &[Peer],
+    endpoint: &Endpoint,
+    throttled: bool,
+) -> Vec<(Part, Program)> {
     let mut programs =
-        vec![(Part::Endpoint, workshop.binary(route.function)), (Part::Bare, workshop.binary("bare"))];
-    if PEERS_HAVE.contains(&route.function) {
-        programs.extend(peers.iter().map(|peer| (Part::Endpoint, peer.program(route.function))));
+        vec![(Part::Endpoint, toolchain.binary(endpoint.name)), (Part::Bare, toolchain.binary("bare"))];
+    if PEERS_HAVE.contains(&endpoint.name) {
+        programs.extend(peers.iter().map(|peer| (Part::Endpoint, peer.program(endpoint.name))));
     }
-    if route.function == "create-recipient" && !throttled {
-        programs.push((Part::Hello, workshop.binary("hello")));
-        programs.push((Part::Unconnected, workshop.binary("unconnected")));
+    if endpoint.name == "create-recipient" && !throttled {
+        programs.push((Part::Hello, toolchain.binary("hello")));
+        programs.push((Part::Unconnected, toolchain.binary("unconnected")));
     }
     programs
 }

@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::sandbox;
-use crate::wire::{Authority, Wire};
+use crate::network::{CertificateAuthority, Network};
+use docyard_test_support::sandbox;
 
 /// A program that speaks the Runtime API.
 pub struct Program {
@@ -42,13 +42,13 @@ impl Program {
 }
 
 /// Where everything is put that the benchmark makes.
-pub struct Workshop {
+pub struct Toolchain {
     root: PathBuf,
     directory: PathBuf,
-    authority: Authority,
+    authority: CertificateAuthority,
 }
 
-impl Workshop {
+impl Toolchain {
     /// Builds the release binaries of the functions and of the floor.
     pub fn new() -> Self {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().unwrap();
@@ -56,7 +56,7 @@ impl Workshop {
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let directory = target.join("bench");
         std::fs::create_dir_all(&directory).unwrap();
-        let authority = Authority::new(&directory);
+        let authority = CertificateAuthority::new(&directory);
         Self { root, directory, authority }
     }
 
@@ -71,8 +71,8 @@ impl Workshop {
     }
 
     /// TLS in front of the DynamoDB behind `url`.
-    pub async fn wire(&self, url: &str) -> Wire {
-        Wire::before(url, &self.authority).await
+    pub async fn network(&self, url: &str) -> Network {
+        Network::before(url, &self.authority).await
     }
 
     /// Builds the command-line tool, with the local server in it; where it is.

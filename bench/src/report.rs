@@ -6,12 +6,12 @@ use std::process::Command;
 use docyard_core::values::clock::Clock;
 use plotters::prelude::*;
 
-use crate::contest::{Part, REQUESTS, REQUESTS_ON_SHARE, ROUNDS, Result, STARTS};
+use crate::comparison::{Part, REQUESTS, REQUESTS_ON_SHARE, ROUNDS, Result, STARTS};
 use crate::count::Counts;
 use crate::series::Series;
 
 /// What was measured of one endpoint.
-pub struct Endpoint {
+pub struct Measured {
     /// The function's name.
     pub function: &'static str,
     /// All programs with a whole CPU.
@@ -22,7 +22,7 @@ pub struct Endpoint {
     pub counts: Option<Counts>,
 }
 
-impl Endpoint {
+impl Measured {
     fn floor(&self, part: Part) -> Option<&Result> {
         self.whole.iter().find(|result| result.part == part)
     }
@@ -41,7 +41,7 @@ impl Endpoint {
 }
 
 /// All tables, in Markdown.
-pub fn speed(endpoints: &[Endpoint]) -> String {
+pub fn speed(endpoints: &[Measured]) -> String {
     let mut text = machine();
     text += &format!(
         "{} starts and {} requests of each program ({} on a share of a CPU), in {ROUNDS} rounds by turns. A ratio is one of medians, and behind it stand \
@@ -103,8 +103,8 @@ pub fn machine() -> String {
     )
 }
 
-fn against_floor(endpoint: &Endpoint) -> Vec<String> {
-    let (ours, bare) = (Endpoint::ours(&endpoint.whole), Endpoint::bare(&endpoint.whole));
+fn against_floor(endpoint: &Measured) -> Vec<String> {
+    let (ours, bare) = (Measured::ours(&endpoint.whole), Measured::bare(&endpoint.whole));
     let answer = ours.times.answer.ratio_to(&bare.times.answer);
     let calls = ours.times.warm.ratio_to(&bare.times.calls);
     let binary = ours.program.binary_bytes.unwrap();
@@ -122,8 +122,8 @@ fn against_floor(endpoint: &Endpoint) -> Vec<String> {
     ]
 }
 
-fn against_peers(endpoint: &Endpoint) -> Vec<Vec<String>> {
-    let ours = Endpoint::ours(&endpoint.whole);
+fn against_peers(endpoint: &Measured) -> Vec<Vec<String>> {
+    let ours = Measured::ours(&endpoint.whole);
     let ours_on_share = endpoint.share.iter().find(|result| result.part == Part::Endpoint);
     let row = |(peer, on_share): (&Result, Option<&Result>)| {
         let ratio_on_share = |pick: fn(&Result) -> &Series| match on_share.zip(ours_on_share) {
@@ -147,14 +147,14 @@ fn against_peers(endpoint: &Endpoint) -> Vec<Vec<String>> {
 }
 
 /// Each result with the one on a share of a CPU, if there is one.
-fn pairs(endpoint: &Endpoint) -> impl Iterator<Item = (&Result, Option<&Result>)> {
+fn pairs(endpoint: &Measured) -> impl Iterator<Item = (&Result, Option<&Result>)> {
     endpoint
         .whole
         .iter()
         .map(|result| (result, endpoint.share.iter().find(|share| share.program.name == result.program.name)))
 }
 
-fn starts(endpoint: &Endpoint) -> Vec<Vec<String>> {
+fn starts(endpoint: &Measured) -> Vec<Vec<String>> {
     let row = |(result, share): (&Result, Option<&Result>)| {
         let times = &result.times;
         vec![
@@ -170,7 +170,7 @@ fn starts(endpoint: &Endpoint) -> Vec<Vec<String>> {
     pairs(endpoint).map(row).collect()
 }
 
-fn warm(endpoint: &Endpoint) -> Vec<Vec<String>> {
+fn warm(endpoint: &Measured) -> Vec<Vec<String>> {
     let row = |name: &str, whole: &Series, share: Option<&Series>, result: Option<&Result>| {
         let mut row = vec![endpoint.function.to_owned(), name.to_owned()];
         for series in [Some(whole), share] {
@@ -227,10 +227,10 @@ pub fn table(head: &str, rows: impl IntoIterator<Item = Vec<String>>) -> String 
 }
 
 /// Draws how long the programs of the endpoints that have peers take, shortest bar best.
-pub fn plots(endpoints: &[Endpoint], directory: &Path) {
-    let bars = |pick: fn(&Result) -> &Series, of: fn(&Endpoint) -> &Vec<Result>| {
+pub fn plots(endpoints: &[Measured], directory: &Path) {
+    let bars = |pick: fn(&Result) -> &Series, of: fn(&Measured) -> &Vec<Result>| {
         let mut bars = Vec::new();
-        for endpoint in endpoints.iter().filter(|endpoint| Endpoint::peers(&endpoint.whole).next().is_some())
+        for endpoint in endpoints.iter().filter(|endpoint| Measured::peers(&endpoint.whole).next().is_some())
         {
             for result in of(endpoint).iter().filter(|result| result.part == Part::Endpoint) {
                 let is_ours = result.program.binary_bytes.is_some();

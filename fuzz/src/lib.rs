@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use docyard_core::aws::dynamodb;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
+use docyard_core::model::idempotency::StoredResponse;
 use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipient::StakeholderClass;
 use docyard_core::model::secret::Lifetime;
@@ -21,6 +22,7 @@ use docyard_core::values::id::DockId;
 use docyard_core::values::id::RecipientId;
 use docyard_core::values::id::SecretId;
 use docyard_core::values::text::Text;
+use docyard_functions::endpoints;
 use docyard_functions::http::auth;
 use docyard_functions::http::body;
 use docyard_functions::http::body::Fields;
@@ -32,7 +34,6 @@ use docyard_functions::http::path;
 use docyard_functions::http::response;
 use docyard_functions::lambda::event::Event;
 use docyard_functions::lambda::service::service;
-use docyard_functions::route::ROUTES;
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use lambda_http::http::{HeaderValue, Response};
 use lambda_http::lambda_runtime::LambdaEvent;
@@ -85,11 +86,12 @@ pub fn event(data: &[u8]) {
 
 /// The status that the endpoint, which the first byte names, answers to the event in the others; `None` if it is none.
 pub async fn answer(context: Context, data: &[u8]) -> Option<u64> {
-    let (&route, data) = data.split_first()?;
+    let (&first, data) = data.split_first()?;
     let event = serde_json::from_slice::<Event>(data).ok()?;
-    let route = ROUTES[usize::from(route) % ROUTES.len()];
+    let all: Vec<_> = endpoints::all().collect();
+    let endpoint = all[usize::from(first) % all.len()];
     let event = LambdaEvent::new(event, lambda_http::Context::default());
-    let Ok(output) = service(route, context).oneshot(event).await;
+    let Ok(output) = service(endpoint, context).oneshot(event).await;
     let output = serde_json::to_value(output).unwrap();
     output["statusCode"].as_u64()
 }
@@ -116,7 +118,7 @@ pub fn cursor(data: &[u8]) {
     let Some(request) = request(event) else { return };
     let list = "/v1/docks/dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0/recipients";
     let mut parameters = Parameters::of(&request);
-    let window = parameters.window(list, |key| Email::parse(key).is_ok_and(|email| email.as_str() == key));
+    let window = parameters.page(list, |key| Email::parse(key).is_ok_and(|email| email.as_str() == key));
     match parameters.finish(window) {
         Ok(window) => {
             assert!((1..=1000).contains(&window.limit));
@@ -136,21 +138,21 @@ pub fn body(data: &[u8]) {
     if let Some(content_type) = content_type.and_then(|value| HeaderValue::from_bytes(value).ok()) {
         request.headers_mut().insert(CONTENT_TYPE, content_type);
     }
-    let class = || string("stakeholderClass", |text| StakeholderClass::parse(text).map(Some));
+    let class = || string(StakeholderClass::parse);
     let today = now().date();
     let create = |fields: &mut Fields| {
-        let name = fields.required("name", string("name", Text::parse));
-        let email = fields.required("email", string("email", Email::parse));
+        let name = fields.required("name", string(Text::parse));
+        let email = fields.required("email", string(Email::parse));
         let class = fields.optional("stakeholderClass", class());
         let identifiers = fields.optional("identifiers", |json| Identifiers::parse(json, today));
         let lifetime = fields.optional("expiresInDays", Lifetime::parse);
-        Some((name?, email?, class?, identifiers?, lifetime?))
+        Ok((name?, email?, class?, identifiers?.unwrap_or_default(), lifetime?.unwrap_or_default()))
     };
     let change = |fields: &mut Fields| {
-        let name = fields.change("name", string("name", Text::parse));
-        let class = fields.change_or_clear("stakeholderClass", class());
-        let identifiers = fields.change_or_clear("identifiers", |json| Identifiers::parse(json, today));
-        Some((name?, class?, identifiers?))
+        let name = fields.change("name", string(Text::parse));
+        let class = fields.patch("stakeholderClass", class());
+        let identifiers = fields.patch("identifiers", |json| Identifiers::parse(json, today));
+        Ok((name?, class?, identifiers?))
     };
     match body::read(&request, create) {
         Ok((_, _, _, identifiers, lifetime)) => {
@@ -165,7 +167,7 @@ pub fn body(data: &[u8]) {
     if let Err(error) = body::read_merge_patch(&request, change) {
         assert_answer(error);
     }
-    match body::read_nothing(&request) {
+    match body::read_empty(&request) {
         Ok(()) => assert!(data.is_empty() || serde_json::from_slice::<Value>(data).unwrap() == json!({})),
         Err(error) => assert_answer(error),
     }
@@ -189,14 +191,15 @@ pub fn path(data: &[u8]) {
     });
     let Some(request) = request(event) else { return };
     let ids = [
-        path::id(&request, "dockId", DockId::parse).map(|id| id.to_string()),
-        path::id(&request, "recipientId", RecipientId::parse).map(|id| id.to_string()),
-        path::id(&request, "secretId", SecretId::parse).map(|id| id.to_string()),
+        path::id::<DockId>(&request).map(|id| id.to_string()),
+        path::id::<RecipientId>(&request).map(|id| id.to_string()),
+        path::id::<SecretId>(&request).map(|id| id.to_string()),
     ];
     let ids: Vec<String> = ids.into_iter().flatten().collect();
     assert!(ids.len() <= 1 && ids.iter().all(|id| *id == text));
     if let Err(error) = IdempotencyKey::read(request.headers()) {
         assert_answer(error);
     }
-    let _: Response<String> = response::created("{}".to_owned(), Some(&text));
+    let _: Response<String> =
+        response::created(StoredResponse { body: "{}".to_owned(), location: Some(text.into_owned()) });
 }

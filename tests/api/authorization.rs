@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use docyard_core::model::api_key::ApiKey;
 use docyard_core::model::api_key::Mode;
+use docyard_core::store::ApiKeyRevocation;
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::ApiKeyId;
 use docyard_test_support::dev::{Answer, Dev, send};
@@ -39,7 +40,8 @@ async fn refused_credentials(dev: &Dev) -> Vec<(&'static str, Vec<String>, &'sta
     let other = dev.table.account().await;
     let revoked = dev.table.key(other).await;
     let only: ApiKeyId = dev.table.store.api_keys(other).await.unwrap()[0].id;
-    assert!(dev.table.store.revoke_api_key(other, only, now).await.unwrap());
+    let revocation = dev.table.store.revoke_api_key(other, only, now).await.unwrap();
+    assert_eq!(revocation, ApiKeyRevocation::Revoked);
     let unknown = ApiKey::generate(Mode::Live, &mut docyard_core::values::random::system());
     let valid = dev.key.clone();
     let bad_checksum = format!("{}{}", &valid[..43], if valid.ends_with('0') { '1' } else { '0' });

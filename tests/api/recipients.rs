@@ -1,4 +1,4 @@
-//! Recipients after their creation: found, listed, corrected, removed.
+//! Recipients: created, read, listed, updated, deleted.
 
 use std::collections::BTreeSet;
 
@@ -319,7 +319,12 @@ async fn once_it_is_deleted_nothing_of_a_recipient_verifies_and_its_email_is_fre
 }
 
 mod create {
+    use docyard_core::values::clock::Clock;
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config as ProptestConfig, TestRunner};
+
     use super::*;
+    use crate::{assert_invalid, is_id, is_timestamp, without_request_id};
 
     const NDA_HASH: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

@@ -1,5 +1,13 @@
 //! What holds for every request: bodies, headers, content types, request ids.
 
+use docyard_test_support::PATIENCE;
+use docyard_test_support::dev::{Dev, send};
+use docyard_test_support::operations::{Operation, operations};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::assert_invalid;
+
 /// A request that an endpoint answers with success.
 struct Valid {
     operation: Operation,
@@ -105,7 +113,7 @@ async fn a_field_given_twice_is_refused() {
         ),
         (&secrets, r#"{"name":"A","expiresInDays":1,"expiresInDays":null}"#, "expiresInDays"),
     ] {
-        assert_complaint(&send(dev.post(path).body(body)).await, field, "more than once");
+        assert_invalid(&send(dev.post(path).body(body)).await, field, "more than once");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Secrets after their creation: verified, listed, rotated, revoked.
+//! Secrets: generated, verified, listed, rotated, revoked.
 
 use std::collections::HashMap;
 
@@ -349,6 +349,9 @@ async fn a_step_takes_no_body_or_an_empty_object() {
 
 mod generate {
     use super::*;
+    use docyard_core::values::clock::Clock;
+
+    use crate::{assert_invalid, is_id, is_timestamp, without_request_id};
     use docyard_core::values::digest::Digest;
 
     #[tokio::test]
@@ -462,7 +465,7 @@ mod generate {
         // One of them expires, and is still in the table.
         let items = dev.table.items().await;
         let item = items.into_iter().find(|item| item.contains_key("expiresAt")).unwrap();
-        let update = dev.table.client.update_item().table_name(support::TABLE);
+        let update = dev.table.client.update_item().table_name(TABLE);
         let update = update.key("pk", item["pk"].clone()).key("sk", item["sk"].clone());
         let past = aws_sdk_dynamodb::types::AttributeValue::S("2025-01-15T10:32:00.000Z".into());
         let update =

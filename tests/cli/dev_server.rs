@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::model::api_key::Mode;
+use docyard_core::store::ApiKeyRevocation;
 use docyard_core::values::clock::Clock;
 use docyard_test_support::dev::{Dev, send};
 use docyard_test_support::table::TABLE;
@@ -253,7 +254,8 @@ async fn a_key_that_opens_nothing_is_replaced() {
         .unwrap();
     let revoked = dev.key.clone();
     let id = dev.table.store.api_keys(dock.account).await.unwrap()[0].id;
-    assert!(dev.table.store.revoke_api_key(dock.account, id, Clock::system().now()).await.unwrap());
+    let revocation = dev.table.store.revoke_api_key(dock.account, id, Clock::system().now()).await.unwrap();
+    assert_eq!(revocation, ApiKeyRevocation::Revoked);
     let test_key = dev.table.key_with(dock.account, Mode::Test, None).await;
     let foreign_key = dev.table.key(dev.table.account().await).await;
     dev.kill();

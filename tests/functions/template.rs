@@ -205,7 +205,7 @@ fn alarms_and_dashboard_cover_every_function_and_every_metric() {
             .all(|name| shown.iter().any(|shown| shown[1] == metric && shown[3] == format!("${{{name}}}")));
         assert!(on_dashboard, "{metric} of every function is on the dashboard");
     }
-    for metric in ALL {
+    for &metric in ALL {
         assert!(
             shown.iter().any(|shown| shown[0] == NAMESPACE && shown[1] == metric),
             "{metric} is on the dashboard"

@@ -4,22 +4,21 @@
 //! each the answer is success or a 503, nothing is half done, and repeating the request does what the contract says of
 //! a repetition.
 
-
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
 use docyard_functions::lambda::service::TIME_LIMIT;
+use docyard_test_support::api::{Api, Reply};
+use docyard_test_support::cases::{self, Case, THERE};
 use docyard_test_support::fault::Fault;
 use docyard_test_support::faulty;
-use docyard_test_support::api::{Api, Reply};
+use docyard_test_support::is_thorough;
+use docyard_test_support::table::TestTable;
 use serde_json::{Value, json};
-use docyard_test_support::table::{TestTable};
-use docyard_test_support::{is_thorough};
 
-const FAULTS: [Fault; 15] = [
+const FAULTS: &[Fault] = &[
     Fault::Unreachable,
     Fault::SilenceBefore,
     Fault::SilenceAfter,
@@ -61,57 +60,29 @@ impl Plan {
     }
 }
 
-/// A request, and what is to be expected of it.
-#[derive(Clone, Copy, Debug)]
-struct Case {
-    function: &'static str,
-    query: &'static str,
-    body: &'static str,
-    /// The status of its success.
-    status: u16,
-    /// The status of its repetition, once it is done. If it was not done, the repetition gets `status`.
+/// A case, with an `Idempotency-Key` or without.
+#[derive(Clone, Debug)]
+struct Trial {
+    case: Case,
+    has_key: bool,
+    /// The status of the repetition of a request that was carried out. If it was not, the repetition gets the case's.
     repeated: u16,
-    /// Whether it carries an `Idempotency-Key`.
-    is_repeatable: bool,
 }
 
-const CASES: [Case; 21] = {
-    const fn read(function: &'static str, query: &'static str) -> Case {
-        Case { function, query, body: "", status: 200, repeated: 200, is_repeatable: false }
+/// Every case that says what its repetition gets.
+fn trials() -> Vec<Trial> {
+    let is_chosen = |case: &Case| case.repeated.is_some();
+    let cases = cases::of_every_endpoint("that says what its repetition gets", is_chosen);
+    let mut trials = Vec::new();
+    for case in cases {
+        let without = case.repeated.map(|status| (false, status));
+        let with = case.repeated_with_key.map(|status| (true, status));
+        for (has_key, repeated) in [without, with].into_iter().flatten() {
+            trials.push(Trial { case: case.clone(), has_key, repeated });
+        }
     }
-    const fn write(function: &'static str, body: &'static str, status: u16, repeated: u16) -> Case {
-        Case { function, query: "", body, status, repeated, is_repeatable: false }
-    }
-    const fn repeatable(function: &'static str, body: &'static str, repeated: u16) -> Case {
-        Case { function, query: "", body, status: 201, repeated, is_repeatable: true }
-    }
-    const DOCK: &str = r#"{"name": "New"}"#;
-    const RECIPIENT: &str = r#"{"name": "New", "email": "new@example.com"}"#;
-    const LABEL: &str = r#"{"name": "New", "expiresInDays": 90}"#;
-    [
-        write("create-dock", DOCK, 201, 201),
-        repeatable("create-dock", DOCK, 201),
-        read("list-docks", ""),
-        read("get-dock", ""),
-        write("update-dock", DOCK, 200, 200),
-        write("create-recipient", RECIPIENT, 201, 409),
-        repeatable("create-recipient", RECIPIENT, 201),
-        read("list-recipients", ""),
-        read("list-recipients", "email=there%40example.com"),
-        read("get-recipient", ""),
-        write("update-recipient", r#"{"name": "New"}"#, 200, 200),
-        write("update-recipient", r#"{"email": "moved@example.com"}"#, 200, 200),
-        write("update-recipient", "{}", 200, 200),
-        write("delete-recipient", "", 200, 404),
-        write("generate-secret", LABEL, 201, 201),
-        repeatable("generate-secret", LABEL, 200),
-        read("list-secrets", ""),
-        write("rotate-secret", "", 201, 409),
-        repeatable("rotate-secret", "", 200),
-        write("revoke-secret", "", 200, 409),
-        write("verify-secret", r#"{"secret": "SECRET"}"#, 200, 200),
-    ]
-};
+    trials
+}
 
 /// An account of its own, with a dock, a recipient and a secret; and the API, which can be made to fail.
 struct World {
@@ -145,27 +116,28 @@ impl World {
             secret: String::new(),
             values: Vec::new(),
         };
-        let there = r#"{"name": "There", "email": "there@example.com"}"#;
-        world.recipient = world.ask("create-recipient", "", there, false).await.id(201);
-        let made = world.ask("generate-secret", "", r#"{"name": "There"}"#, false).await;
+        let there = json!({"name": "There", "email": THERE});
+        world.recipient = world.ask("create-recipient", "", Some(there), false).await.id(201);
+        let made = world.ask("generate-secret", "", Some(json!({"name": "There"})), false).await;
         world.secret = made.id(201);
         world.take_value(&made);
         world
     }
 
-    async fn ask(&self, function: &str, query: &str, body: &str, is_repeatable: bool) -> Reply {
+    async fn ask(&self, endpoint: &str, query: &str, body: Option<Value>, has_key: bool) -> Reply {
         let parameters =
             [("dockId", &self.dock), ("recipientId", &self.recipient), ("secretId", &self.secret)];
         let mut headers = vec![("authorization", format!("Bearer {}", self.key))];
-        if is_repeatable {
+        if has_key {
             headers.push(("idempotency-key", "k".to_owned()));
         }
-        let body = body.replace("SECRET", self.values.first().map_or("", |(_, value)| value));
-        self.api.ask(function, &parameters, query, &headers, (!body.is_empty()).then_some(body)).await
+        let body = body.map(|body| body.to_string());
+        self.api.ask(endpoint, &parameters, query, &headers, body).await
     }
 
-    async fn ask_case(&self, case: &Case) -> Reply {
-        self.ask(case.function, case.query, case.body, case.is_repeatable).await
+    async fn try_once(&self, Trial { case, has_key, .. }: &Trial) -> Reply {
+        let value = self.values.first().map_or("", |(_, value)| value);
+        self.ask(case.endpoint, case.query, case.body_of(0, value), *has_key).await
     }
 
     /// Keeps the value of a secret, if it was handed out.
@@ -177,15 +149,15 @@ impl World {
 
     /// All that the API shows of the account, ids and times left out; and that it agrees with itself.
     async fn state(&self) -> State {
-        let docks = self.ask("list-docks", "", "", false).await.list();
-        let dock = self.ask("get-dock", "", "", false).await;
+        let docks = self.ask("list-docks", "", None, false).await.list();
+        let dock = self.ask("get-dock", "", None, false).await;
         assert!(docks.contains(&dock.body), "a dock is the same in the list");
-        let recipients = self.ask("list-recipients", "", "", false).await.list();
+        let recipients = self.ask("list-recipients", "", None, false).await.list();
         let shown = |recipient: &Value| {
             let text = |field: &str| recipient[field].as_str().unwrap().to_owned();
             (text("email"), text("name"))
         };
-        let there = self.ask("get-recipient", "", "", false).await;
+        let there = self.ask("get-recipient", "", None, false).await;
         let listed: Vec<&Value> =
             recipients.iter().filter(|recipient| recipient["id"] == self.recipient.as_str()).collect();
         assert_eq!(
@@ -196,7 +168,7 @@ impl World {
         if let Some(listed) = listed.first() {
             assert_eq!(**listed, there.body);
         }
-        let secrets = self.ask("list-secrets", "", "", false).await;
+        let secrets = self.ask("list-secrets", "", None, false).await;
         assert_eq!(there.status, secrets.status, "likewise");
         let secrets = if secrets.status == 200 { secrets.list() } else { Vec::new() };
         self.assert_values(there.status == 200, &secrets).await;
@@ -210,8 +182,8 @@ impl World {
     /// Asserts of every value that was handed out that it verifies just as long as its secret is active.
     async fn assert_values(&self, is_there: bool, secrets: &[Value]) {
         for (id, value) in &self.values {
-            let body = json!({"secret": value}).to_string();
-            let reply = self.ask("verify-secret", "", &body, false).await;
+            let body = Some(json!({"secret": value}));
+            let reply = self.ask("verify-secret", "", body, false).await;
             if !is_there {
                 assert_eq!(reply.status, 404, "of a recipient that is gone nothing verifies");
                 continue;
@@ -238,11 +210,10 @@ struct State {
 }
 
 /// What is left to tell of one case.
-fn describe(case: &Case, n: usize, is_lasting: bool, fault: Fault) -> String {
-    let Case { function, query, body, is_repeatable, .. } = case;
-    let (from, key) =
-        (if is_lasting { "from" } else { "at" }, if *is_repeatable { " with a key" } else { "" });
-    format!("{function} {query}{body}{key}, {fault:?} {from} call {n}")
+fn describe(trial: &Trial, n: usize, is_lasting: bool, fault: Fault) -> String {
+    let from = if is_lasting { "from" } else { "at" };
+    let key = if trial.has_key { " with a key" } else { "" };
+    format!("{}{key}, {fault:?} {from} call {n}", trial.case.name())
 }
 
 /// A request without faults: how many calls it makes, and what there is before it, after it, and after its repetition.
@@ -255,17 +226,17 @@ struct Clean {
 }
 
 impl Clean {
-    async fn run(table: &TestTable, case: &Case) -> Self {
+    async fn run(table: &TestTable, trial: &Trial) -> Self {
         let mut world = World::new(table).await;
         let before = world.state().await;
         *world.plan.lock().unwrap() = Plan::default();
-        let reply = world.ask_case(case).await;
-        assert_eq!(reply.status, case.status, "{case:?}: {}", reply.shown());
+        let reply = world.try_once(trial).await;
+        assert_eq!(reply.status, trial.case.status, "{trial:?}: {}", reply.shown());
         world.take_value(&reply);
         let calls = world.plan.lock().unwrap().calls;
         let once = world.state().await;
-        let again = world.ask_case(case).await;
-        assert_eq!(again.status, case.repeated, "{case:?}, repeated: {}", again.shown());
+        let again = world.try_once(trial).await;
+        assert_eq!(again.status, trial.repeated, "{trial:?}, repeated: {}", again.shown());
         world.take_value(&again);
         Self { calls, before, once, twice: world.state().await }
     }
@@ -274,19 +245,20 @@ impl Clean {
 /// One request with one fault, and its repetition. `false` if the fault could not befall that call.
 async fn try_fault(
     table: TestTable,
-    case: Case,
+    trial: Trial,
     clean: Clean,
     n: usize,
     is_lasting: bool,
     fault: Fault,
 ) -> bool {
-    let what = describe(&case, n, is_lasting, fault);
-    let is_deletion = case.function == "delete-recipient";
+    let what = describe(&trial, n, is_lasting, fault);
+    let status = trial.case.status;
+    let is_deletion = trial.case.endpoint == "delete-recipient";
     let mut world = World::new(&table).await;
     assert_eq!(world.state().await, clean.before);
     *world.plan.lock().unwrap() = Plan { fault: Some((n, is_lasting, fault)), ..Plan::default() };
     let begun = std::time::Instant::now();
-    let reply = world.ask_case(&case).await;
+    let reply = world.try_once(&trial).await;
     assert!(begun.elapsed() < TIME_LIMIT, "{what}: it took too long");
     let failed = std::mem::take(&mut *world.plan.lock().unwrap()).failed;
     if failed == 0 {
@@ -294,10 +266,10 @@ async fn try_fault(
     }
     let allowed: &[u16] = match (is_lasting, fault) {
         // The SDK does not try again what was answered, though nobody can read it.
-        (false, Fault::HalfAnswer) => &[case.status, 503],
-        (false, _) => &[case.status],
+        (false, Fault::HalfAnswer) => &[status, 503],
+        (false, _) => &[status],
         // Behind the deletion itself, a last look for secrets may fail.
-        (true, _) if is_deletion => &[case.status, 503],
+        (true, _) if is_deletion => &[status, 503],
         (true, _) => &[503],
     };
     assert!(allowed.contains(&reply.status), "{what}: {}", reply.shown());
@@ -309,13 +281,13 @@ async fn try_fault(
     let is_done = after == clean.once;
     let is_half_deleted = is_deletion && after.recipients == clean.before.recipients;
     assert!(is_done || after == clean.before || is_half_deleted, "{what} left {after:?}");
-    assert!(is_done || reply.status != case.status, "{what}: it was answered, and is not done");
+    assert!(is_done || reply.status != status, "{what}: it was answered, and is not done");
 
-    let again = world.ask_case(&case).await;
+    let again = world.try_once(&trial).await;
     let changes = clean.once != clean.before;
-    let expected = if is_done && changes { case.repeated } else { case.status };
+    let expected = if is_done && changes { trial.repeated } else { status };
     assert_eq!(again.status, expected, "{what}, repeated: {}", again.shown());
-    if case.is_repeatable && reply.status == case.status {
+    if trial.has_key && reply.status == status {
         assert_eq!(again.body["id"], reply.body["id"], "{what}: the same thing");
     }
     world.take_value(&again);
@@ -325,29 +297,22 @@ async fn try_fault(
 }
 
 #[tokio::test]
-async fn half_an_answer_is_no_defect() {
+async fn half_an_answer_is_no_bug() {
     let table = TestTable::start().await;
-    let case = *CASES.iter().find(|case| case.function == "get-dock").unwrap();
-    let clean = Clean::run(&table, &case).await;
-    assert!(try_fault(table.clone(), case, clean, 1, false, Fault::HalfAnswer).await);
+    let trial = trials().into_iter().find(|trial| trial.case.endpoint == "get-dock").unwrap();
+    let clean = Clean::run(&table, &trial).await;
+    assert!(try_fault(table.clone(), trial, clean, 1, false, Fault::HalfAnswer).await);
     // Half of a refusal: the email is registered, which this answer does not get to say.
     let world = World::new(&table).await;
     *world.plan.lock().unwrap() = Plan { fault: Some((3, false, Fault::HalfAnswer)), ..Plan::default() };
-    let there = r#"{"name": "There", "email": "there@example.com"}"#;
-    assert_eq!(world.ask("create-recipient", "", there, false).await.status, 503);
+    let there = || Some(json!({"name": "There", "email": THERE}));
+    assert_eq!(world.ask("create-recipient", "", there(), false).await.status, 503);
     assert_eq!(world.plan.lock().unwrap().failed, 1);
-    assert_eq!(world.ask("create-recipient", "", there, false).await.status, 409);
+    assert_eq!(world.ask("create-recipient", "", there(), false).await.status, 409);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_fails_at_whichever_call_nothing_is_half_done() {
-    let functions: BTreeSet<&str> =
-        docyard_functions::endpoints.iter().map(|route| route.function).collect();
-    assert_eq!(
-        CASES.iter().map(|case| case.function).collect::<BTreeSet<_>>(),
-        functions,
-        "every endpoint has cases"
-    );
     let table = TestTable::start().await;
     // So many at once, since most of the time is waiting for answers that do not come.
     let permits = Arc::new(tokio::sync::Semaphore::new(32));
@@ -358,20 +323,22 @@ async fn whatever_fails_at_whichever_call_nothing_is_half_done() {
         index += 1;
         is_thorough() || (index + index / (2 * FAULTS.len())).is_multiple_of(6)
     };
-    for case in CASES {
-        let clean = Clean::run(&table, &case).await;
+    for trial in trials() {
+        let clean = Clean::run(&table, &trial).await;
         for n in 1..=clean.calls {
-            for fault in FAULTS {
+            for &fault in FAULTS {
                 for is_lasting in [false, true] {
                     if !is_chosen() {
                         continue;
                     }
                     let (table, clean, permits) = (table.clone(), clean.clone(), permits.clone());
+                    let what = describe(&trial, n, is_lasting, fault);
+                    let trial = trial.clone();
                     let task = tokio::spawn(async move {
                         let _permit = permits.acquire_owned().await.unwrap();
-                        try_fault(table, case, clean, n, is_lasting, fault).await
+                        try_fault(table, trial, clean, n, is_lasting, fault).await
                     });
-                    tasks.push((describe(&case, n, is_lasting, fault), task));
+                    tasks.push((what, task));
                 }
             }
         }

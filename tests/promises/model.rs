@@ -2,7 +2,6 @@
 //! that jumps. After each step everything that the API shows, and the verification of every value that it ever gave,
 //! agrees with the model.
 
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -11,12 +10,12 @@ use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
 use docyard_core::values::clock::Timestamp;
 use docyard_test_support::api::{Api, Reply};
+use docyard_test_support::is_thorough;
+use docyard_test_support::table::TestTable;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use serde_json::{Value, json};
-use docyard_test_support::table::{TestTable};
-use docyard_test_support::{is_thorough};
 
 /// Whose key a request carries: that of the first or the second account.
 type Caller = usize;

@@ -4,7 +4,6 @@
 //!
 //! [linearisability]: https://doi.org/10.1145/78969.78972
 
-
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -14,14 +13,14 @@ use std::sync::{Arc, Mutex};
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
+use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::fault::Fault;
 use docyard_test_support::faulty;
-use docyard_test_support::api::{Api, Reply};
+use docyard_test_support::is_thorough;
+use docyard_test_support::table::TestTable;
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::{Value, json};
-use docyard_test_support::table::{TestTable};
-use docyard_test_support::{is_thorough};
 
 const CALLERS: usize = 6;
 const REQUESTS_OF_EACH: usize = 7;

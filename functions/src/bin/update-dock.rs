@@ -1,4 +1,4 @@
-//! Written by `cargo test -p docyard-cli --test generated`: the Lambda function of the endpoint that has this binary's name.
+//! The Lambda function of the endpoint that has this binary's name. Written: see tests/generated/main.rs.
 
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::{endpoints, lambda};

@@ -7,8 +7,9 @@ use docyard_core::model::api_key::Mode;
 use docyard_core::store::Store;
 use docyard_core::values::clock::Clock;
 use docyard_functions::lambda::logging::{self, Format};
+use docyard_functions::lambda::service::service;
 use docyard_functions::metrics::Recorder;
-use docyard_functions::{create_recipient, service};
+use docyard_functions::recipients::create;
 use lambda_http::Error;
 use lambda_http::tower::ServiceExt;
 
@@ -19,7 +20,7 @@ async fn main() -> Result<(), Error> {
     let mode = Mode::parse(&std::env::var("DOCYARD_MODE")?).ok_or("no mode")?;
     let context = Context::new(store, mode, Clock::system());
     let metrics = Recorder::install(std::env::var("STAGE")?)?;
-    let service = service::service(&create_recipient::ROUTE, context).map_response(move |response| {
+    let service = service(&create::ENDPOINT, context).map_response(move |response| {
         metrics.flush();
         response
     });

@@ -123,6 +123,11 @@ impl Case {
         Self { is_measured: true, ..self }
     }
 
+    /// Whether the request creates something, or cannot be repeated on the same things.
+    pub fn uses_up(&self) -> bool {
+        self.status == 201 || self.repeated.is_some_and(|repeated| repeated != self.status)
+    }
+
     pub fn endpoint(&self) -> &'static Endpoint {
         endpoints::named(self.endpoint)
     }

@@ -17,10 +17,10 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio_rustls::server::TlsStream;
 
 /// One of the root certificates that are built into every function.
-const BUILT_IN_ROOT: &[u8] = include_bytes!("../../shared/src/amazon-roots/amazon-root-ca-1.der");
+const BUILT_IN_ROOT: &[u8] = include_bytes!("../../shared/src/aws/roots/amazon-root-ca-1.der");
 
 /// A certificate authority of this run, and the certificate that it gave to 127.0.0.1.
-pub struct Authority {
+pub struct CertificateAuthority {
     /// The authority's certificate, as a file for those who can be told to trust one.
     pub file: PathBuf,
     /// The same, as long as the built-in root.
@@ -28,7 +28,7 @@ pub struct Authority {
     server: Arc<ServerConfig>,
 }
 
-impl Authority {
+impl CertificateAuthority {
     /// A new one, whose certificate is put into `directory`.
     pub fn new(directory: &Path) -> Self {
         let mut root = CertificateParams::default();
@@ -101,15 +101,15 @@ struct Record {
 }
 
 /// TLS in front of one embedded DynamoDB, with a record of what passes.
-pub struct Wire {
+pub struct Network {
     /// The endpoint for the program.
     pub url: String,
     record: Arc<Mutex<Record>>,
 }
 
-impl Wire {
+impl Network {
     /// Listens on a free port of the loopback address, and forwards to the DynamoDB behind `dynamodb_url`.
-    pub async fn before(dynamodb_url: &str, authority: &Authority) -> Self {
+    pub async fn before(dynamodb_url: &str, authority: &CertificateAuthority) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}", listener.local_addr().unwrap());
         let dynamodb = dynamodb_url.strip_prefix("http://").unwrap().to_owned();

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use docyard_functions::route::Route;
+use docyard_functions::endpoint::Endpoint;
 
-use crate::programs::{Program, Workshop};
-use crate::quota::Quota;
-use crate::sandbox::Sandbox;
+use crate::cpu_limit::CpuLimit;
+use crate::network::Call;
+use crate::programs::{Program, Toolchain};
 use crate::series::Series;
-use crate::wire::Call;
 use crate::workload::{Workload, World};
+use docyard_test_support::sandbox::Sandbox;
 
 /// How many turns each program has.
 pub const ROUNDS: usize = 8;
@@ -67,19 +67,19 @@ pub struct Result {
     pub memory_loaded: u64,
 }
 
-/// Measures these programs, which serve `route`. The function comes before `bare`, which repeats its calls.
+/// Measures these programs, which serve `endpoint`. The function comes before `bare`, which repeats its calls.
 pub async fn hold(
-    workshop: Arc<Workshop>,
+    toolchain: Arc<Toolchain>,
     workload: Arc<Workload>,
-    route: &'static Route,
+    endpoint: &'static Endpoint,
     programs: Vec<(Part, Program)>,
     throttled: bool,
 ) -> Vec<Result> {
     let mut calls = Vec::new();
     let mut contestants = Vec::new();
     for (part, program) in programs {
-        let world = workload.world(&workshop).await;
-        let mut contestant = Contestant::enter(route, &workload, world, part, program, throttled).await;
+        let world = workload.world(&toolchain).await;
+        let mut contestant = Contestant::enter(endpoint, &workload, world, part, program, throttled).await;
         let warm_up = if part == Part::Unconnected { 0 } else { requests(throttled) };
         for _ in 0..warm_up {
             let sandbox = contestant.running.take().unwrap();
@@ -93,7 +93,7 @@ pub async fn hold(
             contestant.take_turn(&mut calls).await;
         }
         let share = if throttled { " on a share of a CPU" } else { "" };
-        eprintln!("{}{share}: round {round} of {ROUNDS}", route.function);
+        eprintln!("{}{share}: round {round} of {ROUNDS}", endpoint.name);
     }
     contestants.into_iter().map(Contestant::leave).collect()
 }
@@ -104,14 +104,14 @@ fn requests(throttled: bool) -> usize {
 }
 
 struct Contestant<'a> {
-    route: &'a Route,
+    endpoint: &'a Endpoint,
     workload: &'a Workload,
     world: World,
     part: Part,
     program: Program,
     /// Whether it has only a share of the CPU.
     throttled: bool,
-    quota: Option<Quota>,
+    quota: Option<CpuLimit>,
     running: Option<Sandbox>,
     memory_started: u64,
     /// How many requests it had.
@@ -121,22 +121,22 @@ struct Contestant<'a> {
 
 impl<'a> Contestant<'a> {
     async fn enter(
-        route: &'a Route,
+        endpoint: &'a Endpoint,
         workload: &'a Workload,
         world: World,
         part: Part,
         program: Program,
         throttled: bool,
     ) -> Self {
-        let sandbox = Sandbox::start_command(program.command(&world.wire.url)).await;
+        let sandbox = Sandbox::start_command(program.command(&world.network.url)).await;
         let memory_started = resident(sandbox.process_id());
-        let quota = throttled.then(|| Quota::new().unwrap());
+        let quota = throttled.then(|| CpuLimit::new().unwrap());
         if let Some(quota) = &quota {
             quota.admit(sandbox.process_id());
         }
-        world.wire.take_calls();
+        world.network.take_calls();
         Self {
-            route,
+            endpoint,
             workload,
             world,
             part,
@@ -155,8 +155,8 @@ impl<'a> Contestant<'a> {
         let all = [&mut times.poll, &mut times.answer, &mut times.first, &mut times.warm, &mut times.calls];
         all.into_iter().for_each(Series::begin_round);
         for _ in 0..STARTS {
-            let quota = self.throttled.then(|| Quota::new().unwrap());
-            let command = self.program.command(&self.world.wire.url);
+            let quota = self.throttled.then(|| CpuLimit::new().unwrap());
+            let command = self.program.command(&self.world.network.url);
             let begun = Instant::now();
             let sandbox = Sandbox::start_command(command).await;
             let poll = begun.elapsed();
@@ -164,7 +164,7 @@ impl<'a> Contestant<'a> {
             if self.part == Part::Unconnected {
                 continue;
             }
-            self.world.wire.take_calls();
+            self.world.network.take_calls();
             if let Some(quota) = &quota {
                 quota.admit(sandbox.process_id());
             }
@@ -195,16 +195,16 @@ impl<'a> Contestant<'a> {
         let n = self.asked;
         self.asked += 1;
         let event = match self.part {
-            Part::Bare => self.workload.repetition(&self.world.tenant, &calls[n]),
-            _ => self.workload.request(&self.world.tenant, self.route, n),
+            Part::Bare => self.workload.repetition(&self.world.account, &calls[n]),
+            _ => self.workload.request(&self.world.account, self.endpoint, n),
         };
         let begun = Instant::now();
         let answer = sandbox.invoke(event).await;
         let took = begun.elapsed();
         let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", self.program.name));
         let succeeded = [200, 201].contains(&answer["statusCode"].as_u64().unwrap());
-        assert!(succeeded, "{}, {}: {}", self.route.function, self.program.name, sandbox.log());
-        let (made, _) = self.world.wire.take_calls();
+        assert!(succeeded, "{}, {}: {}", self.endpoint.name, self.program.name, sandbox.log());
+        let (made, _) = self.world.network.take_calls();
         match self.part {
             Part::Endpoint => {
                 // The function comes first, and its calls are those that are repeated.

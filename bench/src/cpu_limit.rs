@@ -12,9 +12,9 @@ const PERIOD_MICROSECONDS: u32 = 20_000;
 const SHARE_MICROSECONDS: u32 = PERIOD_MICROSECONDS * 128 / 1769;
 
 /// A control group with that share, for one process.
-pub struct Quota(PathBuf);
+pub struct CpuLimit(PathBuf);
 
-impl Quota {
+impl CpuLimit {
     /// A new one; `Err` says why there can be none on this machine.
     pub fn new() -> Result<Self, String> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -51,7 +51,7 @@ impl Quota {
     }
 }
 
-impl Drop for Quota {
+impl Drop for CpuLimit {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir(&self.0);
     }
