@@ -15,14 +15,11 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::model::identifiers;
 use crate::model::identifiers::Identifiers;
 use crate::model::secret;
-use crate::model::secret::Lifetime;
-use crate::model::secret::SecretValue;
+use crate::model::secret::{Lifetime, SecretValue};
 use crate::values::clock::Timestamp;
 use crate::values::email;
 use crate::values::email::Email;
-use crate::values::id::DockId;
-use crate::values::id::RecipientId;
-use crate::values::id::SecretId;
+use crate::values::id::{DockId, RecipientId, SecretId};
 use crate::values::text::{self, Text};
 
 /// What neither is white space nor a control character, in a class of a regular expression.

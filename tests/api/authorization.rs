@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use docyard_core::model::api_key::ApiKey;
-use docyard_core::model::api_key::Mode;
+use docyard_core::model::api_key::{ApiKey, Mode};
 use docyard_core::store::ApiKeyRevocation;
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::ApiKeyId;

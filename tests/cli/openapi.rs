@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use docyard_functions::endpoints;
-use docyard_functions::openapi;
+use docyard_functions::{endpoints, openapi};
 use docyard_test_support::dev::{Dev, send};
 use docyard_test_support::read;
 use serde_json::Value;

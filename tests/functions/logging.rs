@@ -3,11 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use docyard_core::model::api_key::ApiKey;
-use docyard_core::model::api_key::Mode;
+use docyard_core::model::api_key::{ApiKey, Mode};
 use docyard_core::values::digest::Digest;
-use docyard_functions::endpoints;
-use docyard_functions::metrics;
+use docyard_functions::{endpoints, metrics};
 use docyard_test_support::account::Account;
 use docyard_test_support::binary;
 use docyard_test_support::fault::{Fault, IN_MESSAGE};

@@ -331,6 +331,7 @@ fn stale_binaries(files: &BTreeMap<String, String>) -> Vec<String> {
 }
 
 /// Prints a line past the test runner, which keeps what a successful test prints.
+#[expect(clippy::explicit_write, reason = "the test runner captures what `eprintln!` prints")]
 fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").unwrap();
 }

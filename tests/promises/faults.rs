@@ -13,9 +13,8 @@ use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::cases::{self, Case, THERE};
 use docyard_test_support::fault::Fault;
-use docyard_test_support::faulty;
-use docyard_test_support::is_thorough;
 use docyard_test_support::table::TestTable;
+use docyard_test_support::{faulty, is_thorough};
 use serde_json::{Value, json};
 
 const FAULTS: &[Fault] = &[

@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
-use docyard_core::values::clock::Clock;
-use docyard_core::values::clock::Timestamp;
+use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::is_thorough;
 use docyard_test_support::table::TestTable;

@@ -80,7 +80,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let Input { name, domain, legal_name, business_type, business_email } =
         body::read(request, Input::parse)?;
     let now = context.now();
-    let attempt = Attempt::new(key, account, PATH, request, now);
+    let attempt = Attempt::new(key, account, PATH, request.body(), now);
 
     let profile = Profile { domain, legal_name, business_type, business_email };
     let id = DockId::generate(now, &mut random::system());

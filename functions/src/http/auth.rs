@@ -8,8 +8,7 @@ use lambda_http::http::header::AUTHORIZATION;
 
 use crate::http::error::Error;
 use docyard_core::context::Context;
-use docyard_core::model::api_key::ApiKey;
-use docyard_core::model::api_key::Mode;
+use docyard_core::model::api_key::{ApiKey, Mode};
 use docyard_core::model::owned::Owned;
 use docyard_core::store;
 use docyard_core::values::id::AccountId;

@@ -7,7 +7,6 @@ use docyard_core::model::idempotency::{IdempotentRequest, Replay, StoredResponse
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::field_error::FieldError;
 use docyard_core::values::id::AccountId;
-use lambda_http::Request;
 use lambda_http::http::{HeaderMap, Response};
 
 use super::error::Error;
@@ -38,15 +37,15 @@ impl IdempotencyKey {
 pub struct Attempt(Option<IdempotentRequest>);
 
 impl Attempt {
-    /// The request of `account` to `path`, received at `now`, with the key that it carries.
+    /// The request of `account` to `path` with `body`, received at `now`, and the key that it carries.
     pub fn new(
         key: Option<IdempotencyKey>,
         account: AccountId,
         path: &str,
-        request: &Request,
+        body: &[u8],
         now: Timestamp,
     ) -> Self {
-        Self(key.map(|key| IdempotentRequest::new(account, path, &key.0, request.body(), now)))
+        Self(key.map(|key| IdempotentRequest::new(account, path, &key.0, body, now)))
     }
 
     /// The request, if it carries a key.

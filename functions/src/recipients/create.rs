@@ -92,7 +92,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let input = body::read(request, |fields| Input::parse(fields, now))?;
     let dock = dock.ok_or(Error::NotFound(Resource::Dock))?;
     let list = list_url(dock.id);
-    let attempt = Attempt::new(key, account, &list, request, now);
+    let attempt = Attempt::new(key, account, &list, request.body(), now);
 
     let recipient = Recipient {
         id: RecipientId::generate(now, &mut random::system()),

@@ -91,7 +91,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let (recipient_id, recipient) =
         recipient_id.zip(recipient).ok_or(Error::NotFound(Resource::Recipient))?;
     let now = context.now();
-    let attempt = Attempt::new(key, account, &list_url(recipient_id), request, now);
+    let attempt = Attempt::new(key, account, &list_url(recipient_id), request.body(), now);
     let active = recipient.active.iter().filter(|secret| !secret.is_expired(now)).count();
     if active >= secret::MAX_ACTIVE {
         // The hundredth may have been created by this very request.

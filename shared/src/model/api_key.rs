@@ -13,8 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
-use crate::values::id::AccountId;
-use crate::values::id::ApiKeyId;
+use crate::values::id::{AccountId, ApiKeyId};
 use crate::values::text::Text;
 
 /// Whether a deployment, and a key for it, is the real thing or a sandbox. A deployment has one mode.

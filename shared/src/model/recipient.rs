@@ -5,9 +5,7 @@ use std::fmt;
 use super::identifiers::Identifiers;
 use crate::values::clock::Timestamp;
 use crate::values::email::Email;
-use crate::values::id::AccountId;
-use crate::values::id::DockId;
-use crate::values::id::RecipientId;
+use crate::values::id::{AccountId, DockId, RecipientId};
 use crate::values::patch::Patch;
 use crate::values::text::Text;
 

@@ -8,8 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
-use crate::values::id::RecipientId;
-use crate::values::id::SecretId;
+use crate::values::id::{RecipientId, SecretId};
 use crate::values::json::Json;
 use crate::values::text::Text;
 
