@@ -81,7 +81,7 @@ pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
     /// The system's clock.
-    #[allow(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     pub fn system() -> Self {
         Self::new(|| OffsetDateTime::now_utc().into())
     }
