@@ -95,9 +95,7 @@ pub fn finish(result: Result<Response<String>, Error>, request_id: &str) -> Resp
 const MAX_DETAILS: usize = 100;
 
 /// The body of an error. Those of API Gateway itself have only `message`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error, rename_all = "camelCase"))]
 pub struct ErrorBody {
     /// The status of the response.
     #[cfg_attr(feature = "openapi", schema(required = false))]
@@ -108,23 +106,26 @@ pub struct ErrorBody {
     #[cfg_attr(feature = "openapi", schema(required = false))]
     error: &'static str,
     /// With 400: everything that is wrong, field by field.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(required = false))]
     details: Vec<FieldError>,
-    /// With 409 for a value that is taken: the resource that has it.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    /// With 409 for a value that is taken: the resource that has it, under the name of its id, such as `recipientId`.
     #[cfg_attr(feature = "openapi", schema(ignore))]
-    taken_by: Option<TakenBy>,
+    taken_by: Option<AnyId>,
 }
 
-/// The id of a resource under its name in the API: `"recipientId": "rcp_…"`.
-struct TakenBy(AnyId);
-
-impl Serialize for TakenBy {
+impl Serialize for ErrorBody {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry(self.0.name(), &self.0.to_string())?;
-        map.end()
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry("statusCode", &self.status_code)?;
+        body.serialize_entry("message", &self.message)?;
+        body.serialize_entry("error", self.error)?;
+        if !self.details.is_empty() {
+            body.serialize_entry("details", &self.details)?;
+        }
+        if let Some(id) = self.taken_by {
+            body.serialize_entry(id.name(), &id.to_string())?;
+        }
+        body.end()
     }
 }
 
@@ -147,7 +148,7 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
         }
         Error::NotFound(resource) => (StatusCode::NOT_FOUND, format!("{resource} not found")),
         Error::Taken(taken) => {
-            taken_by = Some(TakenBy(taken.by));
+            taken_by = Some(taken.by);
             (StatusCode::CONFLICT, taken.message.to_owned())
         }
         Error::Conflict(message) => (StatusCode::CONFLICT, message.to_owned()),

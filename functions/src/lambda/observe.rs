@@ -1,5 +1,6 @@
 //! What is observed of a request: one line of the log and the metrics. `docs/logging.md` describes both.
 
+use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -54,7 +55,10 @@ pub(super) fn request(observed: Observed) {
     metrics::latency(milliseconds);
 
     let lambda = request.lambda_context_ref();
-    let ids: Vec<String> = recorded.ids.iter().map(ToString::to_string).collect();
+    let ids = recorded.ids.iter().fold(String::new(), |mut ids, id| {
+        let _ = write!(ids, "{}{id}", if ids.is_empty() { "" } else { " " });
+        ids
+    });
     // The level is part of an event's type.
     macro_rules! log {
         ($level:ident) => {
@@ -67,7 +71,7 @@ pub(super) fn request(observed: Observed) {
                 route = display(endpoint.route),
                 account = recorded.account.map(display),
                 key = recorded.key.map(display),
-                ids = (!ids.is_empty()).then(|| ids.join(" ")),
+                ids = Some(ids.as_str()).filter(|ids| !ids.is_empty()),
                 status,
                 error,
                 fault,
