@@ -18,7 +18,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the whole API on this machine, with a database of its own.
+    /// Serve the whole API on this machine, with its own database.
     Dev(dev::Options),
     /// Accounts of a deployed table: who owns docks and API keys.
     #[command(subcommand)]

@@ -1,8 +1,7 @@
 //! What is counted and timed, in CloudWatch's [embedded metric format][emf]: a line of JSON for each request, of which
 //! CloudWatch Logs makes metrics.
 //!
-//! The handlers count through the facade of crate `metrics`, which does nothing where no [`Recorder`] is installed, as in
-//! the local server.
+//! Handlers count through crate `metrics`, which does nothing if no [`Recorder`] is installed, as in the local server.
 //!
 //! [emf]: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 
@@ -11,23 +10,23 @@ use std::io::Write;
 use metrics::Unit;
 use metrics_cloudwatch_embedded::{Builder, Collector};
 
-/// The namespace of all of them.
+/// The namespace of all metrics.
 pub const NAMESPACE: &str = "DocyardAccess";
 
-/// Their one dimension, whose value is the deployment's stage.
+/// The only dimension. Its value is the deployment's stage.
 pub const DIMENSION: &str = "Stage";
 
 /// Recipients that were created.
 pub const RECIPIENTS_CREATED: &str = "RecipientsCreated";
-/// Secrets that were generated, replacements not counted.
+/// Secrets that were generated, without replacements.
 pub const SECRETS_GENERATED: &str = "SecretsGenerated";
 /// Secrets that were rotated.
 pub const SECRETS_ROTATED: &str = "SecretsRotated";
 /// Secrets that were revoked.
 pub const SECRETS_REVOKED: &str = "SecretsRevoked";
-/// Values that were found valid.
+/// Verifications of a valid value.
 pub const VALID_VERIFICATIONS: &str = "ValidVerifications";
-/// Values that were found not valid.
+/// Verifications of a value that is not valid.
 pub const INVALID_VERIFICATIONS: &str = "InvalidVerifications";
 /// Requests without a valid API key.
 pub const AUTHENTICATION_FAILURES: &str = "AuthenticationFailures";
@@ -49,25 +48,25 @@ pub const ALL: &[&str] = &[
     COLD_STARTS,
 ];
 
-/// Counts one more.
+/// Increments a counter.
 pub fn count(metric: &'static str) {
     metrics::counter!(metric).increment(1);
 }
 
-/// Notes how long a request took.
+/// Records the time of a request.
 pub fn latency(milliseconds: f64) {
     metrics::histogram!(LATENCY).record(milliseconds);
 }
 
-/// Collects what is counted.
+/// Collects the metrics of this process.
 #[derive(Clone, Copy)]
 pub struct Recorder(&'static Collector);
 
 impl Recorder {
-    /// Starts collecting for this process.
+    /// Starts collecting.
     ///
     /// # Errors
-    /// Where another recorder is installed already.
+    /// If another recorder is installed.
     pub fn install(stage: String) -> Result<Self, String> {
         let collector =
             Builder::new().cloudwatch_namespace(NAMESPACE).with_dimension(DIMENSION, stage).init();
@@ -79,11 +78,11 @@ impl Recorder {
         Ok(Self(collector))
     }
 
-    /// Writes what was collected since the last time, as one line on the standard output.
+    /// Writes what was collected since the last call, as one line on the standard output.
     pub fn flush(self) {
         let mut line = Vec::new();
         if self.0.flush(&mut line).is_ok() {
-            // Nobody is left to be told if the standard output is closed.
+            // If the standard output is closed, there is nowhere to report it.
             let _ = std::io::stdout().write_all(&line);
         }
     }

@@ -1,8 +1,9 @@
 //! What a request costs: how many calls of DynamoDB follow one another, and how many capacity units they take; by case, and
 //! whatever else the table holds.
 
+use docyard_core::model::secret::Secret;
 use docyard_core::values::clock::Clock;
-use docyard_core::values::id::SecretId;
+use docyard_core::values::id::{RecipientId, SecretId};
 use docyard_core::values::random;
 use docyard_functions::endpoints;
 use docyard_test_support::account::Account;
@@ -56,23 +57,21 @@ async fn a_request_costs_the_same_with_5000_retired_secrets() {
     let account = Account::new().await;
     let (proxy, url) = Proxy::before(&account.table).await;
     let (fresh, _) = account.recipient_with_secret("a@example.com").await;
-    let (old, _) = account.recipient_with_secret("b@example.com").await;
+    let (old, secret) = account.recipient_with_secret("b@example.com").await;
+    account.add_secrets(&old, 1).await;
     let now = Clock::system().now();
-    let rng = &mut random::system();
-    let items = (0..5000).map(|_| {
-        let id = SecretId::generate(now, rng);
-        item([
-            ("pk", format!("RECIPIENT#{old}")),
-            ("sk", format!("SECRET_RETIRED#{id}")),
-            ("id", id.to_string()),
-            ("recipient", old.clone()),
-            ("name", "A secret".to_owned()),
-            ("digest", "0".repeat(64)),
-            ("createdAt", now.to_string()),
-            ("revokedAt", now.to_string()),
-        ])
+    let id = SecretId::parse(&secret).unwrap();
+    let found = account.table.store.secret(RecipientId::parse(&old).unwrap(), id).await.unwrap().unwrap();
+    let Secret::Active(active) = found.secret else { panic!("retired already") };
+    account.table.store.revoke_secret(&active.revoke(now)).await.unwrap().unwrap();
+    let items = account.table.items().await;
+    let is_retired = |sk: &str| sk.starts_with("SECRET_RETIRED#");
+    let retired = items.iter().find(|item| is_retired(item["sk"].as_s().unwrap())).unwrap();
+    let copies = (0..5000).map(|_| {
+        let copy = SecretId::generate(now, &mut random::system()).to_string();
+        item(retired, &|text: &str| text.replace(&secret, &copy))
     });
-    account.table.import(items.collect());
+    account.table.import(copies.collect());
     for (function, body) in
         [("verify-secret", json!({"secret": "x"})), ("generate-secret", json!({"name": "S"}))]
     {

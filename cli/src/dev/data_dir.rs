@@ -1,4 +1,4 @@
-//! The directory of `docyard dev`: the database, the lock that keeps a second server out, and `dev.env`.
+//! The data directory of `docyard dev`: the database, a lock against a second server, and `dev.env`.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::Write;
@@ -11,14 +11,14 @@ use dynoxide::Database;
 
 const KEY_VARIABLE: &str = "DOCYARD_API_KEY";
 
-/// An open data directory, which no other server uses until this is dropped.
+/// An open data directory. No other server uses it until this is dropped.
 pub(super) struct DataDir {
     path: PathBuf,
     _lock: File,
 }
 
 impl DataDir {
-    /// Makes the directory if need be, readable by its owner alone, and locks it.
+    /// Creates the directory if it is missing, readable only by its owner, and locks it.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         let cannot = |error| format!("cannot use the data directory {shown}: {error}");
@@ -40,24 +40,24 @@ impl DataDir {
         Ok(Self { path, _lock: lock })
     }
 
-    /// Where it is, from the root.
+    /// Its absolute path.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether there is a database in it.
+    /// Whether it has a database.
     pub(super) fn has_database(&self) -> bool {
         self.database_path().exists()
     }
 
-    /// The database in it.
+    /// Opens its database.
     pub(super) fn database(&self) -> Result<Database, String> {
         Database::new(&self.database_path().to_string_lossy()).map_err(|error| error.to_string())
     }
 
-    /// Keeps a copy of `database` in it: all of it or nothing, readable by its owner alone (SQLite gives the files that
-    /// it puts beside it the same mode). The emulator makes a table in several steps, so that a database that was killed
-    /// among them would be of no use.
+    /// Stores a copy of `database`, completely or not at all, readable only by its owner (SQLite gives its own files the same
+    /// mode). The emulator creates a table in several steps, so a database of a server that was killed between them would be
+    /// unusable.
     pub(super) fn keep(&self, database: &Database) -> Result<(), String> {
         let directory = tempfile::tempdir_in(&self.path).map_err(|error| error.to_string())?;
         let copy = directory.path().join("dynamodb.sqlite");
@@ -75,14 +75,14 @@ impl DataDir {
         self.path.join("dynamodb.sqlite")
     }
 
-    /// The key that stands in `dev.env`, if a well-formed one does.
+    /// The key in `dev.env`, if it is well-formed.
     pub(super) fn key(&self) -> Option<ApiKey> {
         let env = fs::read_to_string(self.env_path()).ok()?;
         let key = env.lines().find_map(|line| line.strip_prefix(KEY_VARIABLE)?.strip_prefix('='))?;
         ApiKey::parse(key)
     }
 
-    /// Writes `dev.env` for this start: all of it or nothing, readable by its owner alone.
+    /// Writes `dev.env` for this start, completely or not at all, readable only by its owner.
     pub(super) fn write_env(&self, url: &str, key: &ApiKey, dock: DockId) -> Result<(), String> {
         let lines = format!("DOCYARD_URL={url}\n{KEY_VARIABLE}={}\nDOCYARD_DOCK_ID={dock}\n", key.expose());
         let write = || {
@@ -95,7 +95,7 @@ impl DataDir {
         write().map(drop).map_err(|error| format!("cannot write {}: {error}", self.env_path().display()))
     }
 
-    /// The path of `dev.env` as a shell takes it.
+    /// The path of `dev.env`, quoted for a shell.
     pub(super) fn quoted_env_path(&self) -> String {
         format!("'{}'", self.env_path().to_string_lossy().replace('\'', r"'\''"))
     }

@@ -1,5 +1,5 @@
-//! The API's document at `/openapi.yaml`, and at `/docs` a page to read it and to try it on: Swagger UI, whose files are in
-//! this binary. A deployed API has neither.
+//! The API's document at `/openapi.yaml`, and at `/docs` a page to read and try the API: Swagger UI, whose files are in this
+//! binary. A deployed API has neither.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;
@@ -10,7 +10,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 /// The type of a YAML document (RFC 9512).
 const YAML: &str = "application/yaml";
 
-/// What serves them.
+/// The router of both.
 pub(super) fn router() -> Result<Router, String> {
     let document = openapi::document().to_yaml().map_err(|error| format!("the API's document: {error}"))?;
     let document = get(move || async { ([(CONTENT_TYPE, YAML)], document) });

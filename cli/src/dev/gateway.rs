@@ -1,6 +1,6 @@
-//! What an API Gateway HTTP API does between a client and a function: routes, makes each request an event of
-//! [payload format 2.0][format], sends it on, makes the function's answer a response, and answers by itself what
-//! never reaches a function.
+//! What an API Gateway HTTP API does between a client and a function: it matches the route, makes an event of [payload format
+//! 2.0][format] of the request, calls the function, makes a response of its output, and answers by itself what reaches no
+//! function.
 //!
 //! [format]: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
@@ -36,7 +36,7 @@ const MAX_HEAD_BYTES: usize = 10_240;
 /// The most bytes of a request's body.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 
-/// Headers that concern one connection alone (RFC 9110 §7.6.1), and those that API Gateway sets itself.
+/// Headers that concern only one connection (RFC 9110 §7.6.1), and those that API Gateway sets itself.
 const NOT_SENT_ON: [&str; 10] = [
     "connection",
     "keep-alive",
@@ -50,12 +50,12 @@ const NOT_SENT_ON: [&str; 10] = [
     "x-forwarded-proto",
 ];
 
-/// The API's front, with every route and the functions behind them.
+/// The API: every route and its function.
 pub(super) struct Gateway {
     context: Context,
 }
 
-/// Why a request never reaches a function, or its answer never a client.
+/// Why a request does not reach a function, or its output not the client.
 struct Refusal(StatusCode, &'static str);
 
 impl IntoResponse for Refusal {
@@ -79,7 +79,7 @@ impl Gateway {
         Self { context }
     }
 
-    /// What an HTTP server serves.
+    /// The router for an HTTP server.
     pub(super) fn router(self) -> Router {
         Router::new().fallback(Self::answer).with_state(Arc::new(self))
     }
@@ -99,7 +99,7 @@ impl Gateway {
         gateway.invoke(endpoint, event).await
     }
 
-    /// Calls the function, which goes on to its end even if the client does not wait for it.
+    /// Calls the function, which runs to its end even if the client disconnects.
     async fn invoke(&self, endpoint: &'static Endpoint, event: Value) -> Result<Response<Body>, Refusal> {
         let event: Event = serde_json::from_value(event).map_err(|error| {
             tracing::error!(%error, "an event was not read");
@@ -126,8 +126,7 @@ fn check_head(head: &axum::http::request::Parts) -> Result<(), Refusal> {
     }
 }
 
-/// The path's segments behind its first slash, percent-decoded one by one, so that an encoded slash stays in its
-/// segment.
+/// The path's segments, percent-decoded one by one, so that an encoded slash stays in its segment.
 fn decoded_segments(path: &str) -> Result<Vec<String>, Refusal> {
     let segments = path.strip_prefix('/').ok_or(NOT_FOUND)?.split('/');
     let decode =
@@ -218,7 +217,7 @@ fn event(
     event
 }
 
-/// An id of the kind that API Gateway gives: 16 characters of base64.
+/// A request id like API Gateway's: 16 characters of base64.
 fn request_id() -> String {
     let mut bytes = [0; 11];
     random::system().fill_bytes(&mut bytes);
@@ -233,7 +232,7 @@ fn common_log_time(now: Timestamp) -> String {
     format!("{:02}/{month}/{:04}:{time} +0000", date.day(), date.year())
 }
 
-/// The headers by their lower-case names, repeated ones joined with commas.
+/// The headers by their lower-case names; values of repeated ones joined with commas.
 fn headers(headers: &HeaderMap) -> Map<String, Value> {
     let mut event: Map<String, Value> = headers
         .keys()
@@ -277,7 +276,7 @@ fn query_parameters(query: &str) -> Option<Value> {
     (!parameters.is_empty()).then_some(Value::Object(parameters))
 }
 
-/// The body as text where its type says that it is one, else in base64; and which of the two.
+/// The body as text if its type is text, else in base64; and whether it is base64.
 fn encoded_body(headers: &HeaderMap, body: &[u8]) -> (Option<String>, bool) {
     if body.is_empty() {
         return (None, false);
@@ -292,7 +291,7 @@ fn encoded_body(headers: &HeaderMap, body: &[u8]) -> (Option<String>, bool) {
     }
 }
 
-/// The response that a function's output describes; `None` where it describes none.
+/// The response that a function's output describes; `None` if it describes none.
 fn response(output: &Value) -> Option<Response<Body>> {
     let body = output.get("body").and_then(Value::as_str).unwrap_or_default();
     let mut response = Response::new(Body::from(body.to_owned()));

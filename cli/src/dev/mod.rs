@@ -1,10 +1,10 @@
-//! `docyard dev`: the whole API on this machine, with an embedded DynamoDB behind it.
+//! `docyard dev`: the whole API on this machine, with an embedded DynamoDB.
 //!
-//! The embedded DynamoDB listens on a port of its own, which is only told on request and on the loopback address unless
-//! another is asked for; like DynamoDB Local it takes any credentials.
+//! The embedded DynamoDB has its own port, on the loopback address unless another is asked for, and like DynamoDB Local it
+//! accepts any credentials. The port is printed on request.
 //!
-//! Here: its options, and the order in which things start and end. In [`gateway`]: what API Gateway does. In
-//! [`data_dir`]: what lies on disk. In [`documentation`]: the API's document and its page.
+//! Here: its options, and the order in which everything starts and stops. In [`gateway`]: what API Gateway does. In
+//! [`data_dir`]: the files. In [`documentation`]: the API's document and its page.
 
 mod data_dir;
 mod documentation;
@@ -35,42 +35,42 @@ use gateway::Gateway;
 /// The table's name in the embedded database.
 const TABLE: &str = "docyard";
 
-/// The account and the dock that are there from the start: the same on every machine, so that a script can name them.
+/// The account and the dock that exist from the start: the same on every machine, so that a script can name them.
 const ACCOUNT_ID: &str = "acc_0000000000000000000000DEV0";
 const DOCK_ID: &str = "dock_0000000000000000000000DEV0";
 
-/// How often expired items are removed. DynamoDB takes some days.
+/// How often expired items are deleted. DynamoDB takes some days.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long running requests may take to end once the server is told to.
+/// How long running requests may take once the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// What `docyard dev` can be told.
+/// The options of `docyard dev`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// The address to serve on.
     #[arg(long, default_value = "127.0.0.1")]
     host: String,
-    /// The port to serve on; 0 takes any that is free.
+    /// The port to serve on; 0 for any free one.
     #[arg(long, default_value_t = 3000)]
     port: u16,
-    /// Where the data lie, and dev.env with the address and the key.
+    /// The directory of the data, and of dev.env with the address and the key.
     #[arg(long, default_value = ".docyard")]
     data_dir: PathBuf,
-    /// Keep the data in memory alone. dev.env is written all the same.
+    /// Keep the data only in memory. dev.env is written all the same.
     #[arg(long)]
     ephemeral: bool,
-    /// Serve the bare DynamoDB API too, on this port; 0 takes any that is free.
+    /// Serve the bare DynamoDB API too, on this port; 0 for any free one.
     #[arg(long)]
     dynamodb_port: Option<u16>,
-    /// The address to serve it on, such as that of Docker's bridge for containers. It takes any credentials.
+    /// The address to serve it on, such as that of Docker's bridge for containers. It accepts any credentials.
     #[arg(long, default_value_t = Ipv4Addr::LOCALHOST, requires = "dynamodb_port")]
     dynamodb_host: Ipv4Addr,
 }
 
 /// Serves until Ctrl-C or TERM.
 pub(crate) async fn run(options: Options) -> Result<(), String> {
-    // From here on a signal waits until the server is ready to end.
+    // From here on a signal waits until the server can stop.
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;
     let address = format!("{}:{}", options.host, options.port);
@@ -119,7 +119,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     }
     let _ = stop.send(true);
     sweeper.abort();
-    // A client that holds a request half sent does not hold the end.
+    // A client with a half-sent request does not delay the end.
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, dynamodb_server) }).await;
     Ok(())
 }
@@ -175,7 +175,7 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
         Some(given) => match store.api_key(&given.digest()).await? {
             Some(record) if record.account == account && record.is_valid(now) => return Ok((given, dock)),
             Some(_) => ApiKey::generate(context.mode, &mut random::system()),
-            // Another database than the key was made for, such as one in memory: the key is as good here.
+            // Another database than the key was created for, such as one in memory: the key is created here too.
             None => given,
         },
     };
@@ -192,7 +192,7 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
     Ok((key, dock))
 }
 
-/// Removes expired items now and then, as DynamoDB does.
+/// Deletes expired items now and then, as DynamoDB does.
 async fn sweep(database: Database) {
     let mut interval = tokio::time::interval(SWEEP_INTERVAL);
     loop {

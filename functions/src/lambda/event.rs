@@ -1,10 +1,9 @@
 //! An API Gateway event on its way to `lambda_http`.
 //!
-//! `lambda_http` turns an event into an [`http::Request`](lambda_http::Request), and fails or panics where a part of
-//! it does not fit: a header value beyond ASCII, a `Host` that is no host, a query with a raw `<` in it. A client can
-//! cause all of these, and each would be answered 500. So headers and query are read here, and what only serves to
-//! rebuild the URI, which no handler reads, is left out. A body that is said to be base64 and is not, which API Gateway
-//! does not send, would make it panic, too: that is no event.
+//! `lambda_http` makes an [`http::Request`](lambda_http::Request) of an event, and fails or panics on parts that a client
+//! controls: a header value beyond ASCII, an invalid `Host`, a query with a raw `<` in it. Each would be answered 500. So headers
+//! and query are read here, and what only serves to rebuild the URI, which no handler reads, is left out. A body that is declared
+//! as base64 and is not, which API Gateway does not send, would make it panic too, and is refused here.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +26,7 @@ impl From<Event> for LambdaRequest {
 
 impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // The error tells nothing of the event, since it is logged and the event holds a key.
+        // The error says nothing about the event: it is logged, and the event contains a key.
         let refused = || de::Error::custom("not an event of an API Gateway HTTP API, payload format 2.0");
         let mut event = Value::deserialize(deserializer)?;
         let headers = event.get_mut("headers").map(Value::take);
@@ -49,8 +48,7 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
-/// The headers, with values beyond ASCII as the bytes they are (RFC 9110 §5.5, `obs-text`). What is no header at all
-/// is left out.
+/// The headers; values beyond ASCII as their bytes (RFC 9110 §5.5, `obs-text`). Invalid headers are left out.
 fn header_map(headers: Option<Value>) -> HeaderMap {
     let Some(Value::Object(headers)) = headers else { return HeaderMap::new() };
     headers

@@ -1,7 +1,7 @@
-//! What is logged, and how loudly.
+//! What is logged, and at which level.
 //!
 //! Our own level is `AWS_LAMBDA_LOG_LEVEL`, as Lambda sets it, or else `RUST_LOG`: one word, `info` if neither says.
-//! Dependencies never get louder than `error`: at `trace` some print whole requests, and at `warn` the SDK reports every
+//! Dependencies log at most at `error`: at `trace` some print whole requests, and at `warn` the SDK reports every
 //! condition that did not hold, which is a plain 409 here.
 
 use tracing_subscriber::Layer;
@@ -10,16 +10,16 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// How a line looks.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// One JSON object a line, for CloudWatch; on the standard output.
+    /// A JSON object, for CloudWatch; on the standard output.
     Json,
-    /// For people; on the standard error output.
+    /// Text, for people; on the standard error output.
     Text,
 }
 
-/// Starts logging for this process, panics included; a second call changes nothing.
+/// Starts logging for this process, also of panics. A second call changes nothing.
 pub fn init(format: Format) {
     let layer = match format {
         Format::Json => {
@@ -31,7 +31,7 @@ pub fn init(format: Format) {
     std::panic::set_hook(Box::new(log_panic));
 }
 
-/// Tells where a panic was, and not what it says: that can hold a caller's data.
+/// Logs where a panic occurred, not its message, which can contain a caller's data.
 fn log_panic(panic: &std::panic::PanicHookInfo) {
     tracing::error!(location = panic.location().map(tracing::field::display), "panic");
 }

@@ -1,4 +1,4 @@
-//! The DynamoDB client: where it connects, how long it waits, how often it tries again.
+//! The DynamoDB client: its endpoint, credentials, time limits and retries.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::aws::transport;
 /// The client of a Lambda function, from the environment that Lambda gives it: `AWS_REGION`, the credentials, and
 /// `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL` for another endpoint than the region's.
 ///
-/// It opens no connection; [`crate::store::Store::connect`] does.
+/// It opens no connection yet; `Store::connect` does.
 ///
 /// # Errors
 /// The name of a variable that is missing.
@@ -38,8 +38,7 @@ pub fn function_client() -> Result<Client, &'static str> {
     Ok(Client::from_conf(with_limits(config).build()))
 }
 
-/// Gives a client's configuration this project's time limits and retries: one attempt is given up after 2 s, one
-/// operation with its retries after 6 s.
+/// Sets the time limits and retries of a client: 2 s for one attempt, 6 s for an operation with its retries, four attempts.
 pub fn with_limits(config: Builder) -> Builder {
     config
         .retry_config(
@@ -56,7 +55,7 @@ pub fn with_limits(config: Builder) -> Builder {
         )
 }
 
-/// A client of a DynamoDB endpoint on this machine, which takes any credentials: `docyard dev` and the tests.
+/// A client of a DynamoDB endpoint that accepts any credentials, for `docyard dev` and the tests.
 pub fn local_client(url: &str) -> Client {
     Client::from_conf(local_config(url).build())
 }

@@ -1,8 +1,7 @@
 //! The HTTP client under the SDK: HTTP/1.1 over TLS by `rustls` and `ring`, and nothing else.
 //!
 //! The SDK's own (`aws-smithy-http-client`) also brings HTTP/2, proxies and the operating system's root certificates,
-//! none of which a function uses; what that costs in size is in `docs/performance.md`. Time limits and retries are
-//! the SDK's all the same: see [`crate::aws::dynamodb`].
+//! none of which a function uses; `docs/performance.md` has what they cost. Time limits and retries are the SDK's: see [`crate::aws::dynamodb`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
 /// The root certificates of AWS's endpoints: Amazon Root CA 1 to 4 and Starfield Services Root CA G2, as
-/// <https://www.amazontrust.com/repository/> publishes them. In DER, since to decode PEM is a tenth of a start's work.
+/// <https://www.amazontrust.com/repository/> publishes them. In DER, since decoding PEM is a tenth of the work of a start.
 const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("roots/amazon-root-ca-1.der"),
     include_bytes!("roots/amazon-root-ca-2.der"),
@@ -37,18 +36,18 @@ const AMAZON_ROOTS: [&[u8]; 5] = [
 /// How long to wait for a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a connection that is not used is kept.
+/// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The root certificates of AWS's own endpoints. Reading them takes a fraction of the time that reading the operating
-/// system's store takes, which is most of what a client's construction costs.
+/// The root certificates of AWS's endpoints. To read the operating system's store instead would be most of the cost of a
+/// client.
 pub fn amazon_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(AMAZON_ROOTS.map(CertificateDer::from));
     roots
 }
 
-/// An HTTP client for the SDK that trusts `roots`. It opens no connection before it is used.
+/// An HTTP client for the SDK that trusts `roots`. It opens a connection when it is first used.
 pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
     let mut tcp = TcpConnector::new();
     tcp.enforce_http(false);

@@ -1,8 +1,7 @@
-//! API keys: `dk_live_` or `dk_test_`, 30 random base62 characters, and 6 base62 characters of CRC-32 over all
-//! that stands before them.
+//! API keys: `dk_live_` or `dk_test_`, 30 random base62 characters, and 6 base62 characters with the CRC-32 of everything
+//! before them.
 //!
-//! The checksum lets a mistyped or invented key be refused without a read of the database, and lets scanners
-//! of leaked credentials recognise one.
+//! With the checksum a mistyped or invented key is refused without a read, and scanners recognise a leaked key.
 
 use std::fmt;
 
@@ -16,7 +15,7 @@ use crate::values::digest::Digest;
 use crate::values::id::{AccountId, ApiKeyId};
 use crate::values::text::Text;
 
-/// Whether a deployment, and a key for it, is the real thing or a sandbox. A deployment has one mode.
+/// Whether a deployment and its keys are for production or a sandbox. A deployment has one mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -77,7 +76,7 @@ impl ApiKey {
         Self { mode, text }
     }
 
-    /// Reads a key, `None` where its shape or its checksum is wrong.
+    /// Reads a key; `None` if its shape or its checksum is wrong.
     pub fn parse(text: &str) -> Option<Self> {
         let mode = [Mode::Live, Mode::Test].into_iter().find(|mode| text.starts_with(mode.prefix()))?;
         let random = text.strip_prefix(mode.prefix())?;
@@ -95,12 +94,12 @@ impl ApiKey {
         self.mode
     }
 
-    /// What is stored of it.
+    /// Its digest, which is stored in its place.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.text)
     }
 
-    /// The key in the clear, to hand it to whom it was made for.
+    /// The key in the clear, for the operator who created it.
     pub fn expose(&self) -> &str {
         &self.text
     }
@@ -127,18 +126,18 @@ pub struct ApiKeyRecord {
     pub account: AccountId,
     /// The mode it is for.
     pub mode: Mode,
-    /// What the operator calls it.
+    /// Its name, which only operators see.
     pub name: Text,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Timestamp,
-    /// When it ends; `None` is never.
+    /// When it expires; `None` for never.
     pub expires_at: Option<Timestamp>,
     /// When it was revoked; `None` if it was not.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl ApiKeyRecord {
-    /// Whether it opens anything at `now`.
+    /// Whether requests with it are accepted at `now`.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|expiry| now < expiry)
     }

@@ -39,7 +39,7 @@ impl SecretValue {
         Self(text)
     }
 
-    /// What is stored of it.
+    /// Its digest, which is stored in its place.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.0)
     }

@@ -12,7 +12,7 @@ use time::{Date, Duration, OffsetDateTime, UtcOffset};
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// Reads an RFC 3339 time; what is finer than a millisecond is cut off. `None` if it is not one.
+    /// Reads an RFC 3339 time and truncates it to milliseconds; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from)
     }
@@ -86,7 +86,7 @@ impl Clock {
         Self::new(|| OffsetDateTime::now_utc().into())
     }
 
-    /// A clock that shows what `now` returns.
+    /// A clock whose time is what `now` returns.
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }

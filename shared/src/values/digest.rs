@@ -1,4 +1,4 @@
-//! SHA-256 digests of keys and secrets: all that is ever stored of them.
+//! SHA-256 digests of keys and secrets, which are stored in their place.
 
 use std::fmt::Write;
 
@@ -7,8 +7,8 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// The SHA-256 (FIPS 180-4) of an API key or of a secret's value.
 ///
-/// It has no `Debug`, `Display` or `PartialEq`, so that it can neither reach a log nor be compared in a time
-/// that depends on its content.
+/// It has no `Debug`, `Display` or `PartialEq`, so that it cannot reach a log or be compared in a time that depends on its
+/// content.
 ///
 /// ```compile_fail,E0277
 /// println!("{:?}", docyard_core::values::digest::Digest::of("a value"));
@@ -43,7 +43,7 @@ impl Digest {
         Some(Self(bytes))
     }
 
-    /// Whether the digests are the same, in a time that does not depend on where they differ.
+    /// Whether the digests are equal, in constant time.
     pub fn ct_eq(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
     }

@@ -1,4 +1,4 @@
-//! Email addresses: the rule of the HTML standard, and what mail systems add to it.
+//! Email addresses: the rule of the HTML standard, and the limits of mail systems.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -7,9 +7,9 @@ pub const MAX_BYTES: usize = 254;
 
 /// A valid address in lower case.
 ///
-/// The rule is that of the HTML standard's [valid email address][html], and besides: a dot neither leads nor
-/// trails nor doubles in the local part, which has at most 64 bytes; the domain has at least one dot; the whole
-/// has at most 254 bytes (RFC 5321 §4.5.3.1, RFC 3696 erratum 1690).
+/// A [valid email address][html] of the HTML standard with these limits: the local part has at most 64 bytes and no leading,
+/// trailing or doubled dot; the domain has at least one dot; the address has at most 254 bytes (RFC 5321 §4.5.3.1, RFC 3696
+/// erratum 1690).
 ///
 /// [html]: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,6 +1,6 @@
-//! Ids: a prefix that names the kind of thing, and a ULID (<https://github.com/ulid/spec>).
+//! Ids: a prefix that names the kind of resource, and a ULID (<https://github.com/ulid/spec>).
 //!
-//! They sort by the millisecond in which they were made. To clients they are opaque.
+//! They sort by the millisecond of their creation. To clients they are opaque.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::values::clock::Timestamp;
 
 /// An id of one kind of resource.
 pub trait Id: Copy + fmt::Display + Into<AnyId> {
-    /// The kind's name in the API: of a path parameter, and of a field that holds such an id.
+    /// The kind's name in the API: of the path parameter, and of a field with such an id.
     const NAME: &'static str;
 
     /// Reads an id in the one form it is written in; `None` for anything else.
@@ -94,7 +94,7 @@ macro_rules! ids {
             /// The names of all kinds, [`Id::NAME`].
             pub const NAMES: &[&str] = &[$($parameter),*];
 
-            /// Reads an id of whatever kind; `None` for anything else.
+            /// Reads an id of any kind; `None` for anything else.
             pub fn parse(text: &str) -> Option<Self> {
                 None$(.or_else(|| $name::parse(text).map(Self::$kind)))*
             }

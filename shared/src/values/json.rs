@@ -11,7 +11,7 @@ pub enum Json {
     Null,
     /// `true` or `false`
     Bool,
-    /// A number written without fraction and exponent that fits 64 bits.
+    /// A number without fraction and exponent that fits 64 bits.
     Integer(i128),
     /// Any other number.
     Float,

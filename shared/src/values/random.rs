@@ -6,8 +6,8 @@ use rand::rngs::SysRng;
 
 /// The operating system's generator (`getrandom(2)` on Linux).
 ///
-/// It panics where the operating system has no randomness to give, which on Linux happens only before the
-/// machine has booted: better no service than a guessable secret.
+/// It panics if the operating system has no randomness, which on Linux happens only before the machine has booted: a
+/// guessable secret would be worse.
 pub fn system() -> impl CryptoRng {
     UnwrapErr(SysRng)
 }

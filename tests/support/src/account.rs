@@ -4,6 +4,7 @@ use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipient::Recipient;
 use docyard_core::model::secret::{ActiveSecret, Lifetime, SecretValue};
 use docyard_core::values::clock::Clock;
+use docyard_core::values::digest::Digest;
 use docyard_core::values::email::Email;
 use docyard_core::values::id::{DockId, RecipientId, SecretId};
 use docyard_core::values::random;
@@ -30,6 +31,12 @@ impl Account {
 
     /// A recipient with one secret, straight into the table; their ids.
     pub async fn recipient_with_secret(&self, email: &str) -> (String, String) {
+        let value = SecretValue::generate(&mut random::system());
+        self.recipient_with_secret_of(email, value.expose()).await
+    }
+
+    /// A recipient with one secret of this value.
+    pub async fn recipient_with_secret_of(&self, email: &str, value: &str) -> (String, String) {
         let now = Clock::system().now();
         let rng = &mut random::system();
         let dock = self.table.store.dock(DockId::parse(&self.dock).unwrap()).await.unwrap().unwrap();
@@ -45,7 +52,7 @@ impl Account {
             updated_at: None,
         };
         self.table.store.create_recipient(&recipient, None).await.unwrap();
-        let secret = self.add_secret(recipient.id).await;
+        let secret = self.add_secret(recipient.id, Digest::of(value)).await;
         (recipient.id.to_string(), secret)
     }
 
@@ -53,15 +60,14 @@ impl Account {
     pub async fn add_secrets(&self, recipient: &str, count: usize) {
         let recipient = RecipientId::parse(recipient).unwrap();
         for _ in 0..count {
-            self.add_secret(recipient).await;
+            let value = SecretValue::generate(&mut random::system());
+            self.add_secret(recipient, value.digest()).await;
         }
     }
 
-    async fn add_secret(&self, recipient: RecipientId) -> String {
+    async fn add_secret(&self, recipient: RecipientId, digest: Digest) -> String {
         let now = Clock::system().now();
-        let rng = &mut random::system();
-        let digest = SecretValue::generate(rng).digest();
-        let id = SecretId::generate(now, rng);
+        let id = SecretId::generate(now, &mut random::system());
         let name = Text::parse("A secret").unwrap();
         let secret = ActiveSecret::new(id, recipient, name, digest, Lifetime::default(), now);
         self.table.store.create_secret(&secret, None).await.unwrap();

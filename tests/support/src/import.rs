@@ -1,72 +1,63 @@
-//! Many items at once, past the API: tables of a size that no test could make request by request.
+//! Many recipients at once, past the API: tables of a size that no test could make request by request.
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::values::clock::Clock;
-use docyard_core::values::digest::Digest;
-use docyard_core::values::id::{DockId, RecipientId, SecretId};
+use docyard_core::values::id::{RecipientId, SecretId};
 use docyard_core::values::random;
-use dynoxide::AttributeValue;
+use dynoxide::AttributeValue as Imported;
 
 use crate::account::Account;
 
 /// The value of the secrets of imported recipients.
 pub const IMPORTED_SECRET: &str = "dk_sec_0123456789abcdef0123456789abcdef";
 
-/// An item whose attributes are all strings.
-pub fn item<const N: usize>(attributes: [(&str, String); N]) -> dynoxide::Item {
-    attributes.into_iter().map(|(name, text)| (name.to_owned(), AttributeValue::S(text))).collect()
+/// An item of the table in the emulator's form, with `rewrite` applied to each of its strings.
+pub fn item(item: &HashMap<String, AttributeValue>, rewrite: &impl Fn(&str) -> String) -> dynoxide::Item {
+    item.iter().map(|(name, value)| (name.clone(), imported(value, rewrite))).collect()
+}
+
+fn imported(value: &AttributeValue, rewrite: &impl Fn(&str) -> String) -> Imported {
+    match value {
+        AttributeValue::S(text) => Imported::S(rewrite(text)),
+        AttributeValue::N(number) => Imported::N(number.clone()),
+        AttributeValue::M(map) => Imported::M(item(map, rewrite)),
+        other => panic!("an attribute that no item has yet: {other:?}"),
+    }
 }
 
 impl Account {
-    /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`]; their
-    /// ids and those of their secrets.
+    /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`]; returns
+    /// their ids and those of their secrets. They are copies of one that the store wrote, so their items have its form.
     pub async fn import_recipients(&self, count: usize) -> Vec<(String, String)> {
-        let dock = self.table.store.dock(DockId::parse(&self.dock).unwrap()).await.unwrap().unwrap();
-        let (dock, account) = (dock.id.to_string(), dock.account.to_string());
-        let digest = Digest::of(IMPORTED_SECRET).expose_hex();
+        const EMAIL: &str = "original@example.com";
+        let (original, secret) = self.recipient_with_secret_of(EMAIL, IMPORTED_SECRET).await;
+        let items = self.table.items().await;
+        let is_original = |item: &&HashMap<String, AttributeValue>| {
+            let key = |name: &str| item[name].as_s().unwrap();
+            key("pk").contains(&original) || key("sk").contains(EMAIL)
+        };
+        let originals: Vec<_> = items.iter().filter(is_original).collect();
+        assert_eq!(originals.len(), 3, "the recipient, its pointer and its secret");
         let now = Clock::system().now();
         let rng = &mut random::system();
         let mut ids = Vec::new();
-        let mut items = Vec::new();
+        let mut copies = Vec::new();
         for n in 0..count {
             let email = format!("p{n:07}@example.com");
-            let recipient = RecipientId::generate(now, rng).to_string();
-            let secret = SecretId::generate(now, rng).to_string();
-            let partition = format!("RECIPIENT#{recipient}");
-            items.push(item([
-                ("pk", format!("DOCK#{dock}")),
-                ("sk", format!("RECIPIENT#{email}")),
-                ("id", recipient.clone()),
-                ("dock", dock.clone()),
-                ("account", account.clone()),
-                ("name", "A recipient".to_owned()),
-                ("email", email.clone()),
-                ("createdAt", now.to_string()),
-            ]));
-            let recipient_item = items.last_mut().unwrap();
-            recipient_item.insert("identifiers".to_owned(), AttributeValue::M(Default::default()));
-            recipient_item.insert("version".to_owned(), AttributeValue::N("0".to_owned()));
-            items.push(item([
-                ("pk", partition.clone()),
-                ("sk", "RECIPIENT".to_owned()),
-                ("dock", dock.clone()),
-                ("account", account.clone()),
-                ("email", email),
-            ]));
-            items.push(item([
-                ("pk", partition),
-                ("sk", format!("SECRET#{secret}")),
-                ("id", secret.clone()),
-                ("recipient", recipient.clone()),
-                ("name", "A secret".to_owned()),
-                ("digest", digest.clone()),
-                ("createdAt", now.to_string()),
-            ]));
-            ids.push((recipient, secret));
-            if items.len() >= 30_000 {
-                self.table.import(std::mem::take(&mut items));
+            let copy = RecipientId::generate(now, rng).to_string();
+            let secret_copy = SecretId::generate(now, rng).to_string();
+            let rewrite = |text: &str| {
+                text.replace(&original, &copy).replace(&secret, &secret_copy).replace(EMAIL, &email)
+            };
+            copies.extend(originals.iter().map(|original| item(original, &rewrite)));
+            ids.push((copy, secret_copy));
+            if copies.len() >= 30_000 {
+                self.table.import(std::mem::take(&mut copies));
             }
         }
-        self.table.import(items);
+        self.table.import(copies);
         ids
     }
 }
