@@ -149,8 +149,13 @@ impl Case {
 
     /// The event of the `n`th request of this account.
     pub fn event(&self, account: &Account, things: &Things, n: usize) -> Value {
-        let values: Vec<&str> = self.path.iter().map(|thing| things.id(account, *thing)).collect();
+        let values = self.parameters(account, things);
         account.request(self.endpoint(), &values, self.query, self.body_of(n, &things.value))
+    }
+
+    /// The values of the path parameters.
+    pub fn parameters<'a>(&self, account: &'a Account, things: &'a Things) -> Vec<&'a str> {
+        self.path.iter().map(|thing| things.id(account, *thing)).collect()
     }
 }
 
