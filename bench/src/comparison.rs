@@ -76,26 +76,26 @@ pub async fn hold(
     throttled: bool,
 ) -> Vec<Result> {
     let mut calls = Vec::new();
-    let mut contestants = Vec::new();
+    let mut participants = Vec::new();
     for (part, program) in programs {
         let world = workload.world(&toolchain).await;
-        let mut contestant = Contestant::enter(endpoint, &workload, world, part, program, throttled).await;
+        let mut participant = Participant::start(endpoint, &workload, world, part, program, throttled).await;
         let warm_up = if part == Part::Unconnected { 0 } else { requests(throttled) };
         for _ in 0..warm_up {
-            let sandbox = contestant.running.take().unwrap();
-            contestant.ask(&sandbox, &mut calls).await;
-            contestant.running = Some(sandbox);
+            let sandbox = participant.running.take().unwrap();
+            participant.ask(&sandbox, &mut calls).await;
+            participant.running = Some(sandbox);
         }
-        contestants.push(contestant);
+        participants.push(participant);
     }
     for round in 1..=ROUNDS {
-        for contestant in &mut contestants {
-            contestant.take_turn(&mut calls).await;
+        for participant in &mut participants {
+            participant.take_turn(&mut calls).await;
         }
         let share = if throttled { " on a share of a CPU" } else { "" };
         eprintln!("{}{share}: round {round} of {ROUNDS}", endpoint.name);
     }
-    contestants.into_iter().map(Contestant::leave).collect()
+    participants.into_iter().map(Participant::finish).collect()
 }
 
 /// How many requests there are in a turn.
@@ -103,7 +103,7 @@ fn requests(throttled: bool) -> usize {
     if throttled { REQUESTS_ON_SHARE } else { REQUESTS }
 }
 
-struct Contestant<'a> {
+struct Participant<'a> {
     endpoint: &'a Endpoint,
     workload: &'a Workload,
     world: World,
@@ -111,7 +111,7 @@ struct Contestant<'a> {
     program: Program,
     /// Whether it has only a share of the CPU.
     throttled: bool,
-    quota: Option<CpuLimit>,
+    cpu_limit: Option<CpuLimit>,
     running: Option<Sandbox>,
     memory_started: u64,
     /// How many requests it had.
@@ -119,8 +119,8 @@ struct Contestant<'a> {
     times: Times,
 }
 
-impl<'a> Contestant<'a> {
-    async fn enter(
+impl<'a> Participant<'a> {
+    async fn start(
         endpoint: &'a Endpoint,
         workload: &'a Workload,
         world: World,
@@ -130,9 +130,9 @@ impl<'a> Contestant<'a> {
     ) -> Self {
         let sandbox = Sandbox::start_command(program.command(&world.network.url)).await;
         let memory_started = resident(sandbox.process_id());
-        let quota = throttled.then(|| CpuLimit::new().unwrap());
-        if let Some(quota) = &quota {
-            quota.admit(sandbox.process_id());
+        let cpu_limit = throttled.then(|| CpuLimit::new().unwrap());
+        if let Some(cpu_limit) = &cpu_limit {
+            cpu_limit.admit(sandbox.process_id());
         }
         world.network.take_calls();
         Self {
@@ -142,7 +142,7 @@ impl<'a> Contestant<'a> {
             part,
             program,
             throttled,
-            quota,
+            cpu_limit,
             running: Some(sandbox),
             memory_started,
             asked: 0,
@@ -155,7 +155,7 @@ impl<'a> Contestant<'a> {
         let all = [&mut times.poll, &mut times.answer, &mut times.first, &mut times.warm, &mut times.calls];
         all.into_iter().for_each(Series::begin_round);
         for _ in 0..STARTS {
-            let quota = self.throttled.then(|| CpuLimit::new().unwrap());
+            let cpu_limit = self.throttled.then(|| CpuLimit::new().unwrap());
             let command = self.program.command(&self.world.network.url);
             let begun = Instant::now();
             let sandbox = Sandbox::start_command(command).await;
@@ -165,15 +165,15 @@ impl<'a> Contestant<'a> {
                 continue;
             }
             self.world.network.take_calls();
-            if let Some(quota) = &quota {
-                quota.admit(sandbox.process_id());
+            if let Some(cpu_limit) = &cpu_limit {
+                cpu_limit.admit(sandbox.process_id());
             }
             let (first, _) = self.ask(&sandbox, calls).await;
             self.times.first.push(first);
             self.times.answer.push(poll + first);
-            if let Some(quota) = &quota {
+            if let Some(cpu_limit) = &cpu_limit {
                 // To end takes CPU time too, which nobody waits for.
-                quota.release(sandbox.process_id());
+                cpu_limit.release(sandbox.process_id());
             }
         }
         if self.part == Part::Unconnected {
@@ -221,11 +221,11 @@ impl<'a> Contestant<'a> {
         }
     }
 
-    fn leave(self) -> Result {
+    fn finish(self) -> Result {
         let memory_loaded = resident(self.running.as_ref().unwrap().process_id());
         // First the process, then its control group.
         drop(self.running);
-        drop(self.quota);
+        drop(self.cpu_limit);
         Result {
             program: self.program,
             part: self.part,

@@ -68,7 +68,7 @@ pub fn speed(endpoints: &[Measured]) -> String {
         endpoints.iter().map(against_floor),
     );
     text += "### Against the same endpoint in other languages\n\n";
-    text += "How many times as long, or as much, the other program takes.\n\n";
+    text += "How many times slower or larger the other program is (1 = equal).\n\n";
     text += &table(
         "endpoint | program | start to first answer (≥ 20) | warm (≥ 3) | resident, loaded (≥ 4) | first answer on a share of a CPU | \
          warm on a share of a CPU",

@@ -11,7 +11,10 @@ pub fn all() -> impl Iterator<Item = &'static Endpoint> {
     RESOURCES.iter().flat_map(|resource| resource.list).copied()
 }
 
-/// Returns the endpoint of this name, for the constant of its binary: a name without an endpoint does not compile.
+/// Returns the endpoint of this name. In a constant, as in its binary, a name without an endpoint does not compile.
+///
+/// # Panics
+/// If no endpoint has this name.
 #[expect(clippy::panic, clippy::indexing_slicing, reason = "evaluated when the binary is compiled")]
 pub const fn named(name: &str) -> &'static Endpoint {
     let mut resource = 0;
@@ -26,7 +29,7 @@ pub const fn named(name: &str) -> &'static Endpoint {
         }
         resource += 1;
     }
-    panic!("no endpoint has the name of this binary")
+    panic!("no endpoint has this name")
 }
 
 #[expect(clippy::indexing_slicing, reason = "evaluated when the binary is compiled")]

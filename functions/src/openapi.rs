@@ -29,9 +29,10 @@ pub fn document() -> OpenApi {
             schemas.extend(described.schemas);
             for name in described.taken {
                 if let RefOr::T(Schema::Object(object)) = &mut error_body {
-                    object
-                        .properties
-                        .insert(name.to_owned(), Ref::from_schema_name(schema_of_id(name)).into());
+                    let mut id = Ref::from_schema_name(schema_of_id(name));
+                    id.description =
+                        "With 409: the resource that has the value that must be unique".to_owned();
+                    object.properties.insert(name.to_owned(), id.into());
                 }
             }
             let method = http_method(endpoint.route.method);

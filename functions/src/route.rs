@@ -21,24 +21,27 @@ impl fmt::Display for Route {
 }
 
 impl Route {
-    /// A route. A parameter that names no kind of id ([`AnyId::NAMES`]) does not compile where this is a constant.
+    /// A route. A path parameter must be a whole segment and the name of a kind of id ([`AnyId::NAMES`]); else a constant route
+    /// does not compile.
     ///
     /// # Panics
-    /// If the path has such a parameter.
+    /// If the path has another parameter.
     #[expect(clippy::panic, clippy::indexing_slicing, reason = "evaluated when an endpoint is compiled")]
     pub const fn new(method: Method, path: &'static str) -> Self {
         let bytes = path.as_bytes();
-        let (mut start, mut at) = (None, 0);
-        while at < bytes.len() {
-            match (bytes[at], start) {
-                (b'{', None) => start = Some(at + 1),
-                (b'}', Some(from)) => {
-                    if !is_id_name(bytes, from, at) {
-                        panic!("a path parameter must be the name of an id, such as dockId in braces");
-                    }
-                    start = None;
+        // Of the segment that is being read: where it starts, and whether it has a brace.
+        let (mut start, mut has_brace, mut at) = (0, false, 0);
+        while at <= bytes.len() {
+            if at == bytes.len() || bytes[at] == b'/' {
+                let is_parameter = has_brace && bytes[start] == b'{' && bytes[at - 1] == b'}';
+                if has_brace && !(is_parameter && is_id_name(bytes, start + 1, at - 1)) {
+                    panic!(
+                        "a path parameter must be a segment with the name of an id, such as dockId in braces"
+                    );
                 }
-                _ => {}
+                (start, has_brace) = (at + 1, false);
+            } else if bytes[at] == b'{' || bytes[at] == b'}' {
+                has_brace = true;
             }
             at += 1;
         }
@@ -103,4 +106,28 @@ impl Method {
 pub enum Credential {
     /// An API key of an account, as a bearer token.
     ApiKey,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_is_a_segment_with_the_name_of_an_id() {
+        for path in ["/", "/v1/docks", "/v1/docks/{dockId}", "/v1/{dockId}/recipients/{recipientId}/x"] {
+            assert_eq!(Route::new(Method::Get, path).path, path);
+        }
+        for path in [
+            "/{dock}",
+            "/x{dockId}",
+            "/{dockId",
+            "/dockId}",
+            "/{dockId}x",
+            "/{}",
+            "/{dockId}{secretId}",
+            "/{dockIds}",
+        ] {
+            assert!(std::panic::catch_unwind(|| Route::new(Method::Get, path)).is_err(), "{path}");
+        }
+    }
 }

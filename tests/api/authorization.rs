@@ -7,7 +7,7 @@ use docyard_core::store::ApiKeyRevocation;
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::ApiKeyId;
 use docyard_test_support::dev::{Answer, Dev, send};
-use docyard_test_support::operations::{Operation, operations};
+use docyard_test_support::operations::{DocumentedOperation, operations};
 use docyard_test_support::redacted;
 
 const REFUSAL: &str = r#"{"statusCode":401,"message":"Invalid or expired API key","error":"Unauthorized"}"#;
@@ -70,7 +70,7 @@ async fn refused_credentials(dev: &Dev) -> Vec<(&'static str, Vec<String>, &'sta
 async fn no_operation_tells_or_does_anything_without_a_valid_key() {
     let dev = Dev::start().await;
     let credentials = refused_credentials(&dev).await;
-    let mut requests: Vec<(Operation, String)> = Vec::new();
+    let mut requests: Vec<(DocumentedOperation, String)> = Vec::new();
     for operation in operations() {
         let path = operation.path_to_new_things(&dev).await;
         requests.push((operation, path));

@@ -1,4 +1,4 @@
-//! Docks: made, listed, shown, changed.
+//! Docks: created, listed, read, updated.
 
 use docyard_core::values::id::DockId;
 use docyard_test_support::dev::{Answer, Dev, send};

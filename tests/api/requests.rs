@@ -2,7 +2,7 @@
 
 use docyard_test_support::PATIENCE;
 use docyard_test_support::dev::{Dev, send};
-use docyard_test_support::operations::{Operation, operations};
+use docyard_test_support::operations::{DocumentedOperation, operations};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::assert_invalid;
 
 /// A request that an endpoint answers with success.
 struct Valid {
-    operation: Operation,
+    operation: DocumentedOperation,
     path: String,
 }
 

@@ -16,7 +16,10 @@ async fn the_document_in_the_repository_is_what_the_code_says() {
     let dev = Dev::start().await;
     let served = send(dev.http.get(format!("{}/openapi.yaml", dev.url))).await;
     assert_eq!((served.status, served.header("content-type")), (200, "application/yaml"));
-    assert!(read("openapi.yaml") == served.text, "openapi.yaml is stale");
+    assert!(
+        read("openapi.yaml") == served.text,
+        "openapi.yaml is stale: run `UPDATE=1 cargo test -p docyard-cli --test generated`"
+    );
 }
 
 #[test]
@@ -62,6 +65,17 @@ fn every_operation_says_what_it_takes_and_how_it_can_end() {
             assert!(!operation["summary"].as_str().unwrap().is_empty(), "{what}");
         }
     }
+}
+
+#[test]
+fn the_page_on_the_api_names_every_route_and_explains_every_endpoint() {
+    let page = read("docs/api.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let named: BTreeSet<String> =
+        rows.map(|(key, _)| key.to_owned()).filter(|key| key.contains(" /v1/")).collect();
+    assert_eq!(named, endpoints::all().map(|endpoint| endpoint.route.to_string()).collect());
+    let sections: BTreeSet<&str> = page.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    assert_eq!(sections, endpoints::all().map(|endpoint| endpoint.description).collect());
 }
 
 /// All values under the key `$ref`.

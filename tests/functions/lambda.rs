@@ -8,8 +8,8 @@ use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_test_support::account::Account;
 use docyard_test_support::cases::{self, THERE, Things};
-use docyard_test_support::fault::Fault::{ErrorAfter, Refused, SilenceBefore, Unprocessed};
-use docyard_test_support::fault::{CONFLICT, Fault, IN_MESSAGE};
+use docyard_test_support::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Unprocessed};
+use docyard_test_support::fault::{CONFLICT, IN_MESSAGE, InjectedFault};
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::sandbox::{Sandbox, command};
 use docyard_test_support::{binary, for_each};
@@ -190,13 +190,13 @@ async fn a_request_calls_dynamodb_no_more_than_it_must() {
     assert_eq!(proxy.take_calls(), ["GetItem", "Query", "TransactWriteItems"]);
 }
 
-/// A value for each path parameter of an endpoint: a well-formed id or, of another kind, a malformed one.
+/// A well-formed id for each path parameter of an endpoint.
 fn parameters(endpoint: &Endpoint) -> Vec<&'static str> {
     let value = |name| match name {
         "dockId" => "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "recipientId" => "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "secretId" => "sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
-        _ => "x",
+        other => panic!("name an id of the kind {other} here"),
     };
     endpoint.route.parameters().map(value).collect()
 }
@@ -231,12 +231,12 @@ async fn a_transient_fault_is_not_noticed() {
     let create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
     for (n, (operation, fault)) in [
         ("GetItem", vec![Refused("ProvisionedThroughputExceededException")]),
-        ("GetItem", vec![ErrorAfter, ErrorAfter]),
+        ("GetItem", vec![AnswerLost, AnswerLost]),
         ("TransactWriteItems", vec![Refused("ThrottlingException"); 2]),
         ("TransactWriteItems", vec![CONFLICT; 3]),
         ("TransactWriteItems", vec![Refused("TransactionInProgressException")]),
-        ("TransactWriteItems", vec![ErrorAfter]),
-        ("TransactWriteItems", vec![ErrorAfter, CONFLICT]),
+        ("TransactWriteItems", vec![AnswerLost]),
+        ("TransactWriteItems", vec![AnswerLost, CONFLICT]),
         ("TransactWriteItems", vec![SilenceBefore]),
     ]
     .into_iter()
@@ -332,16 +332,16 @@ async fn every_endpoint_overcomes_transient_faults() {
 #[tokio::test]
 async fn a_deletion_can_be_interrupted_anywhere_and_repeated() {
     let endpoint = endpoints::named("delete-recipient");
-    let lasting = |fault: Fault| vec![fault; 50];
+    let lasting = |fault: InjectedFault| vec![fault; 50];
     for (operation, faults) in [
         ("Query", lasting(Refused("ThrottlingException"))),
         ("BatchWriteItem", lasting(Refused("ThrottlingException"))),
         ("BatchWriteItem", lasting(Unprocessed)),
         // The deletion of the first batch is done, and its answer lost.
-        ("BatchWriteItem", [vec![ErrorAfter], lasting(Refused("ThrottlingException"))].concat()),
+        ("BatchWriteItem", [vec![AnswerLost], lasting(Refused("ThrottlingException"))].concat()),
         ("TransactWriteItems", lasting(CONFLICT)),
         // All is done, and no answer comes.
-        ("TransactWriteItems", [vec![ErrorAfter], lasting(Refused("ThrottlingException"))].concat()),
+        ("TransactWriteItems", [vec![AnswerLost], lasting(Refused("ThrottlingException"))].concat()),
     ] {
         let account = Account::new().await;
         let (recipient, _) = account.recipient_with_secret("a@example.com").await;

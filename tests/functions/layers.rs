@@ -1,6 +1,6 @@
 //! Which module may import which: no import runs upward, and there is no circle.
 //!
-//! The module of a folder names its children to list them, so such a reference is no import.
+//! What a module publishes of its children, by `pub use` or as the list of its endpoints, is no import.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -85,36 +85,41 @@ fn flatten(tree: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// All paths in the code of `module`, from the top of the crate.
-fn paths(module: &str, code: &str) -> Vec<String> {
+/// All paths in the code of `module` that begin with `crate`, `super` or one of its own `children`, from the top of the crate.
+/// The names by which a module publishes its children, `pub use` and the list of its endpoints, are no imports.
+fn paths(module: &str, code: &str, children: &[&str]) -> Vec<String> {
+    let starts = |path: &str| {
+        let first = path.split("::").next().unwrap();
+        path.contains("::") && (["crate", "super"].contains(&first) || children.contains(&first))
+    };
     let mut paths = Vec::new();
-    let mut inline = String::new();
+    let mut rest = String::new();
     for statement in code.split_inclusive(';') {
         match statement.rfind("use ").filter(|at| *at == 0 || statement[..*at].ends_with(['\n', ' ', ')'])) {
-            Some(at)
-                if statement[at..].starts_with("use crate") || statement[at..].starts_with("use super") =>
-            {
-                flatten(statement[at + 4..].trim_end_matches(';'), &mut paths);
-                inline.push_str(&statement[..at]);
+            Some(at) => {
+                let is_published = statement[..at].trim_end().ends_with("pub");
+                let mut used = Vec::new();
+                flatten(statement[at + 4..].trim_end_matches(';'), &mut used);
+                paths.extend(used.into_iter().filter(|path| !is_published && starts(path)));
+                rest.push_str(&statement[..at]);
             }
-            _ => inline.push_str(statement),
+            None => rest.push_str(statement),
         }
     }
-    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    let words = inline
-        .split(|c| !is_path(c))
-        .filter(|word| word.starts_with("crate::") || word.starts_with("super::"));
-    paths.extend(words.map(str::to_owned));
-    let parent = module.rsplit_once("::").map_or("", |(parent, _)| parent);
-    paths
-        .iter()
-        .map(|path| match path.strip_prefix("crate::") {
-            Some(path) => path.to_owned(),
-            None => format!("{parent}::{}", path.trim_start_matches("super::"))
-                .trim_start_matches("::")
-                .to_owned(),
-        })
-        .collect()
+    let words = rest.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+    paths.extend(words.filter(|word| starts(word) && !word.ends_with("::ENDPOINT")).map(str::to_owned));
+    let absolute = |path: &String| {
+        if let Some(path) = path.strip_prefix("crate::") {
+            return path.to_owned();
+        }
+        let (mut base, mut path) = (module, path.as_str());
+        while let Some(rest) = path.strip_prefix("super::") {
+            base = base.rsplit_once("::").map_or("", |(parent, _)| parent);
+            path = rest;
+        }
+        format!("{base}::{path}").trim_start_matches("::").to_owned()
+    };
+    paths.iter().map(absolute).collect()
 }
 
 /// Which modules each module imports.
@@ -123,14 +128,13 @@ fn imports(modules: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>>
         let longest = modules.keys().filter(|name| path == **name || path.starts_with(&format!("{name}::")));
         longest.max_by_key(|name| name.len()).map(String::as_str)
     };
-    let of = |(name, code): (&String, &String)| -> Vec<&str> {
-        let targets = paths(name, code).iter().filter_map(|path| target(path)).collect::<Vec<_>>();
-        targets
-            .into_iter()
-            .filter(|target| *target != name && !target.starts_with(&format!("{name}::")))
-            .collect()
+    let of = |(name, code): (&String, &String)| -> BTreeSet<&str> {
+        let prefix = format!("{name}::");
+        let children: Vec<&str> = modules.keys().filter_map(|module| module.strip_prefix(&prefix)).collect();
+        let paths = paths(name, code, &children);
+        paths.iter().filter_map(|path| target(path)).filter(|target| *target != name).collect()
     };
-    modules.iter().map(|module| (module.0.as_str(), of(module).into_iter().collect())).collect()
+    modules.iter().map(|module| (module.0.as_str(), of(module))).collect()
 }
 
 fn circle<'a>(
@@ -194,4 +198,21 @@ fn the_domain_and_its_storage_know_no_http() {
     for name in ["lambda_http", "lambda_runtime", "http ", "axum"] {
         assert!(!tree.lines().any(|line| line.starts_with(name)), "docyard-core depends on {name}");
     }
+}
+
+#[test]
+fn a_circle_and_an_upward_import_are_seen() {
+    let module = |name: &str, code: &str| (name.to_owned(), code.to_owned());
+    let modules = BTreeMap::from([
+        module("store", "mod retry;\npub use docks::Dock;\nfn a() { docks::b() }"),
+        module("store::docks", "use super::{Store, retry::MAX};\n"),
+        module("store::retry", "use crate::values::random;\n"),
+        module("values::random", "fn f() { super::super::store::x() }"),
+    ]);
+    let imports = imports(&modules);
+    assert_eq!(imports["store"], ["store::docks"].into());
+    assert_eq!(imports["store::docks"], ["store", "store::retry"].into());
+    assert_eq!(imports["store::retry"], ["values::random"].into());
+    assert_eq!(imports["values::random"], ["store"].into());
+    assert!(circle("store", &imports, &mut Vec::new(), &mut BTreeSet::new()).is_some());
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use docyard_functions::endpoints;
+use docyard_functions::endpoints::{self, RESOURCES};
 use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_functions::metrics::{ALL, DIMENSION, NAMESPACE};
 use docyard_functions::route::parameter;
@@ -63,7 +63,17 @@ fn every_endpoint_has_a_binary_and_a_function_of_its_name() {
         assert_eq!(name, format!("{expected}Function"));
         // A main of its own could serve another endpoint under the right name.
         let main = read(&format!("functions/src/bin/{binary}.rs"));
-        assert!(main.contains(r#"endpoints::named(env!("CARGO_BIN_NAME"))"#), "{binary}");
+        assert!(
+            main.ends_with(
+                r#"const ENDPOINT: &Endpoint = endpoints::named(env!("CARGO_BIN_NAME"));
+
+fn main() -> std::process::ExitCode {
+    lambda::runtime::run(ENDPOINT)
+}
+"#
+            ),
+            "{binary}"
+        );
     }
 }
 
@@ -248,6 +258,14 @@ fn watched(alarm: &Yaml) -> BTreeSet<String> {
     metrics(alarm).iter().map(describe).collect()
 }
 
+/// Whether an alarm is the one of a resource's functions, or the second, third, … if it has more than ten.
+fn is_on_functions(alarm: &str, metric: &str) -> bool {
+    RESOURCES.iter().any(|resource| {
+        let number = alarm.strip_prefix(&format!("{}Function{metric}", resource.resource));
+        number.is_some_and(|number| number.is_empty() || number.parse::<usize>().is_ok_and(|n| n > 1))
+    })
+}
+
 #[test]
 fn alarms_watch_metrics_that_aws_publishes() {
     let template = template();
@@ -263,8 +281,8 @@ fn alarms_watch_metrics_that_aws_publishes() {
                 .iter()
                 .map(|operation| format!("{}, Operation {operation}", of_table("SystemErrors")))
                 .collect(),
-            _ if alarm.contains("FunctionErrors") => of_function("Errors"),
-            _ if alarm.contains("FunctionThrottles") => of_function("Throttles"),
+            _ if is_on_functions(alarm, "Errors") => of_function("Errors"),
+            _ if is_on_functions(alarm, "Throttles") => of_function("Throttles"),
             _ => panic!("what {alarm} should watch is not known"),
         };
         metrics.into_iter().collect()

@@ -1,4 +1,4 @@
-//! What is written from the endpoints' declarations: binaries, Cargo's lists, the template's functions, alarms and dashboard
+//! What is generated from the endpoints' declarations: binaries, Cargo's lists, the template's functions, alarms and dashboard
 //! rows, the API's document, and tables of the documentation.
 //!
 //! ```sh
@@ -57,7 +57,7 @@ fn logical_id(endpoint: &Endpoint) -> String {
     format!("{}Function", words.collect::<String>())
 }
 
-const BINARY: &str = r#"//! The Lambda function of the endpoint that has this binary's name. Written: see tests/generated/main.rs.
+const BINARY: &str = r#"//! The Lambda function of the endpoint that has this binary's name. Generated: see tests/generated/main.rs.
 
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::{endpoints, lambda};
@@ -187,8 +187,8 @@ impl FunctionAlarm {
     fn meaning(&self) -> String {
         let of = self.resource.resource.to_lowercase();
         match self.metric {
-            "Errors" => format!("A function of {of} crashed or ran into its timeout"),
-            _ => format!("Lambda refused to run a function of {of}, for want of concurrency"),
+            "Errors" => format!("A function of {of} crashed or timed out"),
+            _ => format!("Lambda throttled a function of {of}, since no concurrency was left"),
         }
     }
 
@@ -241,9 +241,10 @@ fn template() -> String {
     const FILE: &str = "template.yaml";
     let alarms = function_alarms();
     let functions: Vec<String> = endpoints::all().map(function).collect();
-    let text = between(FILE, &read(FILE), &["# functions (written)"], "# end", &functions.join("\n"));
+    let text = between(FILE, &read(FILE), &["# functions (generated)"], "# end", &functions.join("\n"));
     let alarm_blocks: Vec<String> = alarms.iter().map(FunctionAlarm::yaml).collect();
-    let text = between(FILE, &text, &["# alarms on functions (written)"], "# end", &alarm_blocks.join("\n"));
+    let text =
+        between(FILE, &text, &["# alarms on functions (generated)"], "# end", &alarm_blocks.join("\n"));
     // JSON has no comments, so the rows of the dashboard stand between its own lines.
     let rows: String =
         alarms.iter().map(|alarm| format!("                \"${{{}.Arn}}\",\n", alarm.name)).collect();
@@ -280,7 +281,7 @@ fn api_page() -> String {
         assert!(page.contains(&format!("\n### {heading}\n")), "{FILE} needs a section \"### {heading}\"");
         writeln!(rows, "| `{}` | [{heading}](#{}) |", endpoint.route, anchor(heading)).unwrap();
     }
-    between(FILE, &page, &["<!-- endpoints (written) -->"], "<!-- end -->", &rows)
+    between(FILE, &page, &["<!-- endpoints (generated) -->"], "<!-- end -->", &rows)
 }
 
 fn operations_page() -> String {
@@ -301,12 +302,12 @@ async fn costs_page() -> String {
         assert_eq!(reply.status, case.status, "{}: {}", case.name(), reply.shown());
     });
     let rows: String = measured.await.iter().map(|(case, units)| costs::row(case, *units) + "\n").collect();
-    between(FILE, &read(FILE), &["<!-- requests (written) -->", "|---|"], "<!-- end -->", &rows)
+    between(FILE, &read(FILE), &["<!-- requests (generated) -->", "|---|"], "<!-- end -->", &rows)
 }
 
-/// Every written file and what it should hold.
+/// Every generated file and what it should contain.
 async fn expected() -> BTreeMap<String, String> {
-    const CARGO: &str = "# endpoints (written)";
+    const CARGO: &str = "# endpoints (generated)";
     let mut files = BTreeMap::new();
     for endpoint in endpoints::all() {
         files.insert(format!("functions/src/bin/{}.rs", endpoint.name), BINARY.to_owned());
@@ -337,7 +338,7 @@ fn say(line: &str) {
 }
 
 #[tokio::test]
-async fn every_written_file_is_what_the_endpoints_say() {
+async fn every_generated_file_is_up_to_date() {
     let files = expected().await;
     let current = |file: &String| std::fs::read_to_string(root().join(file)).unwrap_or_default();
     let mut stale: Vec<&String> =

@@ -12,27 +12,27 @@ use docyard_core::values::clock::Clock;
 use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::cases::{self, Case, THERE};
-use docyard_test_support::fault::Fault;
+use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::table::TestTable;
-use docyard_test_support::{faulty, is_thorough};
+use docyard_test_support::{faulty_client, is_thorough};
 use serde_json::{Value, json};
 
-const FAULTS: &[Fault] = &[
-    Fault::Unreachable,
-    Fault::SilenceBefore,
-    Fault::SilenceAfter,
-    Fault::BrokenAfter,
-    Fault::HalfAnswer,
-    Fault::ErrorBefore,
-    Fault::ErrorAfter,
-    Fault::Refused("ProvisionedThroughputExceededException"),
-    Fault::Refused("ThrottlingException"),
-    Fault::Refused("RequestLimitExceeded"),
-    Fault::Canceled(&["TransactionConflict"]),
-    Fault::Canceled(&["None", "ThrottlingError"]),
-    Fault::Canceled(&["ConditionalCheckFailed", "TransactionConflict"]),
-    Fault::Canceled(&["ProvisionedThroughputExceeded", "ConditionalCheckFailed"]),
-    Fault::Unprocessed,
+const FAULTS: &[InjectedFault] = &[
+    InjectedFault::Unreachable,
+    InjectedFault::SilenceBefore,
+    InjectedFault::SilenceAfter,
+    InjectedFault::BrokenAfter,
+    InjectedFault::HalfAnswer,
+    InjectedFault::ErrorBefore,
+    InjectedFault::ErrorAfter,
+    InjectedFault::Refused("ProvisionedThroughputExceededException"),
+    InjectedFault::Refused("ThrottlingException"),
+    InjectedFault::Refused("RequestLimitExceeded"),
+    InjectedFault::Canceled(&["TransactionConflict"]),
+    InjectedFault::Canceled(&["None", "ThrottlingError"]),
+    InjectedFault::Canceled(&["ConditionalCheckFailed", "TransactionConflict"]),
+    InjectedFault::Canceled(&["ProvisionedThroughputExceeded", "ConditionalCheckFailed"]),
+    InjectedFault::Unprocessed,
 ];
 
 /// About how many faults the gate tries, however many endpoints there are. The thorough run tries all.
@@ -44,14 +44,14 @@ struct Plan {
     /// How many calls there were.
     calls: usize,
     /// The first that fails, whether all behind it do, and how.
-    fault: Option<(usize, bool, Fault)>,
+    fault: Option<(usize, bool, InjectedFault)>,
     /// How many failed.
     failed: usize,
 }
 
 impl Plan {
     /// The fault of the next call, if it is to fail and can fail so.
-    fn next(&mut self, operation: &str) -> Option<Fault> {
+    fn next(&mut self, operation: &str) -> Option<InjectedFault> {
         self.calls += 1;
         let (first, is_lasting, fault) = self.fault?;
         let is_due = if is_lasting { self.calls >= first } else { self.calls == first };
@@ -105,7 +105,7 @@ impl World {
             let plan = plan.clone();
             Arc::new(move |operation: &str| plan.lock().unwrap().next(operation))
         };
-        let store = faulty::store(&table.url, decide);
+        let store = faulty_client::store(&table.url, decide);
         let api = Api::new(Context::new(store, Mode::Live, Clock::system()));
         let account = table.account().await;
         let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
@@ -212,7 +212,7 @@ struct State {
 }
 
 /// What is left to tell of one case.
-fn describe(trial: &Trial, n: usize, is_lasting: bool, fault: Fault) -> String {
+fn describe(trial: &Trial, n: usize, is_lasting: bool, fault: InjectedFault) -> String {
     let from = if is_lasting { "from" } else { "at" };
     let key = if trial.has_key { " with a key" } else { "" };
     format!("{}{key}, {fault:?} {from} call {n}", trial.case.name())
@@ -251,7 +251,7 @@ async fn try_fault(
     clean: Clean,
     n: usize,
     is_lasting: bool,
-    fault: Fault,
+    fault: InjectedFault,
 ) -> bool {
     let what = describe(&trial, n, is_lasting, fault);
     let status = trial.case.status;
@@ -268,7 +268,7 @@ async fn try_fault(
     }
     let allowed: &[u16] = match (is_lasting, fault) {
         // The SDK does not try again what was answered, though nobody can read it.
-        (false, Fault::HalfAnswer) => &[status, 503],
+        (false, InjectedFault::HalfAnswer) => &[status, 503],
         (false, _) => &[status],
         // Behind the deletion itself, a last look for secrets may fail.
         (true, _) if is_deletion => &[status, 503],
@@ -303,10 +303,11 @@ async fn half_an_answer_is_no_bug() {
     let table = TestTable::start().await;
     let trial = trials().into_iter().find(|trial| trial.case.endpoint == "get-dock").unwrap();
     let clean = Clean::run(&table, &trial).await;
-    assert!(try_fault(table.clone(), trial, clean, 1, false, Fault::HalfAnswer).await);
+    assert!(try_fault(table.clone(), trial, clean, 1, false, InjectedFault::HalfAnswer).await);
     // Half of a refusal: the email is registered, which this answer does not get to say.
     let world = World::new(&table).await;
-    *world.plan.lock().unwrap() = Plan { fault: Some((3, false, Fault::HalfAnswer)), ..Plan::default() };
+    *world.plan.lock().unwrap() =
+        Plan { fault: Some((3, false, InjectedFault::HalfAnswer)), ..Plan::default() };
     let there = || Some(json!({"name": "There", "email": THERE}));
     assert_eq!(world.ask("create-recipient", "", there(), false).await.status, 503);
     assert_eq!(world.plan.lock().unwrap().failed, 1);

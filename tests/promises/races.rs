@@ -14,9 +14,9 @@ use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
 use docyard_test_support::api::{Api, Reply};
-use docyard_test_support::fault::Fault;
+use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::table::TestTable;
-use docyard_test_support::{faulty, is_thorough};
+use docyard_test_support::{faulty_client, is_thorough};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::{Value, json};
@@ -251,19 +251,19 @@ impl<A> Race<A> {
         let decide = move |operation: &str| {
             let random = faults.lock().unwrap().next_u64();
             let fault = match random % 100 {
-                0..50 => Fault::Slow((random >> 8) % 6, (random >> 16) % 6),
-                50..60 => Fault::Canceled(&["TransactionConflict"]),
-                60..65 => Fault::Canceled(&["ConditionalCheckFailed", "TransactionConflict"]),
-                65..70 => Fault::Refused("ThrottlingException"),
-                70..75 => Fault::ErrorAfter,
-                75..78 => Fault::BrokenAfter,
+                0..50 => InjectedFault::Slow((random >> 8) % 6, (random >> 16) % 6),
+                50..60 => InjectedFault::Canceled(&["TransactionConflict"]),
+                60..65 => InjectedFault::Canceled(&["ConditionalCheckFailed", "TransactionConflict"]),
+                65..70 => InjectedFault::Refused("ThrottlingException"),
+                70..75 => InjectedFault::ErrorAfter,
+                75..78 => InjectedFault::BrokenAfter,
                 // Not tried again, so that whoever asked does not know how it ended.
-                78..82 => Fault::HalfAnswer,
+                78..82 => InjectedFault::HalfAnswer,
                 _ => return None,
             };
             fault.applies_to(operation).then_some(fault)
         };
-        let store = faulty::store(&table.url, Arc::new(decide));
+        let store = faulty_client::store(&table.url, Arc::new(decide));
         Arc::new(Self {
             api: Api::new(Context::new(store, Mode::Live, Clock::system())),
             key,

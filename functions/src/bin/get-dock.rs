@@ -1,4 +1,4 @@
-//! The Lambda function of the endpoint that has this binary's name. Written: see tests/generated/main.rs.
+//! The Lambda function of the endpoint that has this binary's name. Generated: see tests/generated/main.rs.
 
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::{endpoints, lambda};

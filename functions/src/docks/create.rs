@@ -8,6 +8,7 @@
 use docyard_core::context::Context;
 use docyard_core::model::dock::{Dock, Profile};
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
+use docyard_core::values::field_error::Rejected;
 use docyard_core::values::id::DockId;
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
@@ -16,7 +17,7 @@ use lambda_http::http::Response;
 
 use super::{DockOutput, PATH, url};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, Rejected, string};
+use crate::http::body::{Fields, string};
 use crate::http::error::Error;
 use crate::http::idempotency::{Attempt, IdempotencyKey};
 use crate::http::{auth, body, idempotency, response};

@@ -7,13 +7,14 @@
 
 use docyard_core::context::Context;
 use docyard_core::model::dock::DockChanges;
+use docyard_core::values::field_error::Rejected;
 use docyard_core::values::text::Text;
 use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 
 use super::DockOutput;
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, Rejected, string};
+use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::{auth, body, path, response};
 #[cfg(feature = "openapi")]

@@ -1,7 +1,7 @@
 //! The JSON body of a request: one object, whose unknown and duplicate fields are refused. All errors are collected before
 //! the request is answered.
 
-use docyard_core::values::field_error::{FieldError, ValueErrors, shown};
+use docyard_core::values::field_error::{FieldError, Rejected, ValueErrors, shown};
 use docyard_core::values::json::Json;
 use docyard_core::values::patch::Patch;
 use lambda_http::Request;
@@ -20,10 +20,6 @@ pub struct Fields {
     members: Vec<(String, Json)>,
     errors: Vec<FieldError>,
 }
-
-/// A field is not valid. [`Fields`] holds the error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejected;
 
 impl Fields {
     /// Takes a field that must be present and not `null`.

@@ -9,11 +9,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use docyard_core::model::owned::Owned;
 use docyard_core::store;
 use docyard_core::values::digest::Digest;
-use docyard_core::values::field_error::{FieldError, shown};
+use docyard_core::values::field_error::{FieldError, Rejected, shown};
 use docyard_core::values::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
 use lambda_http::{Request, RequestExt};
 
-use super::body::Rejected;
 use super::error::Error;
 
 /// How many characters of the digest's hex a cursor carries.

@@ -17,6 +17,7 @@ pub(super) struct Observed<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) request: &'a Request,
     pub(super) request_id: &'a str,
+    pub(super) is_cold: bool,
     pub(super) recorded: RecordedValues,
     pub(super) status: u16,
     pub(super) failure: Option<Failure>,
@@ -35,13 +36,15 @@ impl Failure {
     }
 }
 
-/// Whether this process has answered a request before.
-static IS_WARM: AtomicBool = AtomicBool::new(false);
+/// Whether this request is the first of its process. Called once for each request, when it begins.
+pub(super) fn is_cold_start() -> bool {
+    static IS_WARM: AtomicBool = AtomicBool::new(false);
+    !IS_WARM.swap(true, Ordering::Relaxed)
+}
 
 /// Writes the line of the log and counts the metrics.
 pub(super) fn request(observed: Observed) {
-    let Observed { endpoint, request, request_id, recorded, status, failure, elapsed } = observed;
-    let is_cold = !IS_WARM.swap(true, Ordering::Relaxed);
+    let Observed { endpoint, request, request_id, is_cold, recorded, status, failure, elapsed } = observed;
     let milliseconds = elapsed.as_micros() as f64 / 1000.0;
     let error = failure.as_ref().map(|failure| failure.kind);
     let fault = failure.as_ref().and_then(|failure| failure.fault.as_deref());
@@ -68,7 +71,7 @@ pub(super) fn request(observed: Observed) {
                     lambda.map(|lambda| lambda.request_id.as_str()).filter(|id| !id.is_empty()),
                 trace_id = lambda.and_then(|lambda| lambda.xray_trace_id.as_deref()),
                 function = endpoint.name,
-                route = display(endpoint.route),
+                route = endpoint.route.to_string(),
                 account = recorded.account.map(display),
                 key = recorded.key.map(display),
                 ids = Some(ids.as_str()).filter(|ids| !ids.is_empty()),

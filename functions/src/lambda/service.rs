@@ -54,6 +54,7 @@ impl IntoResponse for TextResponse {
 
 async fn answer(endpoint: &Endpoint, context: Context, request: Request) -> Result<TextResponse, Infallible> {
     let begun = Instant::now();
+    let is_cold = observe::is_cold_start();
     let request_id = request_id(&request);
     let context = context.for_request();
     record_path_ids(endpoint, &context, &request);
@@ -64,6 +65,7 @@ async fn answer(endpoint: &Endpoint, context: Context, request: Request) -> Resu
         endpoint,
         request: &request,
         request_id: &request_id,
+        is_cold,
         recorded: context.record.values(),
         status: response.status().as_u16(),
         failure,

@@ -12,6 +12,7 @@ use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipient::{Recipient, StakeholderClass};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::email::Email;
+use docyard_core::values::field_error::Rejected;
 use docyard_core::values::id::RecipientId;
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
@@ -20,7 +21,7 @@ use lambda_http::http::Response;
 
 use super::{RecipientOutput, email_taken, list_url};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, Rejected, string};
+use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::idempotency::{Attempt, IdempotencyKey};
 use crate::http::{auth, body, idempotency, path, response};

@@ -38,7 +38,8 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let (id, pointer) = find(context, request).await?.or_not_found()?;
+    let found = find(context, request).await?;
+    let (id, pointer) = found.ok_or(Error::NotFound(Resource::Recipient))?;
     match context.store.delete_recipient(id, pointer).await? {
         RecipientDeletion::Deleted => response::success(),
         RecipientDeletion::NoRecipient => Err(Error::NotFound(Resource::Recipient)),

@@ -30,7 +30,8 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let (id, pointer) = find(context, request).await?.or_not_found()?;
+    let found = find(context, request).await?;
+    let (id, pointer) = found.ok_or(Error::NotFound(Resource::Recipient))?;
     let recipient = context.store.recipient(id, pointer).await?;
     let recipient = recipient.ok_or(Error::NotFound(Resource::Recipient))?;
     response::json(StatusCode::OK, &RecipientOutput::from(&recipient))

@@ -12,7 +12,7 @@ use lambda_http::Request;
 use serde::Serialize;
 
 use crate::endpoint::Endpoints;
-use crate::http::error::{Error, Resource, Taken};
+use crate::http::error::{Error, Taken};
 use crate::http::{auth, path};
 
 pub mod create;
@@ -33,29 +33,20 @@ fn list_url(dock: DockId) -> String {
     format!("/v1/docks/{dock}/recipients")
 }
 
-/// Authenticates the caller and finds the recipient that the path names.
+/// Authenticates the caller and finds the recipient that the path names; `None` if the dock of the path does not have it or is
+/// another account's.
 ///
 /// # Errors
 /// Those of [`auth::authenticate_and`].
-async fn find(context: &Context, request: &Request) -> Result<Found, Error> {
+async fn find(
+    context: &Context,
+    request: &Request,
+) -> Result<Option<(RecipientId, RecipientPointer)>, Error> {
     let dock = path::id::<DockId>(request);
     let id = path::id::<RecipientId>(request);
     let pointer = path::lookup(id, |id| context.store.recipient_pointer(id));
     let (_, pointer) = auth::authenticate_and(context, request, pointer).await?;
-    Ok(Found(id.zip(pointer.filter(|pointer| Some(pointer.dock) == dock))))
-}
-
-/// A recipient's id and pointer, if the dock of the path has it and belongs to the caller.
-struct Found(Option<(RecipientId, RecipientPointer)>);
-
-impl Found {
-    /// The recipient.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    fn or_not_found(self) -> Result<(RecipientId, RecipientPointer), Error> {
-        self.0.ok_or(Error::NotFound(Resource::Recipient))
-    }
+    Ok(id.zip(pointer.filter(|pointer| Some(pointer.dock) == dock)))
 }
 
 const EMAIL_TAKEN: &str = "A recipient with this email already exists in this dock";

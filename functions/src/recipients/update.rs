@@ -13,6 +13,7 @@ use docyard_core::model::recipient::{RecipientChanges, StakeholderClass};
 use docyard_core::store::RecipientUpdate;
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::email::Email;
+use docyard_core::values::field_error::Rejected;
 #[cfg(feature = "openapi")]
 use docyard_core::values::id::RecipientId;
 use docyard_core::values::text::Text;
@@ -21,7 +22,7 @@ use lambda_http::http::{Response, StatusCode};
 
 use super::{RecipientOutput, email_taken, find};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, Rejected, string};
+use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::{body, response};
 #[cfg(feature = "openapi")]
@@ -71,7 +72,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let found = find(context, request).await?;
     let now = context.now();
     let changes = body::read_merge_patch(request, |fields| parse(fields, now))?;
-    let (id, pointer) = found.or_not_found()?;
+    let (id, pointer) = found.ok_or(Error::NotFound(Resource::Recipient))?;
     match context.store.update_recipient(id, pointer, &changes, now).await? {
         RecipientUpdate::Updated(recipient) => {
             response::json(StatusCode::OK, &RecipientOutput::from(&*recipient))

@@ -12,6 +12,7 @@ use docyard_core::context::Context;
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
 use docyard_core::model::secret::{self, ActiveSecret, Lifetime, SecretValue};
 use docyard_core::store::NoRecipient;
+use docyard_core::values::field_error::Rejected;
 use docyard_core::values::id::{RecipientId, SecretId};
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
@@ -20,7 +21,7 @@ use lambda_http::http::{Response, StatusCode};
 
 use super::{NewSecretOutput, list_url};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, Rejected, string};
+use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::idempotency::{Attempt, IdempotencyKey};
 use crate::http::{auth, body, idempotency, path, response};
@@ -48,7 +49,7 @@ const TOO_MANY: &str = "This recipient has 100 active secrets; revoke one that i
 fn document(operation: Operation) -> Operation {
     operation
         .description(
-            "Only this response shows its value; only its SHA-256 is stored. Without `expiresInDays` it never expires.",
+            "This response alone shows the value; the service stores only its SHA-256. Without `expiresInDays` it never expires.",
         )
         .request_body::<Input>(
             serde_json::json!({"name": "First National Bank — Bulk API Passphrase", "expiresInDays": 90}),

@@ -9,7 +9,7 @@ use lambda_http::Request;
 use serde::Serialize;
 
 use crate::endpoint::Endpoints;
-use crate::http::error::{Error, Resource};
+use crate::http::error::Error;
 use crate::http::{auth, path};
 
 pub mod generate;
@@ -30,34 +30,20 @@ fn list_url(recipient: RecipientId) -> String {
     format!("/v1/recipients/{recipient}/secrets")
 }
 
-/// A secret that was looked up by the path.
-struct Found {
-    /// The caller's account.
-    account: AccountId,
-    /// The secret and the recipient it belongs to, if the caller's account has it.
-    secret: Option<(RecipientId, Secret)>,
-}
-
-/// Authenticates the caller and finds the secret that the path names.
+/// Authenticates the caller and finds the secret that the path names, with the recipient it belongs to; `None` if the caller's
+/// account does not have it.
 ///
 /// # Errors
 /// Those of [`auth::authenticate_and`].
-async fn find(context: &Context, request: &Request) -> Result<Found, Error> {
+async fn find(
+    context: &Context,
+    request: &Request,
+) -> Result<(AccountId, Option<(RecipientId, Secret)>), Error> {
     let recipient = path::id::<RecipientId>(request);
     let id = path::id::<SecretId>(request);
     let secret = path::lookup(recipient.zip(id), |(recipient, id)| context.store.secret(recipient, id));
     let (account, found) = auth::authenticate_and(context, request, secret).await?;
-    Ok(Found { account, secret: recipient.zip(found.map(|found| found.secret)) })
-}
-
-impl Found {
-    /// The secret.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`].
-    fn or_not_found(self) -> Result<(RecipientId, Secret), Error> {
-        self.secret.ok_or(Error::NotFound(Resource::Secret))
-    }
+    Ok((account, recipient.zip(found.map(|found| found.secret))))
 }
 
 /// A secret that was just created. Its value is shown only once, and is `null` in the response to a repeated request.

@@ -47,9 +47,9 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let found = find(context, request).await?;
+    let (_, found) = find(context, request).await?;
     body::read_empty(request)?;
-    let retired = match found.or_not_found()? {
+    let retired = match found.ok_or(Error::NotFound(Resource::Secret))? {
         (_, Secret::Active(secret)) => secret.revoke(context.now()),
         (_, Secret::Retired(retired)) => return Err(refusal(retired.retirement)),
     };

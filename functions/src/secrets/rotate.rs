@@ -60,11 +60,10 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let found = find(context, request).await?;
-    let account = found.account;
+    let (account, found) = find(context, request).await?;
     let key = IdempotencyKey::read(request.headers())?;
     body::read_empty(request)?;
-    let (recipient, secret) = found.or_not_found()?;
+    let (recipient, secret) = found.ok_or(Error::NotFound(Resource::Secret))?;
     let now = context.now();
     let path = format!("{}/{}/rotate", list_url(recipient), secret.id());
     // An empty object is no body, so both have one fingerprint.
@@ -94,6 +93,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     match context.store.rotate_secret(&rotation, attempt.storing(&stored)).await? {
         Outcome::Done => {
             metrics::count(metrics::SECRETS_ROTATED);
+            context.record.add_id(rotation.new.id);
             response::json(StatusCode::CREATED, &NewSecretOutput::new(&rotation.new, Some(value.expose())))
         }
         Outcome::Replayed(replay) => idempotency::replay(replay, response::without_value),

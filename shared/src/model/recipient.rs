@@ -84,7 +84,7 @@ pub struct RecipientChanges {
     /// Its new class.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<StakeholderClass>))]
     pub stakeholder_class: Patch<StakeholderClass>,
-    /// Its new identifiers, which replace all it has. Cleared, it has none.
+    /// Its new identifiers, which replace all it has; `null` removes all.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Identifiers>))]
     pub identifiers: Patch<Identifiers>,
 }

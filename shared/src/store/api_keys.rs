@@ -1,6 +1,9 @@
 //! API keys: one item under the key's digest, by which requests find it, and one in its account, by which it is listed and
 //! revoked.
 
+use std::time::Duration;
+
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::transaction::Transaction;
@@ -12,7 +15,7 @@ use crate::values::id::{AccountId, ApiKeyId};
 use crate::values::random;
 use crate::values::text::Text;
 
-pub(super) const SORT_KEY: &str = "KEY";
+const SORT_KEY: &str = "KEY";
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,6 +74,16 @@ pub enum ApiKeyRevocation {
 }
 
 impl Store {
+    /// Opens as many connections as a request uses at once, so that the first request need not. It takes at most 2 s. A
+    /// failure is only logged: the first request tries again.
+    pub async fn connect(&self) {
+        let read = || self.get::<IgnoredAny>(Partition::Key.of(""), SORT_KEY);
+        let reads = async { tokio::try_join!(read(), read()) };
+        if !matches!(tokio::time::timeout(Duration::from_secs(2), reads).await, Ok(Ok(_))) {
+            tracing::warn!("no connection to DynamoDB yet");
+        }
+    }
+
     /// Returns the key with this digest; one `GetItem`.
     pub async fn api_key(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, Error> {
         let item: Option<ApiKeyItem> = self.get(partition(digest), SORT_KEY).await?;

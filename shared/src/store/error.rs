@@ -48,9 +48,9 @@ impl Error {
         Self::Internal(Fault::new(description))
     }
 
-    /// A request of the SDK's that lacks a required field, which only a bug can cause.
-    pub(super) fn incomplete<E>(_: E) -> Self {
-        Self::internal("a request to DynamoDB is incomplete")
+    /// The SDK refused to build a part of a request that lacks a required field: a bug.
+    pub(super) fn incomplete<E>(part: &'static str) -> impl Fn(E) -> Self {
+        move |_| Self::internal(format!("{part}: incomplete"))
     }
 
     /// A condition failed that always holds: a bug.

@@ -25,7 +25,6 @@ pub use recipients::{EmailTaken, RecipientDeletion, RecipientPointer, RecipientU
 pub use secrets::{FoundSecret, NoRecipient, RecipientWithSecrets, TransitionRefused};
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
@@ -73,16 +72,6 @@ impl Store {
     /// The same table. Its calls are recorded in `record`.
     pub(crate) fn recording_to(&self, record: RequestRecord) -> Self {
         Self { record, ..self.clone() }
-    }
-
-    /// Opens as many connections as a request uses at once, so that the first request need not. It takes at most 2 s. A
-    /// failure is only logged: the first request tries again.
-    pub async fn connect(&self) {
-        let read = || self.get::<serde::de::IgnoredAny>(Partition::Key.of(""), api_keys::SORT_KEY);
-        let reads = async { tokio::try_join!(read(), read()) };
-        if !matches!(tokio::time::timeout(Duration::from_secs(2), reads).await, Ok(Ok(_))) {
-            tracing::warn!("no connection to DynamoDB yet");
-        }
     }
 
     /// Reads one item; `None` if it does not exist.
@@ -234,11 +223,18 @@ fn to_item(value: &impl Serialize) -> Result<Item, Error> {
     Ok(item)
 }
 
+/// The name of an item's type: `DockItem`.
+fn item_name<T>() -> &'static str {
+    let path = std::any::type_name::<T>();
+    path.rsplit("::").next().unwrap_or(path)
+}
+
 /// A text as an attribute.
 fn text(text: impl ToString) -> AttributeValue {
     AttributeValue::S(text.to_string())
 }
 
 fn from_item<T: DeserializeOwned>(item: Item) -> Result<T, Error> {
-    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|_| Error::internal("item cannot be read"))
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(item)
+        .map_err(|_| Error::internal(format!("{} cannot be read", item_name::<T>())))
 }

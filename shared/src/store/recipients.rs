@@ -273,9 +273,13 @@ impl Store {
         if let Some(name) = &changes.name {
             expression.set("#name = :name", ":name", text(name));
         }
-        if !changes.identifiers.is_keep() {
-            let identifiers = changes.identifiers.clone().apply(None).unwrap_or_default();
-            expression.set("identifiers = :identifiers", ":identifiers", attribute(&identifiers));
+        let mut set_identifiers = |identifiers: &Identifiers| {
+            expression.set("identifiers = :identifiers", ":identifiers", attribute(identifiers));
+        };
+        match &changes.identifiers {
+            Patch::Keep => {}
+            Patch::Clear => set_identifiers(&Identifiers::default()),
+            Patch::Set(identifiers) => set_identifiers(identifiers),
         }
         match changes.stakeholder_class {
             Patch::Keep => {}

@@ -16,12 +16,12 @@ impl Store {
                 .attribute_name(name)
                 .attribute_type(ScalarAttributeType::S)
                 .build()
-                .map_err(Error::incomplete)?;
+                .map_err(Error::incomplete("AttributeDefinition"))?;
             let key = KeySchemaElement::builder()
                 .attribute_name(name)
                 .key_type(key_type)
                 .build()
-                .map_err(Error::incomplete)?;
+                .map_err(Error::incomplete("KeySchemaElement"))?;
             create = create.attribute_definitions(attribute).key_schema(key);
         }
         create.send().await.map_err(|error| Error::of_call("CreateTable", &error))?;
@@ -29,7 +29,7 @@ impl Store {
             .attribute_name("ttl")
             .enabled(true)
             .build()
-            .map_err(Error::incomplete)?;
+            .map_err(Error::incomplete("TimeToLiveSpecification"))?;
         self.client
             .update_time_to_live()
             .table_name(&self.table)

@@ -76,7 +76,7 @@ impl Store {
             .set_expression_attribute_values(values(placeholders))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build()
-            .map_err(Error::incomplete)?;
+            .map_err(Error::incomplete("Put"))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
@@ -92,14 +92,14 @@ impl Store {
             .condition_expression("version = :version")
             .expression_attribute_values(":version", AttributeValue::N(version.to_string()))
             .build()
-            .map_err(Error::incomplete)?;
+            .map_err(Error::incomplete("Put"))?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
     /// Puts `item`, whether its key exists or not.
     pub(super) fn put(&self, item: &impl Serialize) -> Result<TransactWriteItem, Error> {
         let put = Put::builder().table_name(&self.table).set_item(Some(to_item(item)?));
-        Ok(TransactWriteItem::builder().put(put.build().map_err(Error::incomplete)?).build())
+        Ok(TransactWriteItem::builder().put(put.build().map_err(Error::incomplete("Put"))?).build())
     }
 
     /// Checks that the item exists.
@@ -109,7 +109,7 @@ impl Store {
             .set_key(Some(key))
             .condition_expression("attribute_exists(pk)")
             .build()
-            .map_err(Error::incomplete)?;
+            .map_err(Error::incomplete("ConditionCheck"))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
@@ -128,7 +128,7 @@ impl Store {
             .update_expression(expression)
             .set_expression_attribute_values(values(placeholders))
             .build()
-            .map_err(Error::incomplete)?;
+            .map_err(Error::incomplete("Update"))?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
@@ -145,7 +145,7 @@ impl Store {
             .condition_expression(condition)
             .set_expression_attribute_values(values(placeholders))
             .build()
-            .map_err(Error::incomplete)?;
+            .map_err(Error::incomplete("Delete"))?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 

@@ -56,6 +56,10 @@ impl From<&str> for ValueErrors {
     }
 }
 
+/// A value is not valid. Its errors are where the others of the request are collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rejected;
+
 /// The most characters of a field's name that a response repeats.
 pub const MAX_FIELD_CHARS: usize = 64;
 

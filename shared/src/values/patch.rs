@@ -13,11 +13,6 @@ pub enum Patch<T> {
 }
 
 impl<T> Patch<T> {
-    /// Whether the value stays as it is.
-    pub fn is_keep(&self) -> bool {
-        matches!(self, Self::Keep)
-    }
-
     /// The value after the patch.
     pub fn apply(self, current: Option<T>) -> Option<T> {
         match self {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// A fault of one call of DynamoDB.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fault {
+pub enum InjectedFault {
     /// No connection: nothing is done.
     Unreachable,
     /// Nothing is done, and no answer comes.
@@ -21,6 +21,8 @@ pub enum Fault {
     ErrorBefore,
     /// 500, though it is done.
     ErrorAfter,
+    /// An empty 500, though it is done.
+    AnswerLost,
     /// It is refused with this code.
     Refused(&'static str),
     /// A transaction is canceled for these reasons, in the order of its writes.
@@ -31,7 +33,7 @@ pub enum Fault {
     Slow(u64, u64),
 }
 
-impl Fault {
+impl InjectedFault {
     /// Whether a call of this operation can have it.
     pub fn applies_to(self, operation: &str) -> bool {
         match self {
@@ -73,6 +75,10 @@ impl Fault {
                 forward().await.map_err(Broken::Forward)?;
                 Ok((500, error("InternalServerError").to_string().into_bytes()))
             }
+            Self::AnswerLost => {
+                forward().await.map_err(Broken::Forward)?;
+                Ok((500, Vec::new()))
+            }
             Self::Refused(code) => Ok((400, error(code).to_string().into_bytes())),
             Self::Canceled(codes) => {
                 let mut error = error("TransactionCanceledException");
@@ -89,10 +95,11 @@ impl Fault {
 }
 
 /// A transaction is canceled because of another one on the same items.
-pub const CONFLICT: Fault = Fault::Canceled(&["None", "TransactionConflict"]);
+pub const CONFLICT: InjectedFault = InjectedFault::Canceled(&["None", "TransactionConflict"]);
 
 /// While another transaction commits, a loser may see the outcome at one item and the conflict at the next.
-pub const MIXED: Fault = Fault::Canceled(&["ConditionalCheckFailed", "TransactionConflict", "None"]);
+pub const MIXED: InjectedFault =
+    InjectedFault::Canceled(&["ConditionalCheckFailed", "TransactionConflict", "None"]);
 
 /// An identifier in the message of every error: what DynamoDB says may hold a caller's data.
 pub const IN_MESSAGE: &str = "POL-2025-88401";

@@ -17,7 +17,7 @@ pub mod cases;
 pub mod costs;
 pub mod dev;
 pub mod fault;
-pub mod faulty;
+pub mod faulty_client;
 pub mod iam;
 pub mod import;
 pub mod operations;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::dev::Dev;
 
 /// An operation of the API's document, and what a valid request to it takes.
-pub struct Operation {
+pub struct DocumentedOperation {
     pub id: String,
     pub method: Method,
     /// The path with its parameters in braces.
@@ -20,7 +20,7 @@ pub struct Operation {
 }
 
 /// All operations.
-pub fn operations() -> Vec<Operation> {
+pub fn operations() -> Vec<DocumentedOperation> {
     let document = serde_json::to_value(openapi::document()).unwrap();
     let mut operations = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -29,7 +29,7 @@ pub fn operations() -> Vec<Operation> {
             let successes =
                 statuses.map(|status| status.parse::<u16>().unwrap()).filter(|status| *status < 300);
             let body = &operation["requestBody"];
-            operations.push(Operation {
+            operations.push(DocumentedOperation {
                 id: operation["operationId"].as_str().unwrap().to_owned(),
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
@@ -43,7 +43,7 @@ pub fn operations() -> Vec<Operation> {
     operations
 }
 
-impl Operation {
+impl DocumentedOperation {
     /// The path to these things.
     pub fn path_to(&self, dock: &str, recipient: &str, secret: &str) -> String {
         let path = self.path.replace("{dockId}", dock).replace("{recipientId}", recipient);

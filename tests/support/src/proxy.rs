@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::fault::{Broken, Fault};
+use crate::fault::{Broken, InjectedFault};
 use crate::iam::actions;
 use crate::table::TestTable;
 
@@ -35,7 +35,7 @@ pub struct Proxy {
     dynamodb: String,
     http: reqwest::Client,
     /// The faults of the next calls of an operation, by its name.
-    pub script: Arc<Mutex<BTreeMap<&'static str, VecDeque<Fault>>>>,
+    pub script: Arc<Mutex<BTreeMap<&'static str, VecDeque<InjectedFault>>>>,
     /// The calls that were made.
     calls: Arc<Mutex<Vec<Call>>>,
     /// The calls that are expected next, in groups: no call of a group is answered before all of it have come.
@@ -61,7 +61,7 @@ impl Proxy {
         (proxy, url)
     }
 
-    pub fn expect(&self, operation: &'static str, faults: impl IntoIterator<Item = Fault>) {
+    pub fn expect(&self, operation: &'static str, faults: impl IntoIterator<Item = InjectedFault>) {
         self.script.lock().unwrap().insert(operation, faults.into_iter().collect());
     }
 
@@ -144,7 +144,8 @@ impl Proxy {
         };
         match answer {
             Ok((status, body)) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
-            Err(Broken::OnPurpose) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            // The connection breaks with the task that serves it.
+            Err(Broken::OnPurpose) => panic!("a broken connection, on purpose"),
             Err(Broken::Forward(never)) => match never {},
         }
     }

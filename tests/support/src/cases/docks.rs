@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Thing::Dock;
 use super::{Case, READ, READ_TWO, WRITE, case};
-use crate::fault::Fault::{Canceled, ErrorAfter, Refused};
+use crate::fault::InjectedFault::{AnswerLost, Canceled, Refused};
 use crate::fault::{CONFLICT, MIXED};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -15,12 +15,12 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
-            .overcomes("TransactWriteItems", [ErrorAfter])
+            .overcomes("TransactWriteItems", [AnswerLost])
             .measured(),
         case("list-docks")
             .calls(&[READ, &["Query"]])
             .repeated(200)
-            .overcomes("Query", [Refused("ThrottlingException"), ErrorAfter])
+            .overcomes("Query", [Refused("ThrottlingException"), AnswerLost])
             .measured(),
         case("get-dock")
             .path(&[Dock])
@@ -35,7 +35,7 @@ pub(super) fn cases() -> Vec<Case> {
             .repeated(200)
             .overcomes(
                 "TransactWriteItems",
-                [MIXED, CONFLICT, ErrorAfter, Canceled(&["ThrottlingError", "None"])],
+                [MIXED, CONFLICT, AnswerLost, Canceled(&["ThrottlingError", "None"])],
             )
             .measured(),
     ]

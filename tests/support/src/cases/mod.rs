@@ -12,7 +12,7 @@ use docyard_functions::endpoints;
 use serde_json::Value;
 
 use crate::account::Account;
-use crate::fault::Fault;
+use crate::fault::InjectedFault;
 
 /// Calls of DynamoDB that are made at once.
 pub type Calls = &'static [&'static str];
@@ -59,7 +59,7 @@ pub struct Case {
     /// The status of its repetition with an `Idempotency-Key`, if it accepts one.
     pub repeated_with_key: Option<u16>,
     /// Transient faults that one request must overcome, by the operation that has them.
-    pub overcomes: Vec<(&'static str, Vec<Fault>)>,
+    pub overcomes: Vec<(&'static str, Vec<InjectedFault>)>,
     /// Whether the benchmark measures it.
     pub is_measured: bool,
 }
@@ -114,7 +114,7 @@ impl Case {
         Self { repeated_with_key: Some(repeated), ..self }
     }
 
-    fn overcomes(mut self, operation: &'static str, faults: impl IntoIterator<Item = Fault>) -> Self {
+    fn overcomes(mut self, operation: &'static str, faults: impl IntoIterator<Item = InjectedFault>) -> Self {
         self.overcomes.push((operation, faults.into_iter().collect()));
         self
     }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Thing::{Dock, Recipient};
 use super::{Case, READ, READ_TWO, WRITE, case};
-use crate::fault::Fault::{ErrorAfter, Refused, Unprocessed};
+use crate::fault::InjectedFault::{AnswerLost, Refused, Unprocessed};
 use crate::fault::{CONFLICT, MIXED};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -21,7 +21,7 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_TWO, WRITE])
             .repeated(409)
             .with_idempotency_key(201)
-            .overcomes("TransactWriteItems", [MIXED, ErrorAfter, CONFLICT])
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost, CONFLICT])
             .measured(),
         case("list-recipients")
             .what("a page of 10")
@@ -41,14 +41,14 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[Dock, Recipient])
             .calls(&[READ_TWO, READ])
             .repeated(200)
-            .overcomes("GetItem", [ErrorAfter; 3])
+            .overcomes("GetItem", [AnswerLost; 3])
             .measured(),
         case("update-recipient")
             .path(&[Dock, Recipient])
             .body(json!({"name": "First National Bank {n}"}))
             .calls(&[READ_TWO, &["UpdateItem"]])
             .repeated(200)
-            .overcomes("UpdateItem", [Refused("TransactionConflictException"), ErrorAfter])
+            .overcomes("UpdateItem", [Refused("TransactionConflictException"), AnswerLost])
             .measured(),
         case("update-recipient")
             .what("a new email")
@@ -56,15 +56,15 @@ pub(super) fn cases() -> Vec<Case> {
             .body(json!({"email": "moved{n}@example.com"}))
             .calls(&[READ_TWO, READ, WRITE])
             .repeated(200)
-            .overcomes("TransactWriteItems", [MIXED, CONFLICT, ErrorAfter, CONFLICT]),
+            .overcomes("TransactWriteItems", [MIXED, CONFLICT, AnswerLost, CONFLICT]),
         case("update-recipient").what("nothing").path(&[Dock, Recipient]).body(json!({})).repeated(200),
         case("delete-recipient")
             .what("with 1 secret")
             .path(&[Dock, Recipient])
             .calls(&[READ_TWO, &["Query"], &["BatchWriteItem"], WRITE, &["Query"]])
             .repeated(404)
-            .overcomes("BatchWriteItem", [Unprocessed, Refused("ThrottlingException"), ErrorAfter])
-            .overcomes("TransactWriteItems", [MIXED, ErrorAfter])
+            .overcomes("BatchWriteItem", [Unprocessed, Refused("ThrottlingException"), AnswerLost])
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost])
             .measured(),
     ]
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Thing::{FullRecipient, MissingSecret, Recipient, Secret};
 use super::{Case, READ_AND_BATCH, READ_AND_QUERY, WRITE, case};
-use crate::fault::Fault::{ErrorAfter, Refused, SilenceBefore, Unprocessed};
+use crate::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Unprocessed};
 use crate::fault::{CONFLICT, MIXED};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -17,7 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_AND_QUERY, WRITE])
             .repeated(201)
             .with_idempotency_key(200)
-            .overcomes("TransactWriteItems", [MIXED, ErrorAfter])
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost])
             .measured(),
         case("generate-secret")
             .what("one too many")
@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
             .repeated(409)
             .with_idempotency_key(200)
             .overcomes("BatchGetItem", [Unprocessed, Refused("ThrottlingException")])
-            .overcomes("TransactWriteItems", [MIXED, CONFLICT, ErrorAfter])
+            .overcomes("TransactWriteItems", [MIXED, CONFLICT, AnswerLost])
             .measured(),
         case("rotate-secret").what("none").path(&[Recipient, MissingSecret]).status(404),
         case("revoke-secret")

@@ -16,11 +16,11 @@ use aws_smithy_types::byte_stream::ByteStream;
 use docyard_core::aws::{dynamodb, transport};
 use docyard_core::store::Store;
 
-use crate::fault::{Broken, Fault};
+use crate::fault::{Broken, InjectedFault};
 use crate::table::TABLE;
 
 /// The fault of each call, by its operation.
-pub type Decide = Arc<dyn Fn(&str) -> Option<Fault> + Send + Sync>;
+pub type Decide = Arc<dyn Fn(&str) -> Option<InjectedFault> + Send + Sync>;
 
 /// A table's store whose calls fail as `decide` says, and whose client is else the functions' own.
 pub fn store(url: &str, decide: Decide) -> Store {
