@@ -1,9 +1,9 @@
 //! A share of a CPU like that of a function with 128 MB.
 //!
 //! AWS gives a function one whole CPU at 1,769 MB, and less in proportion:
-//! <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>. 128 MB are 7.2 % of one, here as 1.447 ms in
-//! every 20 ms, by Linux's control groups (version 1 or 2, whichever has the `cpu` controller), which takes root. As on
-//! Lambda, a program has the whole CPU until its first poll.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>. 128 MB are 7.2 % of one, here as 1.447 ms
+//! in every 20 ms, by Linux's control groups (version 1 or 2, whichever has the `cpu` controller), which takes root. As
+//! on Lambda, a program has the whole CPU until its first poll.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

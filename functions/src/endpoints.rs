@@ -1,4 +1,5 @@
-//! Every endpoint, resource by resource: the one list that the local server, the document, the template and the tests read.
+//! Every endpoint, resource by resource: the one list that the local server, the document, the template and the tests
+//! read.
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::{docks, recipients, secrets};

@@ -1,11 +1,11 @@
 //! The endpoints of Docyard Access, one Lambda function each.
 //!
 //! A resource is a folder, an endpoint is a file in it: its documentation, its declaration, its input and output, its
-//! handler. What endpoints share belongs in [`http`], or in crate `docyard-core` if it is not about HTTP. An HTTP server
-//! belongs in the command-line tool.
+//! handler. What endpoints share belongs in [`http`], or in crate `docyard-core` if it is not about HTTP. An HTTP
+//! server belongs in the command-line tool.
 //!
-//! Modules import downwards only: [`http`], [`metrics`], [`route`] ← [`endpoint`] ← resources ← [`endpoints`]. [`lambda`]
-//! serves one endpoint and knows no resource. A test holds this.
+//! Modules import downwards only: [`http`], [`metrics`], [`route`] ← [`endpoint`] ← resources ← [`endpoints`].
+//! [`lambda`] serves one endpoint and knows no resource. A test holds this.
 
 pub mod docks;
 pub mod endpoint;

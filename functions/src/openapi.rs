@@ -1,5 +1,5 @@
-//! The API's document ([OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.1.html)), made from all endpoints. Feature `openapi`,
-//! which no Lambda function has.
+//! The API's document ([OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.1.html)), made from all endpoints. Feature
+//! `openapi`, which no Lambda function has.
 
 use serde_json::json;
 use utoipa::openapi::info::{InfoBuilder, LicenseBuilder};

@@ -1,4 +1,5 @@
-//! How an endpoint describes its operation for the API's document ([OpenAPI 3.1](https://spec.openapis.org/oas/v3.1.1.html)).
+//! How an endpoint describes its operation for the API's document ([OpenAPI
+//! 3.1](https://spec.openapis.org/oas/v3.1.1.html)).
 //!
 //! Names are those of OpenAPI. What all operations have in common is added here.
 

@@ -21,8 +21,8 @@ impl fmt::Display for Route {
 }
 
 impl Route {
-    /// A route. A path parameter must be a whole segment and the name of a kind of id ([`AnyId::NAMES`]); else a constant route
-    /// does not compile.
+    /// A route. A path parameter must be a whole segment and the name of a kind of id ([`AnyId::NAMES`]); else a
+    /// constant route does not compile.
     ///
     /// # Panics
     /// If the path has another parameter.

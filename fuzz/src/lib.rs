@@ -1,7 +1,7 @@
 //! What reads a stranger's bytes: one function for each kind, which panics where something is not as it must be.
 //!
-//! Under `cargo fuzz` they get what libFuzzer thinks of; in `cargo test` (`tests/promises/fuzz.rs`) random bytes, and what libFuzzer
-//! once found worth keeping.
+//! Under `cargo fuzz` they get what libFuzzer thinks of; in `cargo test` (`tests/promises/fuzz.rs`) random bytes, and
+//! what libFuzzer once found worth keeping.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(missing_docs, reason = "each is named as what it reads")]
 

@@ -1,5 +1,5 @@
-//! The domain's types as the API's document describes them ([JSON Schema], as OpenAPI 3.1 takes it); compiled with feature
-//! `openapi` alone.
+//! The domain's types as the API's document describes them ([JSON Schema], as OpenAPI 3.1 takes it); compiled with
+//! feature `openapi` alone.
 //!
 //! Types that are plain structures derive their schema; here are those whose rule is in their `parse`.
 //!

@@ -29,7 +29,8 @@ async fn table(dev: &Dev) -> BTreeSet<String> {
         .collect()
 }
 
-/// Each kind of credential that opens nothing: what it is, the `Authorization` headers, and the challenge that answers it.
+/// Each kind of credential that opens nothing: what it is, the `Authorization` headers, and the challenge that answers
+/// it.
 async fn refused_credentials(dev: &Dev) -> Vec<(&'static str, Vec<String>, &'static str)> {
     let account = dev.table.account().await;
     let now = Clock::system().now();

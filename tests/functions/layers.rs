@@ -85,8 +85,8 @@ fn flatten(tree: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// All paths in the code of `module` that begin with `crate`, `super` or one of its own `children`, from the top of the crate.
-/// The names by which a module publishes its children, `pub use` and the list of its endpoints, are no imports.
+/// All paths in the code of `module` that begin with `crate`, `super` or one of its own `children`, from the top of the
+/// crate. The names by which a module publishes its children, `pub use` and the list of its endpoints, are no imports.
 fn paths(module: &str, code: &str, children: &[&str]) -> Vec<String> {
     let starts = |path: &str| {
         let first = path.split("::").next().unwrap();

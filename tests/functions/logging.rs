@@ -333,8 +333,8 @@ async fn nothing_confidential_is_logged_at_any_level_and_each_request_is_one_lin
     );
 }
 
-/// The words of the queries on all pages that could name a field: of what stands in back quotes or in a block of code, and
-/// begins with a command of CloudWatch Logs Insights.
+/// The words of the queries on all pages that could name a field: of what stands in back quotes or in a block of code,
+/// and begins with a command of CloudWatch Logs Insights.
 fn queried_fields() -> BTreeSet<String> {
     const COMMANDS: &[&str] = &["filter ", "stats ", "display "];
     const WORDS: &[&str] = &[

@@ -1,5 +1,5 @@
-//! What a request costs: how many calls of DynamoDB follow one another, and how many capacity units they take; by case, and
-//! whatever else the table holds.
+//! What a request costs: how many calls of DynamoDB follow one another, and how many capacity units they take; by case,
+//! and whatever else the table holds.
 
 use docyard_core::model::secret::Secret;
 use docyard_core::values::clock::Clock;

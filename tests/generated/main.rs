@@ -1,5 +1,5 @@
-//! What is generated from the endpoints' declarations: binaries, Cargo's lists, the template's functions, alarms and dashboard
-//! rows, the API's document, and tables of the documentation.
+//! What is generated from the endpoints' declarations: binaries, Cargo's lists, the template's functions, alarms and
+//! dashboard rows, the API's document, and tables of the documentation.
 //!
 //! ```sh
 //! UPDATE=1 cargo test -p docyard-cli --test generated

@@ -1,8 +1,8 @@
 //! DynamoDB failing in every way at every call that every operation makes.
 //!
-//! The code under test is what runs on Lambda, in this process; the faults are those of an HTTP client under the SDK. After
-//! each the answer is success or a 503, nothing is half done, and repeating the request does what the contract says of
-//! a repetition.
+//! The code under test is what runs on Lambda, in this process; the faults are those of an HTTP client under the SDK.
+//! After each the answer is success or a 503, nothing is half done, and repeating the request does what the contract
+//! says of a repetition.
 
 use std::sync::{Arc, Mutex};
 

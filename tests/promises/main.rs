@@ -1,5 +1,5 @@
-//! What is promised, and the attempts to break it: faults, races, random sequences, random bytes. They try a few cases, or
-//! all they can with `DOCYARD_TEST_THOROUGH=1`.
+//! What is promised, and the attempts to break it: faults, races, random sequences, random bytes. They try a few cases,
+//! or all they can with `DOCYARD_TEST_THOROUGH=1`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

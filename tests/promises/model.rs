@@ -1,6 +1,6 @@
-//! The API against a model of it: random sequences of every operation that changes something, by two accounts, with a clock
-//! that jumps. After each step everything that the API shows, and the verification of every value that it ever gave,
-//! agrees with the model.
+//! The API against a model of it: random sequences of every operation that changes something, by two accounts, with a
+//! clock that jumps. After each step everything that the API shows, and the verification of every value that it ever
+//! gave, agrees with the model.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,6 +1,6 @@
-//! Many callers at once on the same few things, while DynamoDB throttles, conflicts, is slow and loses answers. What they
-//! saw is recorded, and must be what callers one after the other could have seen: for each request there is an instant
-//! between its beginning and its end at which it happened ([linearisability][]).
+//! Many callers at once on the same few things, while DynamoDB throttles, conflicts, is slow and loses answers. What
+//! they saw is recorded, and must be what callers one after the other could have seen: for each request there is an
+//! instant between its beginning and its end at which it happened ([linearisability][]).
 //!
 //! [linearisability]: https://doi.org/10.1145/78969.78972
 
@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 const CALLERS: usize = 6;
 const REQUESTS_OF_EACH: usize = 7;
 
-/// A request: when it began and ended, by a clock that only counts, and what it was. Of one that was answered 503 nobody
-/// knows whether it happened, or when.
+/// A request: when it began and ended, by a clock that only counts, and what it was. Of one that was answered 503
+/// nobody knows whether it happened, or when.
 #[derive(Clone, Debug)]
 struct Event<A> {
     began: u64,
@@ -50,7 +50,8 @@ trait Specification: Clone + Debug + Eq + Hash + Default {
     fn ids(action: &Self::Action) -> (Option<&String>, Option<&String>);
 }
 
-/// Whether some order of the events explains all the answers (the search of [Wing and Gong][], with what was tried kept).
+/// Whether some order of the events explains all the answers (the search of [Wing and Gong][], with what was tried
+/// kept).
 ///
 /// [Wing and Gong]: https://doi.org/10.1006/jpdc.1993.1015
 fn is_linearisable<S: Specification>(events: &[Event<S::Action>]) -> bool {

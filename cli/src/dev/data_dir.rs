@@ -55,9 +55,9 @@ impl DataDir {
         Database::new(&self.database_path().to_string_lossy()).map_err(|error| error.to_string())
     }
 
-    /// Stores a copy of `database`, completely or not at all, readable only by its owner (SQLite gives its own files the same
-    /// mode). The emulator creates a table in several steps, so a database of a server that was killed between them would be
-    /// unusable.
+    /// Stores a copy of `database`, completely or not at all, readable only by its owner (SQLite gives its own files
+    /// the same mode). The emulator creates a table in several steps, so a database of a server that was killed between
+    /// them would be unusable.
     pub(super) fn keep(&self, database: &Database) -> Result<(), String> {
         let directory = tempfile::tempdir_in(&self.path).map_err(|error| error.to_string())?;
         let copy = directory.path().join("dynamodb.sqlite");

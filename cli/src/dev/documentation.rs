@@ -1,5 +1,5 @@
-//! The API's document at `/openapi.yaml`, and at `/docs` a page to read and try the API: Swagger UI, whose files are in this
-//! binary. A deployed API has neither.
+//! The API's document at `/openapi.yaml`, and at `/docs` a page to read and try the API: Swagger UI, whose files are in
+//! this binary. A deployed API has neither.
 
 use axum::Router;
 use axum::http::header::CONTENT_TYPE;

@@ -1,6 +1,6 @@
-//! What an API Gateway HTTP API does between a client and a function: it matches the route, makes an event of [payload format
-//! 2.0][format] of the request, calls the function, makes a response of its output, and answers by itself what reaches no
-//! function.
+//! What an API Gateway HTTP API does between a client and a function: it matches the route, makes an event of [payload
+//! format 2.0][format] of the request, calls the function, makes a response of its output, and answers by itself what
+//! reaches no function.
 //!
 //! [format]: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
 
@@ -134,8 +134,8 @@ fn decoded_segments(path: &str) -> Result<Vec<String>, Refusal> {
     segments.map(decode).collect()
 }
 
-/// The endpoint that serves a request, and the values of its path parameters. Like API Gateway it takes the most specific
-/// route of the method: where routes differ, a literal segment wins over a parameter, whatever their order.
+/// The endpoint that serves a request, and the values of its path parameters. Like API Gateway it takes the most
+/// specific route of the method: where routes differ, a literal segment wins over a parameter, whatever their order.
 fn find(
     endpoints: impl Iterator<Item = &'static Endpoint>,
     method: &str,

@@ -1,7 +1,7 @@
 //! `docyard dev`: the whole API on this machine, with an embedded DynamoDB.
 //!
-//! The embedded DynamoDB has its own port, on the loopback address unless another is asked for, and like DynamoDB Local it
-//! accepts any credentials. The port is printed on request.
+//! The embedded DynamoDB has its own port, on the loopback address unless another is asked for, and like DynamoDB Local
+//! it accepts any credentials. The port is printed on request.
 //!
 //! Here: its options, and the order in which everything starts and stops. In [`gateway`]: what API Gateway does. In
 //! [`data_dir`]: the files. In [`documentation`]: the API's document and its page.

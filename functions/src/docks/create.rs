@@ -1,7 +1,7 @@
 //! `POST /v1/docks`: creates a dock. It belongs to the account of the API key.
 //!
-//! Takes `name`, and optionally `domain`, `legalName`, `businessType` and `businessEmail`. Returns 201, the dock, and its URL
-//! in `Location`. Accepts an `Idempotency-Key`.
+//! Takes `name`, and optionally `domain`, `legalName`, `businessType` and `businessEmail`. Returns 201, the dock, and
+//! its URL in `Location`. Accepts an `Idempotency-Key`.
 //!
 //! Two round trips to DynamoDB: reads the key, then writes the dock.
 

@@ -13,7 +13,8 @@ use docyard_core::model::owned::Owned;
 use docyard_core::store;
 use docyard_core::values::id::AccountId;
 
-/// Returns the account of the request's API key. A token that cannot be a key of this deployment is refused without a read.
+/// Returns the account of the request's API key. A token that cannot be a key of this deployment is refused without a
+/// read.
 ///
 /// # Errors
 /// [`Error::Unauthorized`], the same for every cause; [`Error::Unavailable`] or [`Error::Internal`].
@@ -22,8 +23,8 @@ pub async fn authenticate(context: &Context, request: &Request) -> Result<Accoun
     account_of(context, &key).await
 }
 
-/// Returns the account of the request's API key, and what `read` finds if it belongs to that account. Key and resource are
-/// read at once. Without a valid key the result of `read` is dropped.
+/// Returns the account of the request's API key, and what `read` finds if it belongs to that account. Key and resource
+/// are read at once. Without a valid key the result of `read` is dropped.
 ///
 /// # Errors
 /// As [`authenticate`].

@@ -1,5 +1,5 @@
-//! The JSON body of a request: one object, whose unknown and duplicate fields are refused. All errors are collected before
-//! the request is answered.
+//! The JSON body of a request: one object, whose unknown and duplicate fields are refused. All errors are collected
+//! before the request is answered.
 
 use docyard_core::values::field_error::{FieldError, Rejected, ValueErrors, shown};
 use docyard_core::values::json::Json;

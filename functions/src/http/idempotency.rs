@@ -1,5 +1,5 @@
-//! The `Idempotency-Key` header ([draft-ietf-httpapi-idempotency-key-header][draft]): a client may repeat a request that
-//! creates a resource, and gets the first response again.
+//! The `Idempotency-Key` header ([draft-ietf-httpapi-idempotency-key-header][draft]): a client may repeat a request
+//! that creates a resource, and gets the first response again.
 //!
 //! [draft]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 

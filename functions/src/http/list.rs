@@ -1,8 +1,8 @@
 //! Lists: the query parameters, of which `limit` and `cursor` choose a page, and the URL of the next page.
 //!
-//! A cursor holds the last key of the page before, and a digest that ties it to its list. The digest prevents mistakes, not
-//! forgery: the path alone decides which list is read, so a forged cursor can only choose where in the caller's own list a
-//! page begins.
+//! A cursor holds the last key of the page before, and a digest that ties it to its list. The digest prevents mistakes,
+//! not forgery: the path alone decides which list is read, so a forged cursor can only choose where in the caller's own
+//! list a page begins.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -61,8 +61,8 @@ impl Parameters {
         })
     }
 
-    /// Takes `limit` and `cursor` of a list. `list` identifies it: its path, and the account if the path names no resource.
-    /// `is_key` says whether a text can be a key of the list.
+    /// Takes `limit` and `cursor` of a list. `list` identifies it: its path, and the account if the path names no
+    /// resource. `is_key` says whether a text can be a key of the list.
     ///
     /// # Errors
     /// [`Rejected`] if one of them is not valid.
@@ -94,8 +94,8 @@ impl Parameters {
     }
 }
 
-/// Reads a page and the resource that owns its list at once; `None` if the resource does not exist. The page's own error is
-/// kept apart, since only an authorised caller may be told it.
+/// Reads a page and the resource that owns its list at once; `None` if the resource does not exist. The page's own
+/// error is kept apart, since only an authorised caller may be told it.
 ///
 /// # Errors
 /// Those of `owner`.
@@ -107,7 +107,8 @@ pub async fn beside<O: Owned, T>(
     Ok(owner?.map(|owner| (owner, page)))
 }
 
-/// The URL of the page after the key `last`, of the list at `path`. `list` identifies the list, as in [`Parameters::page`].
+/// The URL of the page after the key `last`, of the list at `path`. `list` identifies the list, as in
+/// [`Parameters::page`].
 pub fn next_url(path: &str, list: &str, limit: usize, last: &str) -> String {
     let cursor = URL_SAFE_NO_PAD.encode(format!("{}{last}", tag(list, last)));
     format!("{path}?limit={limit}&cursor={cursor}")

@@ -1,9 +1,10 @@
 //! An API Gateway event on its way to `lambda_http`.
 //!
-//! `lambda_http` makes an [`http::Request`](lambda_http::Request) of an event, and fails or panics on parts that a client
-//! controls: a header value beyond ASCII, an invalid `Host`, a query with a raw `<` in it. Each would be answered 500. So headers
-//! and query are read here, and what only serves to rebuild the URI, which no handler reads, is left out. A body that is declared
-//! as base64 and is not, which API Gateway does not send, would make it panic too, and is refused here.
+//! `lambda_http` makes an [`http::Request`](lambda_http::Request) of an event, and fails or panics on parts that a
+//! client controls: a header value beyond ASCII, an invalid `Host`, a query with a raw `<` in it. Each would be
+//! answered 500. So headers and query are read here, and what only serves to rebuild the URI, which no handler reads,
+//! is left out. A body that is declared as base64 and is not, which API Gateway does not send, would make it panic too,
+//! and is refused here.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -14,9 +14,9 @@ use super::service::service;
 use crate::endpoint::Endpoint;
 use crate::metrics::Recorder;
 
-/// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`), `STAGE`
-/// (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads. If one is missing, it logs which and
-/// exits with code 1.
+/// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
+/// `STAGE` (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads. If one is missing, it
+/// logs which and exits with code 1.
 pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     logging::init(Format::Json);
     // One request at a time: Lambda gives a sandbox no second one.

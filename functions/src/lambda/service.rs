@@ -22,12 +22,12 @@ use crate::endpoint::Endpoint;
 use crate::http::error::Error;
 use crate::http::response;
 
-/// How long a request may take before it gets a 503: less than the functions' timeout in `template.yaml`, so that the caller
-/// gets this response and not API Gateway's.
+/// How long a request may take before it gets a 503: less than the functions' timeout in `template.yaml`, so that the
+/// caller gets this response and not API Gateway's.
 pub const TIME_LIMIT: Duration = Duration::from_secs(15);
 
-/// The service of one endpoint: takes API Gateway's event and returns the response for it. It answers every event, also if
-/// the handler panics or takes too long.
+/// The service of one endpoint: takes API Gateway's event and returns the response for it. It answers every event, also
+/// if the handler panics or takes too long.
 pub fn service(
     endpoint: &'static Endpoint,
     context: Context,
@@ -42,8 +42,8 @@ pub fn service(
 
 /// A response whose body is text.
 ///
-/// `lambda_http` would convert a plain `Response<String>` from whatever character set it declares, and link the tables of
-/// all of them.
+/// `lambda_http` would convert a plain `Response<String>` from whatever character set it declares, and link the tables
+/// of all of them.
 struct TextResponse(Response<String>);
 
 impl IntoResponse for TextResponse {

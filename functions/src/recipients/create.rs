@@ -1,8 +1,8 @@
 //! `POST /v1/docks/{dockId}/recipients`: creates a recipient, a party who may fetch from the dock.
 //!
-//! Takes `name` and `email`, and optionally `stakeholderClass` and `identifiers`. Returns 201, the recipient, and its URL in
-//! `Location`. An email is unique within the dock, regardless of case: the second recipient gets 409 with the `recipientId`
-//! of the first. Accepts an `Idempotency-Key`.
+//! Takes `name` and `email`, and optionally `stakeholderClass` and `identifiers`. Returns 201, the recipient, and its
+//! URL in `Location`. An email is unique within the dock, regardless of case: the second recipient gets 409 with the
+//! `recipientId` of the first. Accepts an `Idempotency-Key`.
 //!
 //! Two round trips to DynamoDB: reads the key and the dock at once, then writes the recipient.
 

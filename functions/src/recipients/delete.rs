@@ -1,5 +1,5 @@
-//! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: deletes a recipient and its secrets. Once it has returned, none of
-//! them verifies and the email is free.
+//! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: deletes a recipient and its secrets. Once it has returned,
+//! none of them verifies and the email is free.
 //!
 //! An interrupted deletion may leave the recipient with fewer secrets; repeating the request completes it.
 

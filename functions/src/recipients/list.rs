@@ -1,5 +1,5 @@
-//! `GET /v1/docks/{dockId}/recipients`: lists a dock's recipients by email, page by page. With `?email=` the list has only
-//! the recipient with that address, or none.
+//! `GET /v1/docks/{dockId}/recipients`: lists a dock's recipients by email, page by page. With `?email=` the list has
+//! only the recipient with that address, or none.
 //!
 //! One round trip to DynamoDB: reads the key, the dock and the page at once.
 

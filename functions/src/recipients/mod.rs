@@ -33,8 +33,8 @@ fn list_url(dock: DockId) -> String {
     format!("/v1/docks/{dock}/recipients")
 }
 
-/// Authenticates the caller and finds the recipient that the path names; `None` if the dock of the path does not have it or is
-/// another account's.
+/// Authenticates the caller and finds the recipient that the path names; `None` if the dock of the path does not have
+/// it or is another account's.
 ///
 /// # Errors
 /// Those of [`auth::authenticate_and`].

@@ -1,11 +1,12 @@
-//! `PATCH /v1/docks/{dockId}/recipients/{recipientId}`: updates a recipient by JSON Merge Patch (RFC 7396) at the top level.
+//! `PATCH /v1/docks/{dockId}/recipients/{recipientId}`: updates a recipient by JSON Merge Patch (RFC 7396) at the top
+//! level.
 //!
-//! Takes any of `name`, `email`, `stakeholderClass` and `identifiers`, which replaces all identifiers; `null` clears the last
-//! two; `{}` changes nothing. Returns the recipient. A new email frees the old one; one that another recipient of the dock
-//! has gets 409 with its `recipientId`.
+//! Takes any of `name`, `email`, `stakeholderClass` and `identifiers`, which replaces all identifiers; `null` clears
+//! the last two; `{}` changes nothing. Returns the recipient. A new email frees the old one; one that another recipient
+//! of the dock has gets 409 with its `recipientId`.
 //!
-//! Two round trips to DynamoDB, three with a new email: reads the key and the recipient's pointer at once; then writes the
-//! change, or for a new email reads the recipient and moves it.
+//! Two round trips to DynamoDB, three with a new email: reads the key and the recipient's pointer at once; then writes
+//! the change, or for a new email reads the recipient and moves it.
 
 use docyard_core::context::Context;
 use docyard_core::model::identifiers::Identifiers;

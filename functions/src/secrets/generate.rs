@@ -1,12 +1,12 @@
 //! `POST /v1/recipients/{recipientId}/secrets`: generates a secret, a shared passphrase with which the recipient's
 //! institution proves itself.
 //!
-//! Takes `name`, a label, and optionally `expiresInDays`. Returns 201 and the secret with its value, which no other response
-//! shows: only its SHA-256 is stored. A recipient with 100 active secrets gets 409; concurrent requests may exceed that
-//! limit. Accepts an `Idempotency-Key`; a repeated request gets 200 without the value.
+//! Takes `name`, a label, and optionally `expiresInDays`. Returns 201 and the secret with its value, which no other
+//! response shows: only its SHA-256 is stored. A recipient with 100 active secrets gets 409; concurrent requests may
+//! exceed that limit. Accepts an `Idempotency-Key`; a repeated request gets 200 without the value.
 //!
-//! Two round trips to DynamoDB: reads the key and the recipient with its active secrets at once, then writes the secret on
-//! condition that the recipient still exists.
+//! Two round trips to DynamoDB: reads the key and the recipient with its active secrets at once, then writes the secret
+//! on condition that the recipient still exists.
 
 use docyard_core::context::Context;
 use docyard_core::model::idempotency::{Outcome, StoredResponse};

@@ -1,6 +1,7 @@
 //! `GET /v1/recipients/{recipientId}/secrets`: lists a recipient's secrets, newest first, page by page; never a value.
 //!
-//! Two round trips to DynamoDB: reads the key, the recipient's pointer and the active secrets at once, then the retired ones.
+//! Two round trips to DynamoDB: reads the key, the recipient's pointer and the active secrets at once, then the retired
+//! ones.
 
 use docyard_core::context::Context;
 use docyard_core::model::secret::{Retirement, Secret};

@@ -30,8 +30,8 @@ fn list_url(recipient: RecipientId) -> String {
     format!("/v1/recipients/{recipient}/secrets")
 }
 
-/// Authenticates the caller and finds the secret that the path names, with the recipient it belongs to; `None` if the caller's
-/// account does not have it.
+/// Authenticates the caller and finds the secret that the path names, with the recipient it belongs to; `None` if the
+/// caller's account does not have it.
 ///
 /// # Errors
 /// Those of [`auth::authenticate_and`].

@@ -1,5 +1,5 @@
-//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/revoke`: revokes a secret. Once it has returned, the secret no longer
-//! verifies. An expired secret can be revoked too.
+//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/revoke`: revokes a secret. Once it has returned, the secret no
+//! longer verifies. An expired secret can be revoked too.
 //!
 //! Takes no body.
 //!

@@ -1,11 +1,12 @@
-//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/rotate`: rotates a secret. At the same instant the old value stops
-//! verifying and the new one starts.
+//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/rotate`: rotates a secret. At the same instant the old value
+//! stops verifying and the new one starts.
 //!
-//! Takes no body. Returns 201 and the replacement with its value, which no other response shows. It has the same label, and
-//! the same lifetime from now on. Of concurrent requests one succeeds and the others get 409. Accepts an `Idempotency-Key`; a
-//! repeated request gets 200 without the value.
+//! Takes no body. Returns 201 and the replacement with its value, which no other response shows. It has the same label,
+//! and the same lifetime from now on. Of concurrent requests one succeeds and the others get 409. Accepts an
+//! `Idempotency-Key`; a repeated request gets 200 without the value.
 //!
-//! Two round trips to DynamoDB: reads the key and the secret with its recipient's pointer at once, then writes the rotation.
+//! Two round trips to DynamoDB: reads the key and the secret with its recipient's pointer at once, then writes the
+//! rotation.
 
 use docyard_core::context::Context;
 use docyard_core::model::idempotency::{Outcome, StoredResponse};

@@ -1,9 +1,9 @@
-//! `POST /v1/recipients/{recipientId}/secrets/verify`: says whether a value is an active, unexpired secret of the recipient,
-//! and which.
+//! `POST /v1/recipients/{recipientId}/secrets/verify`: says whether a value is an active, unexpired secret of the
+//! recipient, and which.
 //!
 //! Takes `secret`, compared as it is. Any value is hashed, and its digest compared with that of every active secret in
-//! constant time, so that neither the response nor the work distinguishes an unknown value from a rotated, revoked, expired
-//! or foreign one.
+//! constant time, so that neither the response nor the work distinguishes an unknown value from a rotated, revoked,
+//! expired or foreign one.
 //!
 //! One round trip to DynamoDB: reads the key and the recipient with its active secrets at once.
 

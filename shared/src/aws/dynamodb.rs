@@ -38,7 +38,8 @@ pub fn function_client() -> Result<Client, &'static str> {
     Ok(Client::from_conf(with_limits(config).build()))
 }
 
-/// Sets the time limits and retries of a client: 2 s for one attempt, 6 s for an operation with its retries, four attempts.
+/// Sets the time limits and retries of a client: 2 s for one attempt, 6 s for an operation with its retries, four
+/// attempts.
 pub fn with_limits(config: Builder) -> Builder {
     config
         .retry_config(

@@ -1,7 +1,8 @@
 //! The HTTP client under the SDK: HTTP/1.1 over TLS by `rustls` and `ring`, and nothing else.
 //!
 //! The SDK's own (`aws-smithy-http-client`) also brings HTTP/2, proxies and the operating system's root certificates,
-//! none of which a function uses; `docs/performance.md` has what they cost. Time limits and retries are the SDK's: see [`crate::aws::dynamodb`].
+//! none of which a function uses; `docs/performance.md` has what they cost. Time limits and retries are the SDK's: see
+//! [`crate::aws::dynamodb`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,8 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
 /// The root certificates of AWS's endpoints: Amazon Root CA 1 to 4 and Starfield Services Root CA G2, as
-/// <https://www.amazontrust.com/repository/> publishes them. In DER, since decoding PEM is a tenth of the work of a start.
+/// <https://www.amazontrust.com/repository/> publishes them. In DER, since decoding PEM is a tenth of the work of a
+/// start.
 const AMAZON_ROOTS: [&[u8]; 5] = [
     include_bytes!("roots/amazon-root-ca-1.der"),
     include_bytes!("roots/amazon-root-ca-2.der"),
@@ -39,8 +41,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long an idle connection is kept.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The root certificates of AWS's endpoints. To read the operating system's store instead would be most of the cost of a
-/// client.
+/// The root certificates of AWS's endpoints. To read the operating system's store instead would be most of the cost of
+/// a client.
 pub fn amazon_roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(AMAZON_ROOTS.map(CertificateDer::from));

@@ -1,5 +1,5 @@
-//! API keys: `dk_live_` or `dk_test_`, 30 random base62 characters, and 6 base62 characters with the CRC-32 of everything
-//! before them.
+//! API keys: `dk_live_` or `dk_test_`, 30 random base62 characters, and 6 base62 characters with the CRC-32 of
+//! everything before them.
 //!
 //! With the checksum a mistyped or invented key is refused without a read, and scanners recognise a leaked key.
 
@@ -51,8 +51,8 @@ impl fmt::Display for Mode {
 const RANDOM_LENGTH: usize = 30;
 const CHECKSUM_LENGTH: usize = 6;
 
-/// An API key in the clear. It has no `Debug`, `Display` or `PartialEq`: only [`ApiKey::expose`] shows it. When it is no
-/// longer used, its memory is overwritten.
+/// An API key in the clear. It has no `Debug`, `Display` or `PartialEq`: only [`ApiKey::expose`] shows it. When it is
+/// no longer used, its memory is overwritten.
 ///
 /// ```compile_fail,E0277
 /// let key = docyard_core::model::api_key::ApiKey::parse("dk_live_").unwrap();

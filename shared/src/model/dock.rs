@@ -29,7 +29,8 @@ impl Owned for Dock {
     }
 }
 
-/// Optional details of the institution behind a dock. They are texts: nothing checks that a domain or an address exists.
+/// Optional details of the institution behind a dock. They are texts: nothing checks that a domain or an address
+/// exists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {

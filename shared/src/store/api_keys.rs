@@ -1,5 +1,5 @@
-//! API keys: one item under the key's digest, by which requests find it, and one in its account, by which it is listed and
-//! revoked.
+//! API keys: one item under the key's digest, by which requests find it, and one in its account, by which it is listed
+//! and revoked.
 
 use std::time::Duration;
 
@@ -131,8 +131,8 @@ impl Store {
         Ok(items.into_iter().map(ApiKeyRecord::from).collect())
     }
 
-    /// Revokes a key: once this returns, every request with it is refused. A key that is revoked already keeps its first
-    /// time.
+    /// Revokes a key: once this returns, every request with it is refused. A key that is revoked already keeps its
+    /// first time.
     pub async fn revoke_api_key(
         &self,
         account: AccountId,

@@ -1,5 +1,5 @@
-//! Docks: one item under the dock's id, which every request reads, and one in its account, by which it is listed. Both hold
-//! all of it.
+//! Docks: one item under the dock's id, which every request reads, and one in its account, by which it is listed. Both
+//! hold all of it.
 
 use std::convert::Infallible;
 

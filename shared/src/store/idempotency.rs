@@ -38,7 +38,8 @@ fn partition(request: &IdempotentRequest) -> String {
 }
 
 impl Store {
-    /// Returns what is stored for the request's idempotency key; `None` if the key is new, has expired, or there is none.
+    /// Returns what is stored for the request's idempotency key; `None` if the key is new, has expired, or there is
+    /// none.
     pub async fn stored_response(
         &self,
         request: Option<&IdempotentRequest>,
@@ -89,7 +90,8 @@ impl Store {
             expires_at,
             ttl: expires_at.unix_seconds_rounded_up(),
         };
-        // RFC 3339 times in UTC with milliseconds sort as text. An expired item may wait days for DynamoDB to delete it.
+        // RFC 3339 times in UTC with milliseconds sort as text. An expired item may wait days for DynamoDB to delete
+        // it.
         let condition = "attribute_not_exists(pk) OR expiresAt <= :now";
         self.put_new_or_if(&item, condition, &[(":now", text(request.at))])
     }

@@ -1,8 +1,8 @@
 //! The table: one method for each access pattern, in the domain's terms.
 //!
 //! Items are described in `docs/architecture.md`. All reads are strongly consistent: what was written a moment ago is
-//! found, and a key revoked a moment ago is refused. Every method fails with [`Error`]: unavailable if DynamoDB throttles,
-//! conflicts or is out of reach, internal for a bug.
+//! found, and a key revoked a moment ago is refused. Every method fails with [`Error`]: unavailable if DynamoDB
+//! throttles, conflicts or is out of reach, internal for a bug.
 
 mod accounts;
 mod api_keys;

@@ -1,8 +1,8 @@
 //! Recipients: one item in the dock under the email, which makes the email unique there, and a pointer to it under
 //! the recipient's id, beside its secrets.
 //!
-//! Between a read of the pointer and the read or write of the item that it points to, the email can change hands. So the
-//! item must have the id that was asked for; if not, the pointer is read again.
+//! Between a read of the pointer and the read or write of the item that it points to, the email can change hands. So
+//! the item must have the id that was asked for; if not, the pointer is read again.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
@@ -320,8 +320,8 @@ impl Store {
         Err(Error::unexpected_refusal("update recipient"))
     }
 
-    /// Moves a recipient to its new email, and changes the rest, in one transaction; `None` if the recipient changed since
-    /// it was read.
+    /// Moves a recipient to its new email, and changes the rest, in one transaction; `None` if the recipient changed
+    /// since it was read.
     async fn move_recipient(
         &self,
         id: RecipientId,
@@ -365,8 +365,8 @@ impl Store {
         }
     }
 
-    /// Deletes the recipient whose pointer was read, its secrets first. It can be interrupted anywhere and repeated: what
-    /// is left is a recipient with fewer secrets.
+    /// Deletes the recipient whose pointer was read, its secrets first. It can be interrupted anywhere and repeated:
+    /// what is left is a recipient with fewer secrets.
     pub async fn delete_recipient(
         &self,
         id: RecipientId,
@@ -385,8 +385,8 @@ impl Store {
                 self.delete(recipient_key, "id = :id", &[(":id", text(id))])?,
             ];
             if let Transaction::Done = self.transact(items, token()).await? {
-                // A secret that was generated in the meantime verifies for nobody, but would stay forever. The recipient is
-                // deleted, so a failure here is not reported.
+                // A secret that was generated in the meantime verifies for nobody, but would stay forever. The
+                // recipient is deleted, so a failure here is not reported.
                 let _ = self.delete_secrets(id).await;
                 return Ok(RecipientDeletion::Deleted);
             }

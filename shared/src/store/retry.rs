@@ -1,5 +1,5 @@
-//! Retries of what the SDK does not retry: a transaction in conflict with another, a batch of which DynamoDB did a part, a
-//! read that was overtaken by a change.
+//! Retries of what the SDK does not retry: a transaction in conflict with another, a batch of which DynamoDB did a
+//! part, a read that was overtaken by a change.
 
 use std::time::Duration;
 

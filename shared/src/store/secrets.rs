@@ -176,8 +176,8 @@ impl Store {
         Ok(pointer.map(|pointer| RecipientWithSecrets { account: pointer.account, active }))
     }
 
-    /// Returns one secret in any state; `None` if it or its recipient does not exist. One `BatchGetItem`, and a `GetItem`
-    /// after it if it finds no secret.
+    /// Returns one secret in any state; `None` if it or its recipient does not exist. One `BatchGetItem`, and a
+    /// `GetItem` after it if it finds no secret.
     pub async fn secret(&self, recipient: RecipientId, id: SecretId) -> Result<Option<FoundSecret>, Error> {
         let sort_keys =
             [POINTER_SORT_KEY.to_owned(), format!("{ACTIVE_PREFIX}{id}"), format!("{RETIRED_PREFIX}{id}")];
@@ -202,9 +202,9 @@ impl Store {
         Ok(pointer.zip(secret).map(|(pointer, secret)| FoundSecret { account: pointer.account, secret }))
     }
 
-    /// Returns one page of a recipient's secrets, newest first; two Queries in sequence. A secret moves from the active to
-    /// the retired ones and never back, so reading them in this order misses none; read at once, a secret that is being
-    /// retired could be on neither page.
+    /// Returns one page of a recipient's secrets, newest first; two Queries in sequence. A secret moves from the active
+    /// to the retired ones and never back, so reading them in this order misses none; read at once, a secret that is
+    /// being retired could be on neither page.
     pub async fn secrets(&self, recipient: RecipientId, page: &PageRequest) -> Result<Page<Secret>, Error> {
         let query = |prefix, to| {
             let range = KeyRange { from: prefix, to, ascending: false };

@@ -7,8 +7,8 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// The SHA-256 (FIPS 180-4) of an API key or of a secret's value.
 ///
-/// It has no `Debug`, `Display` or `PartialEq`, so that it cannot reach a log or be compared in a time that depends on its
-/// content.
+/// It has no `Debug`, `Display` or `PartialEq`, so that it cannot reach a log or be compared in a time that depends on
+/// its content.
 ///
 /// ```compile_fail,E0277
 /// println!("{:?}", docyard_core::values::digest::Digest::of("a value"));

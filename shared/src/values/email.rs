@@ -7,9 +7,9 @@ pub const MAX_BYTES: usize = 254;
 
 /// A valid address in lower case.
 ///
-/// A [valid email address][html] of the HTML standard with these limits: the local part has at most 64 bytes and no leading,
-/// trailing or doubled dot; the domain has at least one dot; the address has at most 254 bytes (RFC 5321 §4.5.3.1, RFC 3696
-/// erratum 1690).
+/// A [valid email address][html] of the HTML standard with these limits: the local part has at most 64 bytes and no
+/// leading, trailing or doubled dot; the domain has at least one dot; the address has at most 254 bytes (RFC 5321
+/// §4.5.3.1, RFC 3696 erratum 1690).
 ///
 /// [html]: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -1,6 +1,7 @@
 //! Values without an identity: an id, a point in time, an email address. Each is checked once, by its `parse`.
 //!
-//! Here: what any rule of the domain may be built from. Not here: anything that belongs to one resource ([`crate::model`]).
+//! Here: what any rule of the domain may be built from. Not here: anything that belongs to one resource
+//! ([`crate::model`]).
 
 pub mod clock;
 pub mod digest;

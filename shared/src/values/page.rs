@@ -29,8 +29,8 @@ impl<T> Page<T> {
         Self { items: Vec::new(), next: None }
     }
 
-    /// The page of `items`, of which one more than `limit` was asked for, to see whether there are more. `is_last` says that
-    /// nothing is stored behind them; `key` returns an item's key.
+    /// The page of `items`, of which one more than `limit` was asked for, to see whether there are more. `is_last` says
+    /// that nothing is stored behind them; `key` returns an item's key.
     pub(crate) fn of(mut items: Vec<T>, is_last: bool, limit: usize, key: impl Fn(&T) -> String) -> Self {
         let has_more = items.len() > limit || !is_last;
         items.truncate(limit);

@@ -12,8 +12,9 @@ pub struct Units {
     pub write: f64,
 }
 
-/// Makes the request of each case that has a budget once, checks that it makes just the calls of its budget, and returns
-/// what it consumed. `send` sends the event to the case's endpoint, over the table behind the URL, and checks the status.
+/// Makes the request of each case that has a budget once, checks that it makes just the calls of its budget, and
+/// returns what it consumed. `send` sends the event to the case's endpoint, over the table behind the URL, and checks
+/// the status.
 pub async fn measure(
     account: &Account,
     send: impl AsyncFn(&Case, &str, Value, &Proxy),

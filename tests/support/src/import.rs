@@ -28,8 +28,9 @@ fn imported(value: &AttributeValue, rewrite: &impl Fn(&str) -> String) -> Import
 }
 
 impl Account {
-    /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`]; returns
-    /// their ids and those of their secrets. They are copies of one that the store wrote, so their items have its form.
+    /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`];
+    /// returns their ids and those of their secrets. They are copies of one that the store wrote, so their items have
+    /// its form.
     pub async fn import_recipients(&self, count: usize) -> Vec<(String, String)> {
         const EMAIL: &str = "original@example.com";
         let (original, secret) = self.recipient_with_secret_of(EMAIL, IMPORTED_SECRET).await;

@@ -1,5 +1,5 @@
-//! What the tests and the benchmark share: a DynamoDB API with fixtures in it, a Lambda sandbox for the functions' binaries,
-//! `docyard dev` as a process, faults, and one table of cases for all endpoints.
+//! What the tests and the benchmark share: a DynamoDB API with fixtures in it, a Lambda sandbox for the functions'
+//! binaries, `docyard dev` as a process, faults, and one table of cases for all endpoints.
 //!
 //! Not here: a test, or anything that only one test needs.
 #![allow(

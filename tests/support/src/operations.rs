@@ -1,5 +1,5 @@
-//! One request of every operation, as the API's document describes it: a new operation is among them without being named
-//! anywhere.
+//! One request of every operation, as the API's document describes it: a new operation is among them without being
+//! named anywhere.
 
 use docyard_functions::openapi;
 use reqwest::Method;

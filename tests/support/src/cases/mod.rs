@@ -1,5 +1,5 @@
-//! One table of cases for all endpoints: requests that make an endpoint do everything it can do. Permissions, round trips,
-//! faults and benchmark all take theirs from here, and fail by name for an endpoint that has none.
+//! One table of cases for all endpoints: requests that make an endpoint do everything it can do. Permissions, round
+//! trips, faults and benchmark all take theirs from here, and fail by name for an endpoint that has none.
 
 mod docks;
 mod recipients;
