@@ -35,12 +35,16 @@ impl Owned for Dock {
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// Its domain.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<Text>,
     /// Its legal name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub legal_name: Option<Text>,
     /// Its kind of business.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub business_type: Option<Text>,
     /// Its contact address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub business_email: Option<Text>,
 }
 

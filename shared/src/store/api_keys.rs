@@ -27,9 +27,12 @@ struct ApiKeyItem {
     mode: Mode,
     name: Text,
     created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<Timestamp>,
     /// The partition of the item under the digest; only in the account's copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
     digest_pk: Option<String>,
 }
 

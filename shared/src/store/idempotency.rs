@@ -17,6 +17,7 @@ struct IdempotencyItem {
     sk: String,
     fingerprint: String,
     body: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<String>,
     /// Until when the response is replayed, by our clock.
     expires_at: Timestamp,

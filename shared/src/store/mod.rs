@@ -215,12 +215,8 @@ impl Store {
     }
 }
 
-/// The item of `value`. A field without a value becomes no attribute.
 fn to_item(value: &impl Serialize) -> Result<Item, Error> {
-    let mut item: Item = serde_dynamo::aws_sdk_dynamodb_1::to_item(value)
-        .map_err(|_| Error::internal("item cannot be written"))?;
-    item.retain(|_, value| !value.is_null());
-    Ok(item)
+    serde_dynamo::aws_sdk_dynamodb_1::to_item(value).map_err(|_| Error::internal("item cannot be written"))
 }
 
 /// The name of an item's type: `DockItem`.

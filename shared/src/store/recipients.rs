@@ -47,9 +47,11 @@ struct RecipientItem {
     account: AccountId,
     name: Text,
     email: Email,
+    #[serde(skip_serializing_if = "Option::is_none")]
     stakeholder_class: Option<StakeholderClass>,
     identifiers: Identifiers,
     created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<Timestamp>,
     /// Counts the changes, so that a change of the email overwrites no other change.
     version: u64,

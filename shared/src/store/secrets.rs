@@ -37,13 +37,20 @@ struct SecretItem {
     digest: String,
     created_at: Timestamp,
     /// `expiresInDays`, which a replacement inherits.
+    #[serde(skip_serializing_if = "Option::is_none")]
     lifetime_days: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rotated_from: Option<SecretId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rotated_to: Option<SecretId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rotated_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<Timestamp>,
     /// When DynamoDB may delete the item: at its expiry, or [`RETIRED_DAYS`] after its retirement; in epoch seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<i64>,
 }
 
