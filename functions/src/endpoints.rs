@@ -2,6 +2,7 @@
 //! read.
 
 use crate::endpoint::{Endpoint, Endpoints};
+use crate::route::is_same;
 use crate::{docks, recipients, secrets};
 
 /// Every resource, in the order of the documentation.
@@ -23,7 +24,7 @@ pub const fn named(name: &str) -> &'static Endpoint {
         let endpoints = RESOURCES[resource].list;
         let mut endpoint = 0;
         while endpoint < endpoints.len() {
-            if is_same(endpoints[endpoint].name, name) {
+            if is_same(endpoints[endpoint].name.as_bytes(), name.as_bytes()) {
                 return endpoints[endpoint];
             }
             endpoint += 1;
@@ -31,20 +32,4 @@ pub const fn named(name: &str) -> &'static Endpoint {
         resource += 1;
     }
     panic!("no endpoint has this name")
-}
-
-#[expect(clippy::indexing_slicing, reason = "evaluated when the binary is compiled")]
-const fn is_same(a: &str, b: &str) -> bool {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut at = 0;
-    while at < a.len() {
-        if a[at] != b[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
 }

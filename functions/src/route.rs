@@ -57,19 +57,31 @@ impl Route {
 /// Whether `path[from..to]` is the name of a kind of id.
 #[expect(clippy::indexing_slicing, reason = "evaluated when an endpoint is compiled")]
 const fn is_id_name(path: &[u8], from: usize, to: usize) -> bool {
+    let (name, _) = path.split_at(from).1.split_at(to - from);
     let mut kind = 0;
     while kind < AnyId::NAMES.len() {
-        let name = AnyId::NAMES[kind].as_bytes();
-        let mut at = 0;
-        while at < name.len() && from + at < to && name[at] == path[from + at] {
-            at += 1;
-        }
-        if at == name.len() && from + at == to {
+        if is_same(AnyId::NAMES[kind].as_bytes(), name) {
             return true;
         }
         kind += 1;
     }
     false
+}
+
+/// Whether two texts are the same, which `==` cannot say in a constant.
+#[expect(clippy::indexing_slicing, reason = "evaluated when an endpoint is compiled")]
+pub(crate) const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < a.len() {
+        if a[at] != b[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
 }
 
 /// The name of the parameter, if the segment of a path is one: `dockId` for `{dockId}`.
