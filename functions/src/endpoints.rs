@@ -3,10 +3,11 @@
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::route::is_same;
-use crate::{docks, recipients, secrets};
+use crate::{docks, health, recipients, secrets};
 
 /// Every resource, in the order of the documentation.
-pub const RESOURCES: &[&Endpoints] = &[&docks::ENDPOINTS, &recipients::ENDPOINTS, &secrets::ENDPOINTS];
+pub const RESOURCES: &[&Endpoints] =
+    &[&docks::ENDPOINTS, &recipients::ENDPOINTS, &secrets::ENDPOINTS, &health::ENDPOINTS];
 
 /// Every endpoint, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Endpoint> {

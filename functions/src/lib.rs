@@ -10,6 +10,7 @@
 pub mod docks;
 pub mod endpoint;
 pub mod endpoints;
+pub mod health;
 pub mod http;
 pub mod lambda;
 pub mod metrics;

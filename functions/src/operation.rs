@@ -33,11 +33,17 @@ pub(crate) const COMMON_ERRORS: &[(&str, u16, &str, &str)] = &[
         "name is required",
     ),
     ("Unauthorized", 401, "No valid API key", "Invalid or expired API key"),
+    (
+        "PreconditionFailed",
+        412,
+        "`If-Match` names another state of the resource",
+        "If-Match names another state than the current one; get the resource again, and decide anew",
+    ),
     ("PayloadTooLarge", 413, "The body has more than 64 KiB", "The request body is larger than 64 KiB"),
     (
         "UnsupportedMediaType",
         415,
-        "The `Content-Type` is not JSON",
+        "The `Content-Type` is not JSON, or there is a `Content-Encoding`",
         "Send the request body as JSON, with Content-Type: application/json",
     ),
     (
@@ -94,7 +100,9 @@ impl Operation {
             operation = operation.parameter(path_parameter(parameter));
         }
         let described = Self { route, operation, schemas: Vec::new(), taken: Vec::new(), response: None };
-        [400, 401, 429, 500, 503].into_iter().fold(described, Self::common_error)
+        let described = [400, 429, 500].into_iter().fold(described, Self::common_error);
+        // What takes no credential needs no database to know the caller.
+        if credentials.is_empty() { described } else { described.common_error(401).common_error(503) }
     }
 
     /// The heading and the one-line summary.
@@ -114,7 +122,16 @@ impl Operation {
     }
 
     /// The request body: a `T`, without other fields.
-    pub fn request_body<T: ToSchema>(mut self, example: Value) -> Self {
+    pub fn request_body<T: ToSchema>(self, example: Value) -> Self {
+        self.body::<T>(example, Required::True)
+    }
+
+    /// The request body, which may be absent: a `T`, without other fields.
+    pub fn optional_request_body<T: ToSchema>(self, example: Value) -> Self {
+        self.body::<T>(example, Required::False)
+    }
+
+    fn body<T: ToSchema>(mut self, example: Value, required: Required) -> Self {
         let content_types: &[_] =
             if self.route.method == Method::Patch { &[JSON, MERGE_PATCH] } else { &[JSON] };
         let schema = match T::schema() {
@@ -135,7 +152,7 @@ impl Operation {
         let body = content_types.iter().fold(
             RequestBodyBuilder::new()
                 .description(Some(format!("At most {} KiB", body::MAX_BYTES / 1024)))
-                .required(Some(Required::True)),
+                .required(Some(required.clone())),
             |body, content_type| body.content(*content_type, content()),
         );
         let operation = self.operation.request_body(Some(body.build()));
@@ -168,6 +185,21 @@ impl Operation {
             ))
             .schema(Some(schema));
         Self { operation: self.operation.parameter(key), ..self }.common_error(422)
+    }
+
+    /// The header `If-Match`.
+    pub fn accepts_if_match(self) -> Self {
+        let schema = ObjectBuilder::new().schema_type(Type::String);
+        let if_match = ParameterBuilder::new()
+            .name("If-Match")
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "The `ETag` of the state that the request is meant for, quotes included. Another state is left as it is, \
+                 with 412",
+            ))
+            .schema(Some(schema));
+        Self { operation: self.operation.parameter(if_match), ..self }.common_error(412)
     }
 
     /// A query parameter.
@@ -224,6 +256,11 @@ impl Operation {
             .content(JSON, ContentBuilder::new().schema(Some(schema)).build())
             .header("x-request-id", request_id());
         Self { response: Some((status, response)), ..self }
+    }
+
+    /// The header `ETag` of the response.
+    pub fn etag(self) -> Self {
+        self.header("ETag", "The version of the resource, for `If-Match`", json!("\"0\""))
     }
 
     /// The header `Location` of the response.

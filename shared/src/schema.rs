@@ -15,8 +15,10 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::model::identifiers;
 use crate::model::identifiers::Identifiers;
 use crate::model::secret;
-use crate::model::secret::{Lifetime, SecretValue};
+use crate::model::secret::{Grace, Lifetime, SecretValue};
 use crate::values::clock::Timestamp;
+use crate::values::domain;
+use crate::values::domain::Domain;
 use crate::values::email;
 use crate::values::email::Email;
 use crate::values::id::{DockId, RecipientId, SecretId};
@@ -96,6 +98,18 @@ schema!(
 );
 
 schema!(
+    Domain,
+    "Domain",
+    string()
+        .max_length(Some(domain::MAX_BYTES))
+        .pattern(Some(
+            r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+        ))
+        .description(Some("A domain name; one beyond ASCII in its ASCII form. Kept and given in lower case"))
+        .examples([json!("firstnational.example")])
+);
+
+schema!(
     Lifetime,
     "ExpiresInDays",
     ObjectBuilder::new()
@@ -104,6 +118,17 @@ schema!(
         .maximum(Some(secret::MAX_DAYS))
         .description(Some("A lifetime in days of 24 hours"))
         .examples([json!(90)])
+);
+
+schema!(
+    Grace,
+    "GraceHours",
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(secret::MAX_GRACE_HOURS))
+        .description(Some("How many hours the old value still verifies"))
+        .examples([json!(24)])
 );
 
 schema!(

@@ -35,6 +35,10 @@ const COMMAND: &str = "UPDATE=1 cargo test -p docyard-cli --test generated";
 /// The memory that `template.yaml` gives a function that declares no other.
 const DEFAULT_MEMORY: u32 = 128;
 
+/// The endpoints that a deployment can keep a part of the account's concurrency for, by the template's parameter
+/// `<Name>Concurrency`: those that an institution waits for.
+const RESERVABLE: [&str; 1] = ["verify-secret"];
+
 /// The most functions whose metrics one alarm adds up: CloudWatch's limit is ten metrics.
 const FUNCTIONS_OF_AN_ALARM: usize = 10;
 
@@ -127,6 +131,24 @@ fn function(endpoint: &Endpoint) -> String {
         DEFAULT_MEMORY => String::new(),
         memory => format!("      MemorySize: {memory}\n"),
     };
+    let concurrency = match endpoint.name {
+        name if RESERVABLE.contains(&name) => {
+            let parameter = logical_id(endpoint).replace("Function", "Concurrency");
+            format!(
+                "      ReservedConcurrentExecutions: !If [Has{parameter}, !Ref {parameter}, !Ref AWS::NoValue]\n"
+            )
+        }
+        _ => String::new(),
+    };
+    let policies = match policies(endpoint).as_str() {
+        "" => String::new(),
+        statements => format!(
+            "      Policies:
+        - Version: \"2012-10-17\"
+          Statement:
+{statements}"
+        ),
+    };
     format!(
         "  {}:
     Type: AWS::Serverless::Function
@@ -136,7 +158,7 @@ fn function(endpoint: &Endpoint) -> String {
         Binary: {}
     Properties:
       Description: {}
-{memory}      Events:
+{memory}{concurrency}      Events:
         Route:
           Type: HttpApi
           Properties:
@@ -144,16 +166,12 @@ fn function(endpoint: &Endpoint) -> String {
             Method: {}
             Path: {}
             PayloadFormatVersion: \"2.0\"
-      Policies:
-        - Version: \"2012-10-17\"
-          Statement:
-{}",
+{policies}",
         logical_id(endpoint),
         endpoint.name,
         endpoint.description,
         endpoint.route.method.as_str(),
         endpoint.route.path,
-        policies(endpoint),
     )
 }
 
@@ -297,7 +315,7 @@ async fn costs_page() -> String {
     let measured = costs::measure(&account, async |case, url, event, proxy| {
         let store = Store::new(docyard_core::aws::dynamodb::local_client(url), TABLE);
         let api = Api::new(Context::new(store, Mode::Live, Clock::system()));
-        proxy.expect_calls(case.calls);
+        proxy.expect_calls(case.calls.unwrap_or_default());
         let reply = api.invoke(case.endpoint(), event).await;
         assert_eq!(reply.status, case.status, "{}: {}", case.name(), reply.shown());
     });

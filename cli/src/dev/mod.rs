@@ -166,7 +166,7 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
     store.create_account(&Account { id: account, name: name("Development")?, created_at: now }).await?;
     if store.dock(dock).await?.is_none() {
         let name = name("Development dock")?;
-        let dock = Dock { id: dock, account, name, profile: Profile::default(), created_at: now };
+        let dock = Dock { id: dock, account, name, profile: Profile::default(), created_at: now, version: 0 };
         store.create_dock(&dock, None).await?;
     }
     let given = data_dir.key().filter(|key| key.mode() == context.mode);

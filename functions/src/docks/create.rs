@@ -8,6 +8,8 @@
 use docyard_core::context::Context;
 use docyard_core::model::dock::{Dock, Profile};
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
+use docyard_core::values::domain::Domain;
+use docyard_core::values::email::Email;
 use docyard_core::values::field_error::Rejected;
 use docyard_core::values::id::DockId;
 use docyard_core::values::random;
@@ -19,8 +21,8 @@ use super::{DockOutput, PATH, url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::{Fields, string};
 use crate::http::error::Error;
-use crate::http::idempotency::{Attempt, IdempotencyKey};
-use crate::http::{auth, body, idempotency, response};
+use crate::http::idempotency::Attempt;
+use crate::http::{auth, idempotency, input, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -42,6 +44,7 @@ fn document(operation: Operation) -> Operation {
         )
         .accepts_idempotency_key()
         .response::<DockOutput>(201, "The dock")
+        .etag()
         .location("/v1/docks/dock_01JHMV2B4MP0YHZX6Q3T0V1W2X")
         .link("get-dock", &[("dockId", "$response.body#/id")], None)
         .link("update-dock", &[("dockId", "$response.body#/id")], None)
@@ -52,19 +55,19 @@ fn document(operation: Operation) -> Operation {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateDock, rename_all = "camelCase"))]
 struct Input {
     name: Text,
-    domain: Option<Text>,
+    domain: Option<Domain>,
     legal_name: Option<Text>,
     business_type: Option<Text>,
-    business_email: Option<Text>,
+    business_email: Option<Email>,
 }
 
 impl Input {
     fn parse(fields: &mut Fields) -> Result<Self, Rejected> {
         let name = fields.required("name", string(Text::parse));
-        let domain = fields.optional("domain", string(Text::parse));
+        let domain = fields.optional("domain", string(Domain::parse));
         let legal_name = fields.optional("legalName", string(Text::parse));
         let business_type = fields.optional("businessType", string(Text::parse));
-        let business_email = fields.optional("businessEmail", string(Text::parse));
+        let business_email = fields.optional("businessEmail", string(Email::parse));
         Ok(Self {
             name: name?,
             domain: domain?,
@@ -77,15 +80,18 @@ impl Input {
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let account = auth::authenticate(context, request).await?;
-    let key = IdempotencyKey::read(request.headers())?;
-    let Input { name, domain, legal_name, business_type, business_email } =
-        body::read(request, Input::parse)?;
+    let (key, body) = input::read(request, |input| {
+        let key = input.idempotency_key();
+        let body = input.body(Input::parse);
+        Ok((key?, body?))
+    })?;
     let now = context.now();
-    let attempt = Attempt::new(key, account, PATH, request.body(), now);
+    let attempt = Attempt::new(key, account, PATH, request, now);
 
+    let Input { name, domain, legal_name, business_type, business_email } = body;
     let profile = Profile { domain, legal_name, business_type, business_email };
     let id = DockId::generate(now, &mut random::system());
-    let dock = Dock { id, account, name, profile, created_at: now };
+    let dock = Dock { id, account, name, profile, created_at: now, version: 0 };
     let created =
         StoredResponse { body: response::to_json(&DockOutput::from(&dock))?, location: Some(url(id)) };
     match context.store.create_dock(&dock, attempt.storing(&created)).await? {

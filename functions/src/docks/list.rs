@@ -10,8 +10,7 @@ use lambda_http::http::Response;
 use super::{DockOutput, PATH};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::Error;
-use crate::http::list::{self, Parameters};
-use crate::http::{auth, response};
+use crate::http::{auth, input, list, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -33,11 +32,10 @@ fn document(operation: Operation) -> Operation {
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let account = auth::authenticate(context, request).await?;
-    let mut parameters = Parameters::of(request);
     // The path names no account, so this ties the cursor to it.
     let list = format!("{PATH} of {account}");
-    let page = parameters.page(&list, |key| DockId::parse(key).is_some());
-    let page = parameters.finish(page)?;
+    let is_key = |key: &str| DockId::parse(key).is_some();
+    let page = input::read(request, |input| list::page(input, &list, is_key))?;
     let docks = context.store.docks(account, &page).await?;
     let output: Vec<DockOutput> = docks.items.iter().map(DockOutput::from).collect();
     let next = docks.next.map(|last| list::next_url(PATH, &list, page.limit, &last));

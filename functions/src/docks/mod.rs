@@ -2,6 +2,8 @@
 
 use docyard_core::model::dock::{Dock, Profile};
 use docyard_core::values::clock::Timestamp;
+use docyard_core::values::domain::Domain;
+use docyard_core::values::email::Email;
 use docyard_core::values::id::DockId;
 use docyard_core::values::text::Text;
 use serde::Serialize;
@@ -36,13 +38,13 @@ struct DockOutput<'a> {
     id: DockId,
     name: &'a Text,
     #[cfg_attr(feature = "openapi", schema(required = true))]
-    domain: Option<&'a Text>,
+    domain: Option<&'a Domain>,
     #[cfg_attr(feature = "openapi", schema(required = true))]
     legal_name: Option<&'a Text>,
     #[cfg_attr(feature = "openapi", schema(required = true))]
     business_type: Option<&'a Text>,
     #[cfg_attr(feature = "openapi", schema(required = true))]
-    business_email: Option<&'a Text>,
+    business_email: Option<&'a Email>,
     created_at: Timestamp,
 }
 

@@ -1,22 +1,24 @@
 //! `PATCH /v1/docks/{dockId}`: updates a dock by JSON Merge Patch (RFC 7396).
 //!
-//! Takes any of `name`, `domain`, `legalName`, `businessType` and `businessEmail`. `null` clears all but the name; `{}`
-//! changes nothing. Returns the dock.
+//! Takes any of `name`, `domain`, `legalName`, `businessType` and `businessEmail`; what cannot be changed is taken if it is
+//! unchanged. `null` clears all but the name; `{}` changes nothing. Returns the dock. Honours `If-Match`.
 //!
 //! Two round trips to DynamoDB: reads the key and the dock at once, then writes the change.
 
 use docyard_core::context::Context;
-use docyard_core::model::dock::DockChanges;
+use docyard_core::model::dock::{Dock, DockChanges};
+use docyard_core::values::domain::Domain;
+use docyard_core::values::email::Email;
 use docyard_core::values::field_error::Rejected;
 use docyard_core::values::text::Text;
 use lambda_http::Request;
-use lambda_http::http::{Response, StatusCode};
+use lambda_http::http::Response;
 
 use super::DockOutput;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
-use crate::http::{auth, body, path, response};
+use crate::http::{auth, input, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -33,19 +35,26 @@ pub const ENDPOINT: Endpoint = endpoint! {
 fn document(operation: Operation) -> Operation {
     operation
         .description(
-            "By JSON Merge Patch (RFC 7396): an absent field stays as it is, `null` clears it, except the name.",
+            "By JSON Merge Patch (RFC 7396): an absent field stays as it is, `null` clears it, except the name. What \
+             cannot be changed may be sent as GET returns it.",
         )
+        .accepts_if_match()
         .request_body::<DockChanges>(serde_json::json!({"legalName": "First National Bank, N.A."}))
         .response::<DockOutput>(200, "The dock")
+        .etag()
         .not_found(Resource::Dock, "No such dock in the key's account")
 }
 
-fn parse(fields: &mut Fields) -> Result<DockChanges, Rejected> {
+/// Reads a merge patch of the dock; `None` if there is no such dock.
+fn parse(fields: &mut Fields, dock: Option<&Dock>) -> Result<DockChanges, Rejected> {
+    let current = dock.and_then(|dock| serde_json::to_value(DockOutput::from(dock)).ok());
+    let read_only = fields.read_only(&["id", "createdAt"], current.as_ref());
     let name = fields.change("name", string(Text::parse));
-    let domain = fields.patch("domain", string(Text::parse));
+    let domain = fields.patch("domain", string(Domain::parse));
     let legal_name = fields.patch("legalName", string(Text::parse));
     let business_type = fields.patch("businessType", string(Text::parse));
-    let business_email = fields.patch("businessEmail", string(Text::parse));
+    let business_email = fields.patch("businessEmail", string(Email::parse));
+    read_only?;
     Ok(DockChanges {
         name: name?,
         domain: domain?,
@@ -56,10 +65,24 @@ fn parse(fields: &mut Fields) -> Result<DockChanges, Rejected> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let dock = path::lookup(path::id(request), |id| context.store.versioned_dock(id));
+    let dock = path::lookup(path::id(request), |id| context.store.dock(id));
     let (_, dock) = auth::authenticate_and(context, request, dock).await?;
-    let changes = body::read_merge_patch(request, parse)?;
-    let dock = dock.ok_or(Error::NotFound(Resource::Dock))?;
-    let dock = context.store.update_dock(dock, &changes).await?.ok_or(Error::NotFound(Resource::Dock))?;
-    response::json(StatusCode::OK, &DockOutput::from(&dock))
+    let read = |current: Option<&Dock>| {
+        input::read(request, |input| {
+            let if_match = input.if_match();
+            let changes = input.merge_patch(|fields| parse(fields, current));
+            Ok((if_match?, changes?))
+        })
+    };
+    let Some(dock) = dock else {
+        read(None)?;
+        return Err(Error::NotFound(Resource::Dock));
+    };
+    let change = |dock: Dock| -> Result<Dock, Error> {
+        let (if_match, changes) = read(Some(&dock))?;
+        if_match.check(dock.version)?;
+        Ok(changes.apply(dock))
+    };
+    let dock = context.store.update_dock(dock, change).await?.ok_or(Error::NotFound(Resource::Dock))?;
+    response::resource(&DockOutput::from(&dock), dock.version)
 }

@@ -24,7 +24,7 @@ pub async fn authenticate(context: &Context, request: &Request) -> Result<Accoun
 }
 
 /// Returns the account of the request's API key, and what `read` finds if it belongs to that account. Key and resource
-/// are read at once. Without a valid key the result of `read` is dropped.
+/// are read at once. As soon as the key is refused, `read` is given up.
 ///
 /// # Errors
 /// As [`authenticate`].
@@ -34,8 +34,9 @@ pub async fn authenticate_and<T: Owned>(
     read: impl Future<Output = Result<Option<T>, store::Error>>,
 ) -> Result<(AccountId, Option<T>), Error> {
     let key = presented_key(request.headers(), context.mode)?;
-    let (account, found) = tokio::join!(account_of(context, &key), read);
-    let account = account?;
+    // The error of `read` waits until the key is known to be valid.
+    let read = async { Ok::<_, Error>(read.await) };
+    let (account, found) = tokio::try_join!(account_of(context, &key), read)?;
     Ok((account, found?.filter(|resource| resource.owner() == account)))
 }
 

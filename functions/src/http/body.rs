@@ -1,19 +1,21 @@
-//! The JSON body of a request: one object, whose unknown and duplicate fields are refused. All errors are collected
-//! before the request is answered.
+//! The JSON body of a request: one object, whose unknown and duplicate fields are refused. [`super::input`] reads it.
 
 use docyard_core::values::field_error::{FieldError, Rejected, ValueErrors, shown};
 use docyard_core::values::json::Json;
 use docyard_core::values::patch::Patch;
 use lambda_http::Request;
-use lambda_http::http::header::CONTENT_TYPE;
+use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use serde_json::Value;
 
 use super::error::Error;
 
 /// The largest body, in bytes after base64 is decoded: 64 KiB.
 pub const MAX_BYTES: usize = 64 * 1024;
 
-const JSON: &str = "application/json";
-const MERGE_PATCH: &str = "application/merge-patch+json";
+/// The media type of a body (RFC 8259), assumed where none is declared.
+pub(super) const JSON: &str = "application/json";
+/// The media type of a merge patch (RFC 7396).
+pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// The fields of a request body. A parser takes out those it knows.
 pub struct Fields {
@@ -58,7 +60,7 @@ impl Fields {
     /// Takes a field of a merge patch whose value cannot be removed; `None` if it is absent.
     ///
     /// # Errors
-    /// [`Rejected`] if `parse` fails, which is given `null` too.
+    /// [`Rejected`] if it is `null` or `parse` fails.
     pub fn change<T, E: Into<ValueErrors>>(
         &mut self,
         field: &str,
@@ -66,8 +68,35 @@ impl Fields {
     ) -> Result<Option<T>, Rejected> {
         match self.take(field) {
             None => Ok(None),
+            Some(Json::Null) => {
+                self.errors.push(FieldError::new(field, "cannot be cleared; leave it out to keep it"));
+                Err(Rejected)
+            }
             Some(json) => self.accept(field, parse(json)).map(Some),
         }
+    }
+
+    /// Takes the fields of a merge patch that no request can change. Each may be given as `current`, the resource's
+    /// representation, has it. `None` if there is no resource to compare with.
+    ///
+    /// # Errors
+    /// [`Rejected`] if one has another value.
+    pub fn read_only(&mut self, fields: &[&str], current: Option<&Value>) -> Result<(), Rejected> {
+        let mut result = Ok(());
+        for field in fields {
+            let (Some(given), Some(current)) = (self.take(field), current) else { continue };
+            let is_unchanged = match (given, current.get(field)) {
+                (Json::String(given), Some(Value::String(current))) => given == *current,
+                (Json::Null, None | Some(Value::Null)) => true,
+                _ => false,
+            };
+            if !is_unchanged {
+                let message = "cannot be changed; leave it out, or send it as GET returns it";
+                self.errors.push(FieldError::new(*field, message));
+                result = Err(Rejected);
+            }
+        }
+        result
     }
 
     /// Takes a field of a merge patch whose value `null` removes.
@@ -115,79 +144,110 @@ pub fn string<T>(
     }
 }
 
-/// Reads a request's body into a domain value.
+/// Why a body has no fields to read.
+pub(super) enum Unreadable {
+    /// The request is refused whatever else it has.
+    Refused(Error),
+    /// A header of the body is wrong.
+    Header(FieldError),
+}
+
+/// Reads the object that is a request's body, declared as one of `media_types`, into a domain value, and adds what is
+/// wrong to `errors`.
 ///
 /// `parse` takes every field it knows out of [`Fields`] before it returns an error, so that all errors are collected. A
 /// field that it leaves is refused as unknown.
-///
-/// # Errors
-/// 413, 415 or 400, as `Error` describes them.
-pub fn read<T>(
-    request: &Request,
-    parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
-) -> Result<T, Error> {
-    parse_object(object(request, &[JSON])?, parse)
-}
-
-/// Reads the body of a PATCH as [`read`] does; it may also be declared as `application/merge-patch+json`.
-///
-/// # Errors
-/// 413, 415 or 400, as `Error` describes them.
-pub fn read_merge_patch<T>(
-    request: &Request,
-    parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
-) -> Result<T, Error> {
-    parse_object(object(request, &[JSON, MERGE_PATCH])?, parse)
-}
-
-/// Accepts the body of a request without fields: an empty one, or `{}`.
-///
-/// # Errors
-/// 413, 415 or 400, as `Error` describes them.
-pub fn read_empty(request: &Request) -> Result<(), Error> {
-    if request.body().is_empty() { Ok(()) } else { read(request, |_| Ok(())) }
-}
-
-fn parse_object<T>(
+pub(super) fn parse_object<T>(
     members: Vec<(String, Json)>,
+    errors: &mut Vec<FieldError>,
     parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
-) -> Result<T, Error> {
+) -> Result<T, Rejected> {
     let mut fields = Fields { members, errors: Vec::new() };
     let value = parse(&mut fields);
-    let Fields { members, mut errors } = fields;
     let unknown = |(name, _): &(String, Json)| FieldError::new(shown(name), "is not a field of this request");
-    errors.extend(members.iter().map(unknown));
-    match value {
-        Ok(value) if errors.is_empty() => Ok(value),
-        _ => Err(Error::Invalid(errors)),
+    errors.extend(fields.errors);
+    errors.extend(fields.members.iter().map(unknown));
+    value
+}
+
+/// The members of the object that is a request's body.
+pub(super) fn object(request: &Request, media_types: &[&str]) -> Result<Vec<(String, Json)>, Unreadable> {
+    match json(request, media_types)? {
+        Json::Object(members) => Ok(members),
+        _ => Err(bad_request("The request body must be a JSON object, such as {\"name\": \"…\"}")),
     }
 }
 
-fn object(request: &Request, content_types: &[&str]) -> Result<Vec<(String, Json)>, Error> {
-    let body: &[u8] = request.body();
-    if body.len() > MAX_BYTES {
-        return Err(Error::PayloadTooLarge);
+/// The members of the object that is a request's body, if it has one: no body, white space and `null` are an empty
+/// object.
+pub(super) fn optional_object(request: &Request) -> Result<Vec<(String, Json)>, Unreadable> {
+    if without_bom(request).trim_ascii().is_empty() {
+        return Ok(Vec::new());
     }
+    match json(request, &[JSON])? {
+        Json::Object(members) => Ok(members),
+        Json::Null => Ok(Vec::new()),
+        _ => Err(bad_request("The request body must be a JSON object, or absent")),
+    }
+}
+
+/// The canonical form of a request's body, which was read already; that of an empty object for a body that is absent.
+pub(super) fn canonical(request: &Request) -> String {
+    match serde_json::from_slice(without_bom(request)) {
+        Ok(body @ Json::Object(_)) => body.canonical(),
+        _ => Json::Object(Vec::new()).canonical(),
+    }
+}
+
+fn json(request: &Request, media_types: &[&str]) -> Result<Json, Unreadable> {
+    if request.body().len() > MAX_BYTES {
+        return Err(Unreadable::Refused(Error::PayloadTooLarge));
+    }
+    let body = without_bom(request);
     if body.is_empty() {
-        return Err(Error::BadRequest("The request needs a body: a JSON object"));
+        return Err(bad_request("The request needs a body: a JSON object"));
     }
-    if let Some(content_type) = request.headers().get(CONTENT_TYPE) {
-        let essence = content_type.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
-        let is = |content_type: &&str| essence.trim_ascii().eq_ignore_ascii_case(content_type.as_bytes());
-        if !content_types.iter().any(is) {
-            return Err(Error::UnsupportedMediaType);
-        }
+    check_encoding(request)?;
+    check_media_type(request, media_types)?;
+    serde_json::from_slice(body).map_err(|_| bad_request("The request body is not valid JSON in UTF-8"))
+}
+
+/// The body without the byte order mark that it may begin with (RFC 8259 §8.1).
+fn without_bom(request: &Request) -> &[u8] {
+    let body: &[u8] = request.body();
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
+}
+
+/// Refuses a body that is compressed (RFC 9110 §8.4).
+fn check_encoding(request: &Request) -> Result<(), Unreadable> {
+    let Some(encoding) = request.headers().get(CONTENT_ENCODING) else { return Ok(()) };
+    let encoding = encoding.as_bytes().trim_ascii();
+    if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") {
+        return Ok(());
     }
-    match serde_json::from_slice(body) {
-        Ok(Json::Object(members)) => Ok(members),
-        Ok(_) => Err(Error::BadRequest("The request body must be a JSON object, such as {\"name\": \"…\"}")),
-        Err(_) => Err(Error::BadRequest("The request body is not valid JSON in UTF-8")),
+    Err(Unreadable::Refused(Error::UnsupportedEncoding(shown(&String::from_utf8_lossy(encoding)))))
+}
+
+/// Refuses a body that is declared as anything but one of `media_types`. None is declared for JSON too.
+fn check_media_type(request: &Request, media_types: &[&str]) -> Result<(), Unreadable> {
+    let Some(declared) = request.headers().get(CONTENT_TYPE) else { return Ok(()) };
+    // No parameter that these types have contains a comma.
+    if declared.as_bytes().contains(&b',') {
+        return Err(Unreadable::Header(FieldError::new("Content-Type", "must be given once")));
     }
+    let essence = declared.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
+    let is = |media_type: &&str| essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes());
+    if media_types.iter().any(is) { Ok(()) } else { Err(Unreadable::Refused(Error::UnsupportedMediaType)) }
+}
+
+fn bad_request(message: &'static str) -> Unreadable {
+    Unreadable::Refused(Error::BadRequest { message, errors: Vec::new() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::input;
     use docyard_core::values::field_error::MAX_FIELD_CHARS;
     use lambda_http::Body;
     use proptest::prelude::*;
@@ -202,10 +262,12 @@ mod tests {
 
     /// Reads `{"a": string, "b": optional string}`.
     fn read_ab(body: impl Into<Vec<u8>>) -> Result<(String, Option<String>), Error> {
-        read(&request(None, body), |fields| {
-            let a = fields.required("a", string(|text| Ok(text.to_owned())));
-            let b = fields.optional("b", string(|text| Ok(text.to_owned())));
-            Ok((a?, b?))
+        input::read(&request(None, body), |input| {
+            input.body(|fields| {
+                let a = fields.required("a", string(|text| Ok(text.to_owned())));
+                let b = fields.optional("b", string(|text| Ok(text.to_owned())));
+                Ok((a?, b?))
+            })
         })
     }
 
@@ -223,6 +285,11 @@ mod tests {
         assert_eq!(read_ab(r#"{"a":"x"}"#).unwrap(), ("x".into(), None));
         assert_eq!(read_ab(r#" {"b":"y","a":"x"} "#).unwrap(), ("x".into(), Some("y".into())));
         assert_eq!(read_ab(r#"{"a":"x","b":null}"#).unwrap(), ("x".into(), None));
+        assert_eq!(
+            read_ab("\u{feff}{\"a\":\"x\"}").unwrap(),
+            ("x".into(), None),
+            "a byte order mark is skipped"
+        );
     }
 
     #[test]
@@ -263,28 +330,30 @@ mod tests {
     fn only_a_json_object_is_a_body() {
         for body in ["[]", "null", "\"x\"", "1", "true"] {
             assert!(
-                matches!(read_ab(body), Err(Error::BadRequest(m)) if m.contains("must be a JSON object")),
+                matches!(read_ab(body), Err(Error::BadRequest { message, .. }) if message.contains("must be a JSON object")),
                 "{body}"
             );
         }
-        assert!(matches!(read_ab(""), Err(Error::BadRequest(m)) if m.contains("needs a body")));
+        assert!(
+            matches!(read_ab(""), Err(Error::BadRequest { message, .. }) if message.contains("needs a body"))
+        );
         for body in [
             &b"{"[..],
             b" ",
             b"{\"a\":\"\xff\"}",
-            b"\xef\xbb\xbf{\"a\":\"x\"}",
+            b"\xef\xbb\xbf\xef\xbb\xbf{\"a\":\"x\"}",
             b"{\"a\":\"\\ud800\"}",
             b"{\"a\":1e999}",
             b"{}x",
             b"{\"a\":NaN}",
         ] {
             assert!(
-                matches!(read_ab(body), Err(Error::BadRequest(m)) if m.contains("not valid JSON")),
+                matches!(read_ab(body), Err(Error::BadRequest { message, .. }) if message.contains("not valid JSON")),
                 "{body:?}"
             );
         }
         let deep = format!("{{\"a\":{}", "[".repeat(60_000));
-        assert!(matches!(read_ab(deep), Err(Error::BadRequest(_))));
+        assert!(matches!(read_ab(deep), Err(Error::BadRequest { .. })));
     }
 
     #[test]
@@ -296,13 +365,14 @@ mod tests {
 
     #[test]
     fn only_json_may_be_declared() {
+        let object = |media_type| object(&request(media_type, "{}"), &[JSON]);
         for json in [
             None,
             Some("application/json"),
             Some("Application/JSON ; charset=utf-8"),
             Some("application/json;"),
         ] {
-            assert!(object(&request(json, "{}"), &[JSON]).is_ok(), "{json:?}");
+            assert!(object(json).is_ok(), "{json:?}");
         }
         for other in [
             "text/plain",
@@ -310,19 +380,53 @@ mod tests {
             "application/x-www-form-urlencoded",
             "",
             "application/jsonp",
-            "application/json,text/plain",
         ] {
+            let refusal = object(Some(other)).err();
+            assert!(matches!(refusal, Some(Unreadable::Refused(Error::UnsupportedMediaType))), "{other:?}");
+        }
+        for twice in ["application/json,application/json", "application/json, text/plain"] {
+            let refusal = object(Some(twice)).err();
             assert!(
-                matches!(object(&request(Some(other), "{}"), &[JSON]), Err(Error::UnsupportedMediaType)),
-                "{other:?}"
+                matches!(refusal, Some(Unreadable::Header(error)) if error.field == "Content-Type"),
+                "{twice:?}"
             );
         }
     }
 
     #[test]
+    fn only_a_plain_body_is_read() {
+        let encoded = |encoding: &str| {
+            let mut request = request(None, "{}");
+            request.headers_mut().insert(CONTENT_ENCODING, encoding.parse().unwrap());
+            object(&request, &[JSON]).err()
+        };
+        for plain in ["identity", " Identity ", ""] {
+            assert!(encoded(plain).is_none(), "{plain:?}");
+        }
+        for other in ["gzip", "br", "gzip, identity", "identity,identity", "aws-chunked"] {
+            let refusal = encoded(other);
+            assert!(
+                matches!(refusal, Some(Unreadable::Refused(Error::UnsupportedEncoding(name))) if name == other),
+                "{other:?}"
+            );
+        }
+    }
+
+    fn patch<T>(
+        body: &str,
+        parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
+    ) -> Result<T, Vec<FieldError>> {
+        let request = request(Some("application/merge-patch+json"), body);
+        input::read(&request, |input| input.merge_patch(parse)).map_err(|error| match error {
+            Error::Invalid(errors) => errors,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
     fn a_patch_tells_absent_null_and_given_apart() {
         let patch = |body: &str| {
-            read_merge_patch(&request(Some("application/merge-patch+json"), body), |fields| {
+            patch(body, |fields| {
                 let a = fields.change("a", string(|text| Ok(text.to_owned())));
                 let b = fields.patch("b", string(|text| Ok(text.to_owned())));
                 Ok((a?, b?))
@@ -331,17 +435,53 @@ mod tests {
         assert_eq!(patch("{}").unwrap(), (None, Patch::Keep));
         assert_eq!(patch(r#"{"a":"x","b":"y"}"#).unwrap(), (Some("x".into()), Patch::Set("y".into())));
         assert_eq!(patch(r#"{"b":null}"#).unwrap(), (None, Patch::Clear));
-        assert!(
-            matches!(patch(r#"{"a":null}"#), Err(Error::Invalid(c)) if c[0].message == "must be a string")
-        );
+        assert!(patch(r#"{"a":null}"#).unwrap_err()[0].message.contains("cannot be cleared"));
     }
 
     #[test]
-    fn a_request_without_a_body_takes_an_empty_object_too() {
-        assert!(read_empty(&request(Some("text/plain"), "")).is_ok());
-        assert!(read_empty(&request(None, "{}")).is_ok());
-        assert!(matches!(read_empty(&request(None, r#"{"a":1}"#)), Err(Error::Invalid(_))));
-        assert!(matches!(read_empty(&request(None, "x")), Err(Error::BadRequest(_))));
+    fn a_patch_may_repeat_what_it_cannot_change() {
+        let current = serde_json::json!({"id": "1", "at": "t"});
+        let read_only = |body: &str, current: Option<&Value>| {
+            let errors = patch(body, |fields| fields.read_only(&["id", "at", "none"], current)).err();
+            errors.map(|errors| errors.into_iter().map(|error| error.field).collect::<Vec<_>>())
+        };
+        for same in ["{}", r#"{"id":"1"}"#, r#"{"at":"t","id":"1","none":null}"#] {
+            assert_eq!(read_only(same, Some(&current)), None, "{same}");
+        }
+        assert_eq!(
+            read_only(r#"{"id":"2","at":null,"none":"x"}"#, Some(&current)).unwrap(),
+            ["id", "at", "none"]
+        );
+        assert_eq!(read_only(r#"{"id":"2"}"#, None), None, "nothing to compare with");
+    }
+
+    #[test]
+    fn an_optional_body_may_be_absent_white_space_null_or_empty() {
+        let read = |content_type, body: &str| {
+            input::read(&request(content_type, body), |input| {
+                input.optional_body(|fields| fields.optional("a", string(|text| Ok(text.to_owned()))))
+            })
+        };
+        for none in ["", " \r\n", "null", " null ", "{}", "\u{feff}", "\u{feff}null"] {
+            assert_eq!(read(None, none).unwrap(), None, "{none:?}");
+        }
+        assert!(read(Some("text/plain"), "").is_ok());
+        assert_eq!(read(None, r#"{"a":"x"}"#).unwrap(), Some("x".to_owned()));
+        assert!(matches!(read(None, r#"{"b":1}"#), Err(Error::Invalid(_))));
+        for other in ["x", "[]", "0", "\"\""] {
+            assert!(matches!(read(None, other), Err(Error::BadRequest { .. })), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_absent_has_the_canonical_form_of_an_empty_one() {
+        for none in ["", " ", "null", "{}", "\u{feff}{ }"] {
+            assert_eq!(canonical(&request(None, none)), "{}", "{none:?}");
+        }
+        assert_eq!(
+            canonical(&request(None, "\u{feff}{\"b\":1, \"a\":2}")),
+            r#"{"a":2,"b":1}"#.replace(", ", ",")
+        );
     }
 
     proptest! {

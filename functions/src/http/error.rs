@@ -9,9 +9,14 @@ use docyard_core::values::id::AnyId;
 /// Why a request failed.
 #[derive(Debug)]
 pub enum Error {
-    /// 400: the body cannot be read at all. The message says what to send.
-    BadRequest(&'static str),
-    /// 400: fields or parameters break their rules. All of them are named.
+    /// 400: the body cannot be read at all.
+    BadRequest {
+        /// What to send.
+        message: &'static str,
+        /// What is wrong with parameters and headers.
+        errors: Vec<FieldError>,
+    },
+    /// 400: fields, parameters or headers break their rules. All of them are named.
     Invalid(Vec<FieldError>),
     /// 401: no valid API key. The same for every cause.
     Unauthorized {
@@ -24,10 +29,14 @@ pub enum Error {
     Conflict(&'static str),
     /// 409: another resource has the value that must be unique.
     Taken(Taken),
+    /// 412: `If-Match` names another state of the resource.
+    PreconditionFailed,
     /// 413: the body is larger than [`super::body::MAX_BYTES`].
     PayloadTooLarge,
     /// 415: the `Content-Type` is not JSON.
     UnsupportedMediaType,
+    /// 415: the body has this `Content-Encoding`.
+    UnsupportedEncoding(String),
     /// 422: the idempotency key was used with another body.
     IdempotencyKeyReused,
     /// 500: a bug of ours.
@@ -72,14 +81,16 @@ impl Error {
     /// Its name in the log.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::BadRequest(_) => "bad_request",
+            Self::BadRequest { .. } => "bad_request",
             Self::Invalid(_) => "invalid",
             Self::Unauthorized { .. } => "unauthorized",
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
             Self::Taken(taken) => taken.kind,
+            Self::PreconditionFailed => "precondition_failed",
             Self::PayloadTooLarge => "payload_too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UnsupportedEncoding(_) => "unsupported_encoding",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
             Self::Internal(_) => "internal",
             Self::Unavailable(_) => "unavailable",

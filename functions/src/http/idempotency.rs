@@ -5,31 +5,32 @@
 
 use docyard_core::model::idempotency::{IdempotentRequest, Replay, StoredResponse};
 use docyard_core::values::clock::Timestamp;
-use docyard_core::values::field_error::FieldError;
 use docyard_core::values::id::AccountId;
-use lambda_http::http::{HeaderMap, Response};
+use lambda_http::Request;
+use lambda_http::http::{HeaderName, HeaderValue, Response};
 
+use super::body;
 use super::error::Error;
 
-const HEADER: &str = "idempotency-key";
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// The idempotency key of a request.
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Reads the header; `None` if there is none.
+    /// Reads the header's value: 1 to 255 printable ASCII characters, bare or as a quoted string. A bare key has no
+    /// comma, since API Gateway joins a repeated header with commas.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the key is not 1 to 255 printable ASCII characters, bare or as a quoted string.
-    pub fn read(headers: &HeaderMap) -> Result<Option<Self>, Error> {
-        let Some(value) = headers.get(HEADER) else { return Ok(None) };
-        match std::str::from_utf8(value.as_bytes()).ok().and_then(parse) {
-            Some(key) => Ok(Some(Self(key))),
-            None => {
-                let message = "must be 1 to 255 printable ASCII characters, bare or in double quotes";
-                Err(Error::Invalid(vec![FieldError::new("Idempotency-Key", message)]))
-            }
+    /// What it must be.
+    pub(super) fn parse(value: &str) -> Result<Self, &'static str> {
+        let value = value.trim();
+        if !value.starts_with('"') && value.contains(',') {
+            return Err("must be given once; a key with a comma in it is sent in double quotes");
         }
+        let key =
+            parse(value).ok_or("must be 1 to 255 printable ASCII characters, bare or in double quotes")?;
+        Ok(Self(key))
     }
 }
 
@@ -37,15 +38,15 @@ impl IdempotencyKey {
 pub struct Attempt(Option<IdempotentRequest>);
 
 impl Attempt {
-    /// The request of `account` to `path` with `body`, received at `now`, and the key that it carries.
+    /// The request of `account` to `path`, received at `now`, and the key that it carries. Its body was read already.
     pub fn new(
         key: Option<IdempotencyKey>,
         account: AccountId,
         path: &str,
-        body: &[u8],
+        request: &Request,
         now: Timestamp,
     ) -> Self {
-        Self(key.map(|key| IdempotentRequest::new(account, path, &key.0, body, now)))
+        Self(key.map(|key| IdempotentRequest::new(account, path, &key.0, &body::canonical(request), now)))
     }
 
     /// The request, if it carries a key.
@@ -62,7 +63,7 @@ impl Attempt {
     }
 }
 
-/// The response to a repeated request, as `respond` makes it of the stored one.
+/// The response to a repeated request, as `respond` makes it of the stored one, with `Idempotent-Replayed: true`.
 ///
 /// # Errors
 /// [`Error::IdempotencyKeyReused`] if the key was used with another body.
@@ -71,14 +72,17 @@ pub fn replay(
     respond: impl FnOnce(StoredResponse) -> Response<String>,
 ) -> Result<Response<String>, Error> {
     match replay {
-        Replay::Response(stored) => Ok(respond(stored)),
+        Replay::Response(stored) => {
+            let mut response = respond(stored);
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            Ok(response)
+        }
         Replay::KeyReused => Err(Error::IdempotencyKeyReused),
     }
 }
 
 /// Reads a key: a structured field's string (RFC 8941 §3.3.3) if it begins with a quote, else the header as it is.
 fn parse(header: &str) -> Option<String> {
-    let header = header.trim();
     let key = match header.strip_prefix('"') {
         None => header.to_owned(),
         Some(quoted) => {
@@ -103,29 +107,41 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn parsed(header: &str) -> Option<String> {
+        IdempotencyKey::parse(header).ok().map(|key| key.0)
+    }
+
     #[test]
     fn a_key_is_bare_or_quoted() {
-        assert_eq!(parse("8e03978e-40d5").as_deref(), Some("8e03978e-40d5"));
-        assert_eq!(parse(" \"8e03978e-40d5\" ").as_deref(), Some("8e03978e-40d5"));
-        assert_eq!(parse(r#""a\"b\\c""#).as_deref(), Some(r#"a"b\c"#));
-        assert_eq!(parse(&"k".repeat(255)).map(|key| key.len()), Some(255));
+        assert_eq!(parsed("8e03978e-40d5").as_deref(), Some("8e03978e-40d5"));
+        assert_eq!(parsed(" \"8e03978e-40d5\" ").as_deref(), Some("8e03978e-40d5"));
+        assert_eq!(parsed(r#""a\"b\\c, d""#).as_deref(), Some(r#"a"b\c, d"#));
+        assert_eq!(parsed(&"k".repeat(255)).map(|key| key.len()), Some(255));
         for other in
             ["", " ", "\"\"", "\"a", "\"a\"b\"", r#""a\b""#, r#""a\""#, "é", "a\tb", &"k".repeat(256)]
         {
-            assert_eq!(parse(other), None, "{other:?}");
+            assert_eq!(parsed(other), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn a_header_given_twice_is_no_key() {
+        for twice in ["k,k", "k, k", "\"k\",\"k\"", "\"k\", \"k\"", "k,\"k\""] {
+            assert_eq!(parsed(twice), None, "{twice:?}");
+        }
+        assert!(IdempotencyKey::parse("k,k").err().unwrap().contains("given once"));
     }
 
     proptest! {
         #[test]
         fn parsing_never_panics(text in any::<String>()) {
-            let _ = parse(&text);
+            let _ = IdempotencyKey::parse(&text);
         }
 
         #[test]
         fn a_quoted_key_comes_back(key in "[ -~]{1,255}") {
             let quoted = format!("\"{}\"", key.replace('\\', r"\\").replace('"', r#"\""#));
-            prop_assert_eq!(parse(&quoted), Some(key));
+            prop_assert_eq!(parsed(&quoted), Some(key));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Lists: the query parameters, of which `limit` and `cursor` choose a page, and the URL of the next page.
+//! Lists: the query parameters that choose a page, the page, and the URL of the next one.
 //!
 //! A cursor holds the last key of the page before, and a digest that ties it to its list. The digest prevents mistakes,
 //! not forgery: the path alone decides which list is read, so a forged cursor can only choose where in the caller's own
@@ -6,109 +6,75 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use docyard_core::context::Context;
 use docyard_core::model::owned::Owned;
 use docyard_core::store;
 use docyard_core::values::digest::Digest;
-use docyard_core::values::field_error::{FieldError, Rejected, shown};
+use docyard_core::values::field_error::Rejected;
 use docyard_core::values::page::{DEFAULT_LIMIT, MAX_LIMIT, Page, PageRequest};
-use lambda_http::{Request, RequestExt};
+use lambda_http::Request;
 
+use super::auth;
 use super::error::Error;
+use super::input::Input;
 
 /// How many characters of the digest's hex a cursor carries.
 const TAG_LENGTH: usize = 16;
 
-/// The query parameters of a request. A parser takes out those it knows. Each may be given once.
-pub struct Parameters {
-    given: Vec<(String, String)>,
-    errors: Vec<FieldError>,
-}
+/// The most items of a page that is read before the caller is known to own the list: some read units, wasted where it
+/// does not. A larger one would let anyone make the table read what only its owner may.
+const MAX_UNAUTHORISED: usize = 100;
 
-impl Parameters {
-    /// The query parameters of `request`.
-    pub fn of(request: &Request) -> Self {
-        let given = request
-            .query_string_parameters_ref()
-            .map(|query| query.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
-        Self { given: given.unwrap_or_default(), errors: Vec::new() }
-    }
-
-    /// Takes the parameter of this name; `None` if it is absent.
-    ///
-    /// # Errors
-    /// [`Rejected`] if it is given more than once or `parse` fails.
-    pub fn take<T>(
-        &mut self,
-        name: &str,
-        parse: impl FnOnce(&str) -> Result<T, &'static str>,
-    ) -> Result<Option<T>, Rejected> {
-        let mut values = Vec::new();
-        self.given.retain(|(given, value)| {
-            let is_other = given != name;
-            if !is_other {
-                values.push(value.clone());
-            }
-            is_other
-        });
-        let parsed = match values.as_slice() {
-            [] => return Ok(None),
-            [value] => parse(value),
-            _ => Err("is given more than once"),
-        };
-        parsed.map(Some).map_err(|message| {
-            self.errors.push(FieldError::new(name, message));
-            Rejected
-        })
-    }
-
-    /// Takes `limit` and `cursor` of a list. `list` identifies it: its path, and the account if the path names no
-    /// resource. `is_key` says whether a text can be a key of the list.
-    ///
-    /// # Errors
-    /// [`Rejected`] if one of them is not valid.
-    pub fn page(&mut self, list: &str, is_key: impl Fn(&str) -> bool) -> Result<PageRequest, Rejected> {
-        let limit = self.take("limit", |text| {
-            let limit = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-            limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or("must be an integer from 1 to 1000")
-        });
-        let after = self.take("cursor", |text| {
-            read_cursor(list, text)
-                .filter(|last| is_key(last))
-                .ok_or("must be a cursor that this list gave in its Link header, unchanged")
-        });
-        Ok(PageRequest { limit: limit?.unwrap_or(DEFAULT_LIMIT), after: after? })
-    }
-
-    /// Returns `value` if all parameters are valid. A parameter that was not taken is refused as unknown.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`], naming every parameter that is wrong.
-    pub fn finish<T>(mut self, value: Result<T, Rejected>) -> Result<T, Error> {
-        for (name, _) in &self.given {
-            self.errors.push(FieldError::new(shown(name), "is not a query parameter of this request"));
-        }
-        match value {
-            Ok(value) if self.errors.is_empty() => Ok(value),
-            _ => Err(Error::Invalid(self.errors)),
-        }
-    }
-}
-
-/// Reads a page and the resource that owns its list at once; `None` if the resource does not exist. The page's own
-/// error is kept apart, since only an authorised caller may be told it.
+/// Takes `limit` and `cursor` of a list. `list` identifies it: its path, and the account if the path names no resource.
+/// `is_key` says whether a text can be a key of the list.
 ///
 /// # Errors
-/// Those of `owner`.
-pub async fn beside<O: Owned, T>(
+/// [`Rejected`] if one of them is not valid.
+pub fn page(
+    input: &mut Input<'_>,
+    list: &str,
+    is_key: impl Fn(&str) -> bool,
+) -> Result<PageRequest, Rejected> {
+    let limit = input.parameter("limit", |text| {
+        let limit = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or("must be an integer from 1 to 1000")
+    });
+    let after = input.parameter("cursor", |text| {
+        read_cursor(list, text)
+            .filter(|last| is_key(last))
+            .ok_or("must be a cursor that this list gave in its Link header, unchanged")
+    });
+    Ok(PageRequest { limit: limit?.unwrap_or(DEFAULT_LIMIT), after: after? })
+}
+
+/// Authenticates the caller and reads a page of at most `limit` items; `None` if the resource that owns the list does
+/// not exist or is another account's. A page of up to 100 items is read at once with the key and the owner, a larger one
+/// after them.
+///
+/// # Errors
+/// Those of [`auth::authenticate_and`] and of both reads.
+pub async fn authenticate_and_read<O: Owned, T>(
+    context: &Context,
+    request: &Request,
     owner: impl Future<Output = Result<Option<O>, store::Error>>,
     page: impl Future<Output = Result<Page<T>, store::Error>>,
-) -> Result<Option<(O, Result<Page<T>, store::Error>)>, store::Error> {
-    let (owner, page) = tokio::join!(owner, page);
-    Ok(owner?.map(|owner| (owner, page)))
+    limit: usize,
+) -> Result<Option<Page<T>>, Error> {
+    if limit > MAX_UNAUTHORISED {
+        let (_, owner) = auth::authenticate_and(context, request, owner).await?;
+        return Ok(if owner.is_some() { Some(page.await?) } else { None });
+    }
+    // The page's own error is kept apart, since only an authorised caller may be told it.
+    let both = async {
+        let (owner, page) = tokio::join!(owner, page);
+        Ok(owner?.map(|owner| (owner, page)))
+    };
+    let (_, found) = auth::authenticate_and(context, request, both).await?;
+    Ok(found.map(|(_, page)| page).transpose()?)
 }
 
 /// The URL of the page after the key `last`, of the list at `path`. `list` identifies the list, as in
-/// [`Parameters::page`].
+/// [`page`].
 pub fn next_url(path: &str, list: &str, limit: usize, last: &str) -> String {
     let cursor = URL_SAFE_NO_PAD.encode(format!("{}{last}", tag(list, last)));
     format!("{path}?limit={limit}&cursor={cursor}")
@@ -128,6 +94,8 @@ fn tag(list: &str, last: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::input;
+    use lambda_http::RequestExt;
     use lambda_http::aws_lambda_events::query_map::QueryMap;
     use proptest::prelude::*;
 
@@ -136,9 +104,8 @@ mod tests {
     fn page(query: &str) -> Result<PageRequest, Vec<String>> {
         let query: QueryMap = query.parse().unwrap();
         let request = Request::default().with_query_string_parameters(query);
-        let mut parameters = Parameters::of(&request);
-        let page = parameters.page(PATH, |key| key.ends_with("@example.com"));
-        parameters.finish(page).map_err(|error| match error {
+        let page = |input: &mut Input<'_>| super::page(input, PATH, |key| key.ends_with("@example.com"));
+        input::read(&request, page).map_err(|error| match error {
             Error::Invalid(errors) => {
                 errors.into_iter().map(|error| format!("{} {}", error.field, error.message)).collect()
             }

@@ -6,6 +6,8 @@ pub mod auth;
 pub mod body;
 pub mod error;
 pub mod idempotency;
+pub mod if_match;
+pub mod input;
 pub mod list;
 pub mod path;
 pub mod response;

@@ -4,12 +4,15 @@ use docyard_core::model::idempotency::StoredResponse;
 use docyard_core::store::Fault;
 use docyard_core::values::field_error::FieldError;
 use docyard_core::values::id::AnyId;
-use lambda_http::http::header::{CACHE_CONTROL, CONTENT_TYPE, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use lambda_http::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, ETAG, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use lambda_http::http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::error::Error;
+use super::if_match::entity_tag;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,10 +37,22 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Result<Response<Strin
     Ok(response)
 }
 
-/// 201 for a created resource: its representation, and its URL in `Location` if it has one.
+/// 200 with the representation of a resource, and its version in `ETag` (RFC 9110 §8.8.3).
+///
+/// # Errors
+/// As [`to_json`].
+pub fn resource(representation: &impl Serialize, version: u64) -> Result<Response<String>, Error> {
+    let mut response = json(StatusCode::OK, representation)?;
+    response.headers_mut().extend(header(ETAG, Some(&entity_tag(version))));
+    Ok(response)
+}
+
+/// 201 for a created resource with versions: its representation, its first version in `ETag`, and its URL in
+/// `Location`.
 pub fn created(response: StoredResponse) -> Response<String> {
     let mut created = Response::new(response.body);
     *created.status_mut() = StatusCode::CREATED;
+    created.headers_mut().extend(header(ETAG, Some(&entity_tag(0))));
     created.headers_mut().extend(header(LOCATION, response.location.as_deref()));
     created
 }
@@ -134,11 +149,13 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
     let mut taken_by = None;
     let mut header = None;
     let (status, message) = match error {
-        Error::BadRequest(message) => (StatusCode::BAD_REQUEST, message.to_owned()),
+        Error::BadRequest { message, errors } => {
+            details = errors;
+            (StatusCode::BAD_REQUEST, message.to_owned())
+        }
         Error::Invalid(errors) => {
             let summary = summary(&errors);
             details = errors;
-            details.truncate(MAX_DETAILS);
             (StatusCode::BAD_REQUEST, summary)
         }
         Error::Unauthorized { token_sent } => {
@@ -152,6 +169,11 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
             (StatusCode::CONFLICT, taken.message.to_owned())
         }
         Error::Conflict(message) => (StatusCode::CONFLICT, message.to_owned()),
+        Error::PreconditionFailed => (
+            StatusCode::PRECONDITION_FAILED,
+            "If-Match names another state than the current one; get the resource again, and decide anew"
+                .to_owned(),
+        ),
         Error::IdempotencyKeyReused => (
             StatusCode::UNPROCESSABLE_ENTITY,
             "This Idempotency-Key was used with another request body; use a new key for a new request"
@@ -164,6 +186,12 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "Send the request body as JSON, with Content-Type: application/json".to_owned(),
         ),
+        Error::UnsupportedEncoding(encoding) => {
+            header = Some((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
+            let message =
+                format!("Send the request body as it is: Content-Encoding {encoding} is not supported");
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+        }
         Error::Unavailable(_) => {
             header = Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)));
             (StatusCode::SERVICE_UNAVAILABLE, "The service is busy; please repeat the request".to_owned())
@@ -173,6 +201,7 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
             format!("Something went wrong on our side; report request id {request_id}"),
         ),
     };
+    details.truncate(MAX_DETAILS);
     let body = ErrorBody {
         status_code: status.as_u16(),
         message,

@@ -15,8 +15,8 @@ use crate::endpoint::Endpoint;
 use crate::metrics::Recorder;
 
 /// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
-/// `STAGE` (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads. If one is missing, it
-/// logs which and exits with code 1.
+/// `STAGE` (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads. If one is missing or
+/// malformed, it logs which and exits with code 1.
 pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     logging::init(Format::Json);
     // One request at a time: Lambda gives a sandbox no second one.
@@ -29,8 +29,10 @@ pub fn run(endpoint: &'static Endpoint) -> ExitCode {
             (Ok(context), Ok(metrics)) => (context, metrics),
             (Err(reason), _) | (_, Err(reason)) => return fail(&reason),
         };
-        // While Lambda still gives a whole CPU: most of a cold start is this TLS handshake.
-        context.store.connect().await;
+        if !endpoint.grants.is_empty() {
+            // While Lambda still gives a whole CPU: most of a cold start is this TLS handshake.
+            context.store.connect().await;
+        }
         // Before the response is sent, since Lambda may freeze the sandbox after it.
         let service = service(endpoint, context).map_response(move |response| {
             metrics.flush();
@@ -45,8 +47,13 @@ pub fn run(endpoint: &'static Endpoint) -> ExitCode {
 
 fn context() -> Result<Context, String> {
     let table = variable("TABLE_NAME")?;
+    // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    if !(3..=255).contains(&table.len()) || !table.bytes().all(is_name) {
+        return Err("TABLE_NAME must be a table's name: 3 to 255 of A-Z, a-z, 0-9, _, - and .".to_owned());
+    }
     let mode = Mode::parse(&variable("DOCYARD_MODE")?).ok_or("DOCYARD_MODE must be live or test")?;
-    let client = dynamodb::function_client().map_err(|name| format!("{name} is not set"))?;
+    let client = dynamodb::function_client()?;
     Ok(Context::new(Store::new(client, table), mode, Clock::system()))
 }
 
@@ -55,7 +62,11 @@ fn metrics() -> Result<Recorder, String> {
 }
 
 fn variable(name: &str) -> Result<String, String> {
-    std::env::var(name).map_err(|_| format!("{name} is not set"))
+    match std::env::var(name) {
+        Ok(value) if !value.trim().is_empty() => Ok(value),
+        Ok(_) => Err(format!("{name} is empty")),
+        Err(_) => Err(format!("{name} is not set, or not UTF-8")),
+    }
 }
 
 fn fail(reason: &str) -> ExitCode {

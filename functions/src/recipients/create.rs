@@ -23,8 +23,8 @@ use super::{RecipientOutput, email_taken, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
-use crate::http::idempotency::{Attempt, IdempotencyKey};
-use crate::http::{auth, body, idempotency, path, response};
+use crate::http::idempotency::Attempt;
+use crate::http::{auth, idempotency, input, path, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
@@ -52,6 +52,7 @@ fn document(operation: Operation) -> Operation {
         }))
         .accepts_idempotency_key()
         .response::<RecipientOutput>(201, "The recipient")
+        .etag()
         .location("/v1/docks/dock_01JHMV2B4MP0YHZX6Q3T0V1W2X/recipients/rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y")
         .link("get-recipient", super::CREATED, None)
         .link("update-recipient", super::CREATED, None)
@@ -75,7 +76,7 @@ impl Input {
         let name = fields.required("name", string(Text::parse));
         let email = fields.required("email", string(Email::parse));
         let stakeholder_class = fields.optional("stakeholderClass", string(StakeholderClass::parse));
-        let identifiers = fields.optional("identifiers", |json| Identifiers::parse(json, now.date()));
+        let identifiers = fields.optional("identifiers", |json| Identifiers::parse(json, now.latest_date()));
         Ok(Self {
             name: name?,
             email: email?,
@@ -89,22 +90,26 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let dock = path::lookup(path::id(request), |id| context.store.dock(id));
     let (account, dock) = auth::authenticate_and(context, request, dock).await?;
     let now = context.now();
-    let key = IdempotencyKey::read(request.headers())?;
-    let input = body::read(request, |fields| Input::parse(fields, now))?;
+    let (key, body) = input::read(request, |input| {
+        let key = input.idempotency_key();
+        let body = input.body(|fields| Input::parse(fields, now));
+        Ok((key?, body?))
+    })?;
     let dock = dock.ok_or(Error::NotFound(Resource::Dock))?;
     let list = list_url(dock.id);
-    let attempt = Attempt::new(key, account, &list, request.body(), now);
+    let attempt = Attempt::new(key, account, &list, request, now);
 
     let recipient = Recipient {
         id: RecipientId::generate(now, &mut random::system()),
         dock: dock.id,
         account,
-        name: input.name,
-        email: input.email,
-        stakeholder_class: input.stakeholder_class,
-        identifiers: input.identifiers.unwrap_or_default(),
+        name: body.name,
+        email: body.email,
+        stakeholder_class: body.stakeholder_class,
+        identifiers: body.identifiers.unwrap_or_default(),
         created_at: now,
         updated_at: None,
+        version: 0,
     };
     let created = StoredResponse {
         body: response::to_json(&RecipientOutput::from(&recipient))?,

@@ -1,5 +1,5 @@
 //! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: deletes a recipient and its secrets. Once it has returned,
-//! none of them verifies and the email is free.
+//! none of them verifies and the email is free. Honours `If-Match`.
 //!
 //! An interrupted deletion may leave the recipient with fewer secrets; repeating the request completes it.
 
@@ -11,7 +11,8 @@ use lambda_http::http::Response;
 use super::find;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
-use crate::http::response;
+use crate::http::if_match::IfMatch;
+use crate::http::{input, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -33,15 +34,23 @@ pub const ENDPOINT: Endpoint = endpoint! {
 fn document(operation: Operation) -> Operation {
     operation
         .description("From then on none of its secrets verifies, and the email is free.")
+        .accepts_if_match()
         .success("It is deleted")
         .not_found(Resource::Recipient, "No such recipient in this dock")
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let found = find(context, request).await?;
+    let if_match = input::read(request, |input| input.if_match())?;
     let (id, pointer) = found.ok_or(Error::NotFound(Resource::Recipient))?;
-    match context.store.delete_recipient(id, pointer).await? {
+    let version = match if_match {
+        IfMatch::Any => None,
+        IfMatch::Version(version) => Some(version),
+        IfMatch::None => return Err(Error::PreconditionFailed),
+    };
+    match context.store.delete_recipient(id, pointer, version).await? {
         RecipientDeletion::Deleted => response::success(),
+        RecipientDeletion::Changed => Err(Error::PreconditionFailed),
         RecipientDeletion::NoRecipient => Err(Error::NotFound(Resource::Recipient)),
     }
 }

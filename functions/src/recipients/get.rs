@@ -4,12 +4,12 @@
 
 use docyard_core::context::Context;
 use lambda_http::Request;
-use lambda_http::http::{Response, StatusCode};
+use lambda_http::http::Response;
 
 use super::{RecipientOutput, find};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
-use crate::http::response;
+use crate::http::{input, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -26,13 +26,15 @@ pub const ENDPOINT: Endpoint = endpoint! {
 fn document(operation: Operation) -> Operation {
     operation
         .response::<RecipientOutput>(200, "The recipient")
+        .etag()
         .not_found(Resource::Recipient, "No such recipient in this dock")
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let found = find(context, request).await?;
+    input::read_none(request)?;
     let (id, pointer) = found.ok_or(Error::NotFound(Resource::Recipient))?;
     let recipient = context.store.recipient(id, pointer).await?;
     let recipient = recipient.ok_or(Error::NotFound(Resource::Recipient))?;
-    response::json(StatusCode::OK, &RecipientOutput::from(&recipient))
+    response::resource(&RecipientOutput::from(&recipient), recipient.version)
 }

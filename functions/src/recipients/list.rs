@@ -1,7 +1,8 @@
 //! `GET /v1/docks/{dockId}/recipients`: lists a dock's recipients by email, page by page. With `?email=` the list has
 //! only the recipient with that address, or none.
 //!
-//! One round trip to DynamoDB: reads the key, the dock and the page at once.
+//! One round trip to DynamoDB: reads the key, the dock and the page at once. A page of more than 100 takes a second one,
+//! after key and dock.
 
 use docyard_core::context::Context;
 use docyard_core::values::email::Email;
@@ -13,8 +14,7 @@ use lambda_http::http::Response;
 use super::{RecipientOutput, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
-use crate::http::list::{self, Parameters};
-use crate::http::{auth, path, response};
+use crate::http::{input, list, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -50,11 +50,13 @@ enum Query {
 
 impl Query {
     fn read(request: &Request, list: &str) -> Result<Self, Error> {
-        let mut parameters = Parameters::of(request);
-        let email = parameters.take("email", Email::parse);
-        let page = parameters.page(list, |key| Email::parse(key).is_ok_and(|email| email.as_str() == key));
-        let query = email.and_then(|email| Ok(email.map_or(Self::Page(page?), Self::Email)));
-        parameters.finish(query)
+        input::read(request, |input| {
+            let email = input.parameter("email", Email::parse);
+            let page =
+                list::page(input, list, |key| Email::parse(key).is_ok_and(|email| email.as_str() == key));
+            let page = page?;
+            Ok(email?.map_or(Self::Page(page), Self::Email))
+        })
     }
 }
 
@@ -72,11 +74,14 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
             _ => Ok(Page::empty()),
         }
     };
+    let limit = match &query {
+        Ok(Query::Page(page)) => page.limit,
+        _ => 1,
+    };
     let dock = path::lookup(dock_id, |id| context.store.dock(id));
-    let (_, found) = auth::authenticate_and(context, request, list::beside(dock, page)).await?;
+    let page = list::authenticate_and_read(context, request, dock, page, limit).await?;
     let query = query?;
-    let (_, page) = found.ok_or(Error::NotFound(Resource::Dock))?;
-    let page = page?;
+    let page = page.ok_or(Error::NotFound(Resource::Dock))?;
     let recipients: Vec<RecipientOutput> = page.items.iter().map(RecipientOutput::from).collect();
     let next = match query {
         Query::Page(asked) => page.next.map(|last| list::next_url(&list, &list, asked.limit, &last)),

@@ -1,16 +1,15 @@
-//! `PATCH /v1/docks/{dockId}/recipients/{recipientId}`: updates a recipient by JSON Merge Patch (RFC 7396) at the top
-//! level.
+//! `PATCH /v1/docks/{dockId}/recipients/{recipientId}`: updates a recipient by JSON Merge Patch (RFC 7396).
 //!
-//! Takes any of `name`, `email`, `stakeholderClass` and `identifiers`, which replaces all identifiers; `null` clears
-//! the last two; `{}` changes nothing. Returns the recipient. A new email frees the old one; one that another recipient
-//! of the dock has gets 409 with its `recipientId`.
+//! Takes any of `name`, `email`, `stakeholderClass` and `identifiers`, of which it sets and removes single keys; what
+//! cannot be changed is taken if it is unchanged. `null` clears the last two; `{}` changes nothing. Returns the recipient.
+//! A new email frees the old one; one that another recipient of the dock has gets 409 with its `recipientId`. Honours
+//! `If-Match`.
 //!
-//! Two round trips to DynamoDB, three with a new email: reads the key and the recipient's pointer at once; then writes
-//! the change, or for a new email reads the recipient and moves it.
+//! Three round trips to DynamoDB: reads the key and the recipient's pointer at once, then the recipient, then writes the
+//! change; two if nothing changes.
 
 use docyard_core::context::Context;
-use docyard_core::model::identifiers::Identifiers;
-use docyard_core::model::recipient::{RecipientChanges, StakeholderClass};
+use docyard_core::model::recipient::{Recipient, RecipientChanges, StakeholderClass};
 use docyard_core::store::RecipientUpdate;
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::email::Email;
@@ -19,13 +18,13 @@ use docyard_core::values::field_error::Rejected;
 use docyard_core::values::id::RecipientId;
 use docyard_core::values::text::Text;
 use lambda_http::Request;
-use lambda_http::http::{Response, StatusCode};
+use lambda_http::http::Response;
 
 use super::{RecipientOutput, email_taken, find};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
-use crate::http::{body, response};
+use crate::http::{input, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -47,20 +46,32 @@ pub const ENDPOINT: Endpoint = endpoint! {
 fn document(operation: Operation) -> Operation {
     operation
         .description(
-            "By JSON Merge Patch (RFC 7396) at the top level: an absent field stays as it is, `null` clears \
-             `stakeholderClass` and `identifiers`, and `identifiers` replaces all there are. A new email frees the old one.",
+            "By JSON Merge Patch (RFC 7396): what is absent stays as it is, also a single identifier; `null` removes an \
+             identifier, all of them, or `stakeholderClass`. What cannot be changed may be sent as GET returns it. A new \
+             email frees the old one.",
         )
+        .accepts_if_match()
         .request_body::<RecipientChanges>(serde_json::json!({"email": "access@firstnational.example"}))
         .response::<RecipientOutput>(200, "The recipient")
+        .etag()
         .not_found(Resource::Recipient, "No such recipient in this dock")
         .taken::<RecipientId>("Another recipient of this dock has the email: `recipientId`", super::EMAIL_TAKEN)
 }
 
-fn parse(fields: &mut Fields, now: Timestamp) -> Result<RecipientChanges, Rejected> {
+/// Reads a merge patch of the recipient; `None` if there is no such recipient.
+fn parse(
+    fields: &mut Fields,
+    recipient: Option<&Recipient>,
+    now: Timestamp,
+) -> Result<RecipientChanges, Rejected> {
+    let current = recipient.and_then(|recipient| serde_json::to_value(RecipientOutput::from(recipient)).ok());
+    let read_only = fields.read_only(&["id", "dockId", "createdAt", "updatedAt"], current.as_ref());
     let name = fields.change("name", string(Text::parse));
     let email = fields.change("email", string(Email::parse));
     let stakeholder_class = fields.patch("stakeholderClass", string(StakeholderClass::parse));
-    let identifiers = fields.patch("identifiers", |json| Identifiers::parse(json, now.date()));
+    let identifiers = recipient.map(|recipient| recipient.identifiers.clone()).unwrap_or_default();
+    let identifiers = fields.patch("identifiers", |json| identifiers.merged(json, now.latest_date()));
+    read_only?;
     Ok(RecipientChanges {
         name: name?,
         email: email?,
@@ -72,11 +83,25 @@ fn parse(fields: &mut Fields, now: Timestamp) -> Result<RecipientChanges, Reject
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let found = find(context, request).await?;
     let now = context.now();
-    let changes = body::read_merge_patch(request, |fields| parse(fields, now))?;
-    let (id, pointer) = found.ok_or(Error::NotFound(Resource::Recipient))?;
-    match context.store.update_recipient(id, pointer, &changes, now).await? {
+    let read = |current: Option<&Recipient>| {
+        input::read(request, |input| {
+            let if_match = input.if_match();
+            let changes = input.merge_patch(|fields| parse(fields, current, now));
+            Ok((if_match?, changes?))
+        })
+    };
+    let Some((id, pointer)) = found else {
+        read(None)?;
+        return Err(Error::NotFound(Resource::Recipient));
+    };
+    let change = |recipient: Recipient| -> Result<Recipient, Error> {
+        let (if_match, changes) = read(Some(&recipient))?;
+        if_match.check(recipient.version)?;
+        Ok(changes.apply(recipient, now))
+    };
+    match context.store.update_recipient(id, pointer, change).await? {
         RecipientUpdate::Updated(recipient) => {
-            response::json(StatusCode::OK, &RecipientOutput::from(&*recipient))
+            response::resource(&RecipientOutput::from(&*recipient), recipient.version)
         }
         RecipientUpdate::NoRecipient => Err(Error::NotFound(Resource::Recipient)),
         RecipientUpdate::EmailTaken(taken) => Err(email_taken(taken)),

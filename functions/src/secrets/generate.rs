@@ -23,8 +23,8 @@ use super::{NewSecretOutput, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
-use crate::http::idempotency::{Attempt, IdempotencyKey};
-use crate::http::{auth, body, idempotency, path, response};
+use crate::http::idempotency::Attempt;
+use crate::http::{auth, idempotency, input, path, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
@@ -87,12 +87,15 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let recipient_id = path::id::<RecipientId>(request);
     let recipient = path::lookup(recipient_id, |id| context.store.recipient_with_secrets(id));
     let (account, recipient) = auth::authenticate_and(context, request, recipient).await?;
-    let key = IdempotencyKey::read(request.headers())?;
-    let input = body::read(request, Input::parse)?;
+    let (key, body) = input::read(request, |input| {
+        let key = input.idempotency_key();
+        let body = input.body(Input::parse);
+        Ok((key?, body?))
+    })?;
     let (recipient_id, recipient) =
         recipient_id.zip(recipient).ok_or(Error::NotFound(Resource::Recipient))?;
     let now = context.now();
-    let attempt = Attempt::new(key, account, &list_url(recipient_id), request.body(), now);
+    let attempt = Attempt::new(key, account, &list_url(recipient_id), request, now);
     let active = recipient.active.iter().filter(|secret| !secret.is_expired(now)).count();
     if active >= secret::MAX_ACTIVE {
         // The hundredth may have been created by this very request.
@@ -104,7 +107,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
 
     let value = SecretValue::generate(&mut random::system());
     let id = SecretId::generate(now, &mut random::system());
-    let secret = ActiveSecret::new(id, recipient_id, input.name, value.digest(), input.expires_in_days, now);
+    let secret = ActiveSecret::new(id, recipient_id, body.name, value.digest(), body.expires_in_days, now);
     let stored =
         StoredResponse { body: response::to_json(&NewSecretOutput::new(&secret, None))?, location: None };
     match context.store.create_secret(&secret, attempt.storing(&stored)).await? {

@@ -1,7 +1,7 @@
 //! Secrets: the shared passphrases with which a recipient's institution proves itself.
 
 use docyard_core::context::Context;
-use docyard_core::model::secret::{ActiveSecret, Secret};
+use docyard_core::model::secret::{ActiveSecret, Replacement, Retirement, Secret};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::id::{AccountId, RecipientId, SecretId};
 use docyard_core::values::text::Text;
@@ -13,6 +13,7 @@ use crate::http::error::Error;
 use crate::http::{auth, path};
 
 pub mod generate;
+pub mod get;
 pub mod list;
 pub mod revoke;
 pub mod rotate;
@@ -22,7 +23,14 @@ pub mod verify;
 pub const ENDPOINTS: Endpoints = Endpoints {
     resource: "Secrets",
     description: "The shared passphrases with which a recipient's institution proves itself",
-    list: &[&generate::ENDPOINT, &list::ENDPOINT, &rotate::ENDPOINT, &revoke::ENDPOINT, &verify::ENDPOINT],
+    list: &[
+        &generate::ENDPOINT,
+        &list::ENDPOINT,
+        &get::ENDPOINT,
+        &rotate::ENDPOINT,
+        &revoke::ENDPOINT,
+        &verify::ENDPOINT,
+    ],
 };
 
 /// The path of a recipient's secrets.
@@ -44,6 +52,69 @@ async fn find(
     let secret = path::lookup(recipient.zip(id), |(recipient, id)| context.store.secret(recipient, id));
     let (account, found) = auth::authenticate_and(context, request, secret).await?;
     Ok((account, recipient.zip(found.map(|found| found.secret))))
+}
+
+/// A secret as the API shows it, without its value.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Secret))]
+struct SecretOutput<'a> {
+    id: SecretId,
+    name: &'a Text,
+    status: Status,
+    /// When it stops verifying by itself: at its expiry, or at the end of its grace.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    expires_at: Option<Timestamp>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    rotated_at: Option<Timestamp>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    revoked_at: Option<Timestamp>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    rotated_from: Option<SecretId>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    rotated_to: Option<SecretId>,
+    created_at: Timestamp,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = SecretStatus))]
+enum Status {
+    Active,
+    Expired,
+    Rotated,
+    Revoked,
+}
+
+impl<'a> SecretOutput<'a> {
+    /// The secret as it is at `now`.
+    fn new(secret: &'a Secret, now: Timestamp) -> Self {
+        let (secret, retirement) = match secret {
+            Secret::Active(secret) => (secret, None),
+            Secret::Retired(retired) => (&retired.secret, Some(retired.retirement)),
+        };
+        let (status, revoked_at, rotated) = match retirement {
+            None if secret.is_expired(now) => (Status::Expired, None, None),
+            None => (Status::Active, None, None),
+            Some(Retirement::Rotated(rotated)) if rotated.is_in_grace(now) => {
+                (Status::Active, None, Some(rotated))
+            }
+            Some(Retirement::Rotated(rotated)) => (Status::Rotated, None, Some(rotated)),
+            Some(Retirement::Revoked { at, rotated }) => (Status::Revoked, Some(at), rotated),
+        };
+        let grace_ends_at = rotated.and_then(|rotated: Replacement| rotated.grace_ends_at);
+        Self {
+            id: secret.id,
+            name: &secret.name,
+            status,
+            expires_at: grace_ends_at.or(secret.expires_at),
+            rotated_at: rotated.map(|rotated| rotated.at),
+            revoked_at,
+            rotated_from: secret.rotated_from,
+            rotated_to: rotated.map(|rotated| rotated.to),
+            created_at: secret.created_at,
+        }
+    }
 }
 
 /// A secret that was just created. Its value is shown only once, and is `null` in the response to a repeated request.

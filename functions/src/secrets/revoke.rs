@@ -1,5 +1,6 @@
 //! `POST /v1/recipients/{recipientId}/secrets/{secretId}/revoke`: revokes a secret. Once it has returned, the secret no
-//! longer verifies. An expired secret can be revoked too.
+//! longer verifies. An expired secret can be revoked too, one that was rotated only in its grace; one that was revoked
+//! stays so.
 //!
 //! Takes no body.
 //!
@@ -7,15 +8,14 @@
 //! revocation.
 
 use docyard_core::context::Context;
-use docyard_core::model::secret::{Retirement, Secret};
-use docyard_core::store::TransitionRefused;
+use docyard_core::store::SecretRevocation;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
 use super::find;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
-use crate::http::{body, response};
+use crate::http::{input, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
@@ -34,40 +34,32 @@ pub const ENDPOINT: Endpoint = endpoint! {
     ],
 };
 
-const REVOKED: &str = "This secret was revoked already";
+const ROTATED: &str = "This secret was rotated; revoke its replacement, which the list of secrets shows";
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
     operation
-        .description("From then on it no longer verifies. An expired secret can be revoked too.")
+        .description(
+            "From then on it no longer verifies. An expired secret can be revoked too, one that was rotated only in its \
+             grace; to revoke one again changes nothing.",
+        )
         .empty_request_body()
         .success("It is revoked")
         .not_found(Resource::Secret, "No such secret in the key's account")
-        .conflict("It was rotated or revoked; the message says which", REVOKED)
+        .conflict("It was rotated, and its grace, if it had one, is over", ROTATED)
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let (_, found) = find(context, request).await?;
-    body::read_empty(request)?;
-    let retired = match found.ok_or(Error::NotFound(Resource::Secret))? {
-        (_, Secret::Active(secret)) => secret.revoke(context.now()),
-        (_, Secret::Retired(retired)) => return Err(refusal(retired.retirement)),
-    };
-    match context.store.revoke_secret(&retired).await? {
-        Ok(()) => {
+    input::read(request, |input| input.no_body())?;
+    let (_, secret) = found.ok_or(Error::NotFound(Resource::Secret))?;
+    match context.store.revoke_secret(secret, context.now()).await? {
+        SecretRevocation::Revoked => {
             metrics::count(metrics::SECRETS_REVOKED);
             response::success()
         }
-        Err(TransitionRefused::Retired(retirement)) => Err(refusal(retirement)),
-        Err(TransitionRefused::Gone) => Err(Error::NotFound(Resource::Secret)),
+        SecretRevocation::Repeated => response::success(),
+        SecretRevocation::RotatedAway => Err(Error::Conflict(ROTATED)),
+        SecretRevocation::Gone => Err(Error::NotFound(Resource::Secret)),
     }
-}
-
-fn refusal(retirement: Retirement) -> Error {
-    Error::Conflict(match retirement {
-        Retirement::Rotated { .. } => {
-            "This secret was rotated; revoke its replacement, which the list of secrets shows"
-        }
-        Retirement::Revoked { .. } => REVOKED,
-    })
 }

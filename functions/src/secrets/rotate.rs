@@ -1,7 +1,7 @@
 //! `POST /v1/recipients/{recipientId}/secrets/{secretId}/rotate`: rotates a secret. At the same instant the old value
 //! stops verifying and the new one starts.
 //!
-//! Takes no body. Returns 201 and the replacement with its value, which no other response shows. It has the same label,
+//! Takes optionally `graceHours`, for which the old value still verifies, though never beyond its own expiry. Returns 201 and the replacement with its value, which no other response shows. It has the same label,
 //! and the same lifetime from now on. Of concurrent requests one succeeds and the others get 409. Accepts an
 //! `Idempotency-Key`; a repeated request gets 200 without the value.
 //!
@@ -10,8 +10,9 @@
 
 use docyard_core::context::Context;
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
-use docyard_core::model::secret::{Retirement, Secret, SecretValue};
-use docyard_core::store::TransitionRefused;
+use docyard_core::model::secret::{Grace, Retirement, Secret, SecretValue};
+use docyard_core::store::RotationRefused;
+use docyard_core::values::field_error::Rejected;
 use docyard_core::values::id::SecretId;
 use docyard_core::values::random;
 use lambda_http::Request;
@@ -19,9 +20,10 @@ use lambda_http::http::{Response, StatusCode};
 
 use super::{NewSecretOutput, find, list_url};
 use crate::endpoint::{Endpoint, endpoint};
+use crate::http::body::Fields;
 use crate::http::error::{Error, Resource};
-use crate::http::idempotency::{Attempt, IdempotencyKey};
-use crate::http::{body, idempotency, response};
+use crate::http::idempotency::Attempt;
+use crate::http::{idempotency, input, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
@@ -47,10 +49,11 @@ const EXPIRED: &str = "This secret has expired; generate a new one";
 fn document(operation: Operation) -> Operation {
     operation
         .description(
-            "At the same instant the old value stops verifying and the new one starts. The replacement has the same label, \
-             and the same lifetime from now on.",
+            "At the same instant the old value stops verifying and the new one starts; with `graceHours` the old one \
+             verifies that much longer, though never beyond its own expiry. The replacement has the same label, and the \
+             same lifetime from now on.",
         )
-        .empty_request_body()
+        .optional_request_body::<Input>(serde_json::json!({"graceHours": 24}))
         .accepts_idempotency_key()
         .response::<NewSecretOutput>(200, "A repeated request: the replacement, without its value")
         .response::<NewSecretOutput>(201, "The replacement and its value")
@@ -60,21 +63,36 @@ fn document(operation: Operation) -> Operation {
         .conflict("It was rotated, was revoked or has expired; the message says which", EXPIRED)
 }
 
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RotateSecret, rename_all = "camelCase"))]
+struct Input {
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Grace>))]
+    grace_hours: Grace,
+}
+
+impl Input {
+    fn parse(fields: &mut Fields) -> Result<Self, Rejected> {
+        let grace = fields.optional("graceHours", Grace::parse)?;
+        Ok(Self { grace_hours: grace.unwrap_or_default() })
+    }
+}
+
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let (account, found) = find(context, request).await?;
-    let key = IdempotencyKey::read(request.headers())?;
-    body::read_empty(request)?;
+    let (key, body) = input::read(request, |input| {
+        let key = input.idempotency_key();
+        let body = input.optional_body(Input::parse);
+        Ok((key?, body?))
+    })?;
     let (recipient, secret) = found.ok_or(Error::NotFound(Resource::Secret))?;
     let now = context.now();
     let path = format!("{}/{}/rotate", list_url(recipient), secret.id());
-    // An empty object is no body, so both have one fingerprint.
-    let attempt = Attempt::new(key, account, &path, b"", now);
+    let attempt = Attempt::new(key, account, &path, request, now);
 
     let value = SecretValue::generate(&mut random::system());
     let rotation = match secret {
         Secret::Retired(retired) => Err(refusal(retired.retirement)),
         Secret::Active(secret) => secret
-            .rotate(SecretId::generate(now, &mut random::system()), value.digest(), now)
+            .rotate(SecretId::generate(now, &mut random::system()), value.digest(), body.grace_hours, now)
             .map_err(|_expired| Error::Conflict(EXPIRED)),
     };
     let rotation = match rotation {
@@ -98,8 +116,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
             response::json(StatusCode::CREATED, &NewSecretOutput::new(&rotation.new, Some(value.expose())))
         }
         Outcome::Replayed(replay) => idempotency::replay(replay, response::without_value),
-        Outcome::Refused(TransitionRefused::Retired(retirement)) => Err(refusal(retirement)),
-        Outcome::Refused(TransitionRefused::Gone) => Err(Error::NotFound(Resource::Secret)),
+        Outcome::Refused(RotationRefused::Retired(retirement)) => Err(refusal(retirement)),
+        Outcome::Refused(RotationRefused::Gone) => Err(Error::NotFound(Resource::Secret)),
     }
 }
 

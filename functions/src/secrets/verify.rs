@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
-use crate::http::{auth, body, path, response};
+use crate::http::{auth, input, path, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
@@ -73,9 +73,9 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let recipient =
         path::lookup(path::id::<RecipientId>(request), |id| context.store.recipient_with_secrets(id));
     let (_, recipient) = auth::authenticate_and(context, request, recipient).await?;
-    let input = body::read(request, Input::parse)?;
+    let body = input::read(request, |input| input.body(Input::parse))?;
     let recipient = recipient.ok_or(Error::NotFound(Resource::Recipient))?;
-    let secret_id = secret::verify(&recipient.active, &input.secret, context.now());
+    let secret_id = secret::verify(&recipient.active, &body.secret, context.now());
     metrics::count(match secret_id {
         Some(_) => metrics::VALID_VERIFICATIONS,
         None => metrics::INVALID_VERIFICATIONS,

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Config, Credentials, Region};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::CancellationReason;
 
 use crate::aws::transport;
 
@@ -15,20 +18,30 @@ use crate::aws::transport;
 /// It opens no connection yet; `Store::connect` does.
 ///
 /// # Errors
-/// The name of a variable that is missing.
-pub fn function_client() -> Result<Client, &'static str> {
-    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty()).ok_or(name);
+/// Which variable is missing or malformed.
+pub fn function_client() -> Result<Client, String> {
+    let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variable = |name| given(name).ok_or_else(|| format!("{name} is not set"));
     let region = variable("AWS_REGION")?;
+    if !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+        return Err("AWS_REGION must be the name of a region, such as eu-central-1".to_owned());
+    }
     // They stay the same for as long as the sandbox lives.
     let credentials = Credentials::new(
         variable("AWS_ACCESS_KEY_ID")?,
         variable("AWS_SECRET_ACCESS_KEY")?,
-        variable("AWS_SESSION_TOKEN").ok(),
+        given("AWS_SESSION_TOKEN"),
         None,
         "environment",
     );
     let endpoint =
-        ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"].into_iter().find_map(|name| variable(name).ok());
+        ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"]
+            .into_iter()
+            .find_map(|name| Some((name, given(name)?)))
+            .map(|(name, url)| {
+                if is_http_url(&url) { Ok(url) } else { Err(format!("{name} must be an http or https URL")) }
+            })
+            .transpose()?;
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(transport::http_client(transport::amazon_roots()))
@@ -38,8 +51,15 @@ pub fn function_client() -> Result<Client, &'static str> {
     Ok(Client::from_conf(with_limits(config).build()))
 }
 
+/// Whether a text is the URL of an HTTP server.
+fn is_http_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let authority = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    !authority.is_empty() && authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+}
+
 /// Sets the time limits and retries of a client: 2 s for one attempt, 6 s for an operation with its retries, four
-/// attempts.
+/// attempts, and the SDK's token bucket, which ends the retries of a client that has little else but failures.
 pub fn with_limits(config: Builder) -> Builder {
     config
         .retry_config(
@@ -48,12 +68,52 @@ pub fn with_limits(config: Builder) -> Builder {
                 .with_initial_backoff(Duration::from_millis(50))
                 .with_max_backoff(Duration::from_secs(1)),
         )
+        .retry_classifier(ThrottledTransactions)
         .timeout_config(
             TimeoutConfig::builder()
                 .operation_attempt_timeout(Duration::from_secs(2))
                 .operation_timeout(Duration::from_secs(6))
                 .build(),
         )
+}
+
+/// Whether DynamoDB throttles a call that fails with this code, or a write of a transaction that it cancels.
+pub fn is_throttling_code(code: &str) -> bool {
+    matches!(
+        code,
+        "ProvisionedThroughputExceeded"
+            | "ProvisionedThroughputExceededException"
+            | "ThrottlingError"
+            | "ThrottlingException"
+            | "Throttling"
+            | "RequestLimitExceeded"
+    )
+}
+
+/// Lets the SDK retry a transaction that is canceled for throttling as it retries any throttled call.
+#[derive(Debug)]
+struct ThrottledTransactions;
+
+impl ClassifyRetry for ThrottledTransactions {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let error = context.output_or_error().and_then(|result| result.err()?.as_operation_error());
+        match error.and_then(|error| error.downcast_ref()) {
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled))
+                if canceled
+                    .cancellation_reasons()
+                    .iter()
+                    .filter_map(CancellationReason::code)
+                    .any(is_throttling_code) =>
+            {
+                RetryAction::throttling_error()
+            }
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "throttled transactions"
+    }
 }
 
 /// A client of a DynamoDB endpoint that accepts any credentials, for `docyard dev` and the tests.

@@ -4,12 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use super::owned::Owned;
 use crate::values::clock::Timestamp;
+use crate::values::domain::Domain;
+use crate::values::email::Email;
 use crate::values::id::{AccountId, DockId};
 use crate::values::patch::Patch;
 use crate::values::text::Text;
 
 /// A dock.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dock {
     /// Its id.
     pub id: DockId,
@@ -21,6 +23,8 @@ pub struct Dock {
     pub profile: Profile,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Counts its changes, from 0.
+    pub version: u64,
 }
 
 impl Owned for Dock {
@@ -29,14 +33,13 @@ impl Owned for Dock {
     }
 }
 
-/// Optional details of the institution behind a dock. They are texts: nothing checks that a domain or an address
-/// exists.
+/// Optional details of the institution behind a dock. Nothing checks that a domain or an address exists.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// Its domain.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub domain: Option<Text>,
+    pub domain: Option<Domain>,
     /// Its legal name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub legal_name: Option<Text>,
@@ -45,7 +48,7 @@ pub struct Profile {
     pub business_type: Option<Text>,
     /// Its contact address.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub business_email: Option<Text>,
+    pub business_email: Option<Email>,
 }
 
 /// A merge patch of a dock.
@@ -56,8 +59,8 @@ pub struct DockChanges {
     #[cfg_attr(feature = "openapi", schema(value_type = Text, required = false))]
     pub name: Option<Text>,
     /// Its new domain.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>))]
-    pub domain: Patch<Text>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Domain>))]
+    pub domain: Patch<Domain>,
     /// Its new legal name.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>))]
     pub legal_name: Patch<Text>,
@@ -65,27 +68,23 @@ pub struct DockChanges {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>))]
     pub business_type: Patch<Text>,
     /// Its new contact address.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>))]
-    pub business_email: Patch<Text>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Email>))]
+    pub business_email: Patch<Email>,
 }
 
 impl DockChanges {
-    /// Whether it changes nothing.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The dock after the patch.
+    /// The dock after the patch; the same dock if that changes nothing.
     pub fn apply(self, dock: Dock) -> Dock {
-        Dock {
-            name: self.name.unwrap_or(dock.name),
+        let changed = Dock {
+            name: self.name.unwrap_or_else(|| dock.name.clone()),
             profile: Profile {
-                domain: self.domain.apply(dock.profile.domain),
-                legal_name: self.legal_name.apply(dock.profile.legal_name),
-                business_type: self.business_type.apply(dock.profile.business_type),
-                business_email: self.business_email.apply(dock.profile.business_email),
+                domain: self.domain.apply(dock.profile.domain.clone()),
+                legal_name: self.legal_name.apply(dock.profile.legal_name.clone()),
+                business_type: self.business_type.apply(dock.profile.business_type.clone()),
+                business_email: self.business_email.apply(dock.profile.business_email.clone()),
             },
             ..dock
-        }
+        };
+        if changed == dock { dock } else { Dock { version: dock.version + 1, ..changed } }
     }
 }

@@ -12,16 +12,16 @@ pub const DAYS: u16 = 1;
 pub struct IdempotentRequest {
     /// Identifies the request: a SHA-256 over account, path and key, in hex.
     pub(crate) id: String,
-    /// A SHA-256 over the body, in hex.
+    /// A SHA-256 over the body's canonical form, in hex.
     pub(crate) fingerprint: String,
     pub(crate) at: Timestamp,
 }
 
 impl IdempotentRequest {
-    /// The request of `account` to `path` with `key` and `body`, received at `at`.
-    pub fn new(account: AccountId, path: &str, key: &str, body: &[u8], at: Timestamp) -> Self {
+    /// The request of `account` to `path` with `key`, received at `at`. `body` is its body's canonical form.
+    pub fn new(account: AccountId, path: &str, key: &str, body: &str, at: Timestamp) -> Self {
         let id = Digest::of(&format!("{account} {path} {key}")).expose_hex();
-        Self { id, fingerprint: Digest::of_bytes(body).expose_hex(), at }
+        Self { id, fingerprint: Digest::of(body).expose_hex(), at }
     }
 }
 

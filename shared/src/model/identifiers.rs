@@ -9,6 +9,7 @@ use time::{Date, Month};
 
 use crate::values::field_error::{ValueErrors, shown};
 use crate::values::json::Json;
+use crate::values::text;
 
 /// The most identifiers of one recipient.
 pub const MAX_ENTRIES: usize = 50;
@@ -22,27 +23,49 @@ pub const MAX_VALUE_CHARS: usize = 512;
 pub struct Identifiers(BTreeMap<String, String>);
 
 impl Identifiers {
-    /// Reads an object of strings. `today`, in UTC, is the latest date of birth.
+    /// Reads an object of strings. `latest` is the latest date of birth.
     ///
     /// # Errors
     /// Every entry that breaks a rule, at its key.
-    pub fn parse(json: Json, today: Date) -> Result<Self, ValueErrors> {
+    pub fn parse(json: Json, latest: Date) -> Result<Self, ValueErrors> {
+        Self::default().edited(json, |key, json| entry(key, json, latest).map(Some))
+    }
+
+    /// Reads a merge patch of these identifiers (RFC 7396), and returns them with its changes: a string sets its key,
+    /// `null` removes it. `latest` is the latest date of birth.
+    ///
+    /// # Errors
+    /// Every entry that breaks a rule, at its key.
+    pub fn merged(&self, patch: Json, latest: Date) -> Result<Self, ValueErrors> {
+        self.edited(patch, |key, json| match json {
+            Json::Null => Ok(None),
+            json => entry(key, json, latest).map(Some),
+        })
+    }
+
+    /// These identifiers, with each entry of an object set to what `read` makes of it, or removed.
+    fn edited(
+        &self,
+        json: Json,
+        read: impl Fn(&str, Json) -> Result<Option<String>, &'static str>,
+    ) -> Result<Self, ValueErrors> {
         let Json::Object(entries) = json else { return Err("must be an object of strings".into()) };
         let mut errors = ValueErrors::default();
-        if entries.len() > MAX_ENTRIES {
-            errors.push("must have at most 50 entries");
-        }
-        let mut identifiers = BTreeMap::new();
+        let mut identifiers = self.0.clone();
         let mut keys = BTreeSet::new();
         for (key, json) in entries {
             if !keys.insert(key.clone()) {
                 errors.push_at(&shown(&key), "is given more than once");
                 continue;
             }
-            match entry(&key, json, today) {
-                Ok(value) => drop(identifiers.insert(key, value)),
+            match read(&key, json) {
+                Ok(Some(value)) => drop(identifiers.insert(key, value)),
+                Ok(None) => drop(identifiers.remove(&key)),
                 Err(message) => errors.push_at(&shown(&key), message),
             }
+        }
+        if identifiers.len() > MAX_ENTRIES {
+            errors.push("must have at most 50 entries");
         }
         if errors.is_empty() { Ok(Self(identifiers)) } else { Err(errors) }
     }
@@ -53,7 +76,7 @@ impl Identifiers {
     }
 }
 
-fn entry(key: &str, json: Json, today: Date) -> Result<String, &'static str> {
+fn entry(key: &str, json: Json, latest: Date) -> Result<String, &'static str> {
     let is_key = key.starts_with(|c: char| c.is_ascii_alphabetic())
         && key.len() <= MAX_KEY_CHARS
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
@@ -61,17 +84,13 @@ fn entry(key: &str, json: Json, today: Date) -> Result<String, &'static str> {
         return Err("has a key that is not 1 to 64 of A-Z, a-z, 0-9, _ and -, starting with a letter");
     }
     let Json::String(value) = json else { return Err("must be a string") };
-    if value.is_empty() || value.chars().count() > MAX_VALUE_CHARS {
-        return Err("must have 1 to 512 characters");
-    }
-    if value.chars().any(char::is_control) {
-        return Err("must not contain control characters such as line breaks or tabs");
-    }
+    let length = "must have 1 to 512 characters, not counting white space around it";
+    let value = text::check(&value, MAX_VALUE_CHARS, length)?;
     match key {
-        "nda_hash" => nda_hash(&value),
-        "date_of_birth" => date_of_birth(value, today),
+        "nda_hash" => nda_hash(value),
+        "date_of_birth" => date_of_birth(value, latest),
         "phone" => phone(value),
-        _ => Ok(value),
+        _ => Ok(value.to_owned()),
     }
 }
 
@@ -87,12 +106,16 @@ fn nda_hash(value: &str) -> Result<String, &'static str> {
     }
 }
 
-/// A real calendar date that is not in the future.
-fn date_of_birth(value: String, today: Date) -> Result<String, &'static str> {
-    match calendar_date(&value) {
-        Some(date) if date <= today => Ok(value),
-        Some(_) => Err("must not be in the future"),
+/// The first year of a date of birth: an earlier one is a mistake.
+pub const MIN_YEAR_OF_BIRTH: i32 = 1850;
+
+/// A real calendar date from 1850 to the latest one.
+fn date_of_birth(value: &str, latest: Date) -> Result<String, &'static str> {
+    match calendar_date(value) {
         None => Err("must be a calendar date as YYYY-MM-DD"),
+        Some(date) if date > latest => Err("must not be in the future"),
+        Some(date) if date.year() < MIN_YEAR_OF_BIRTH => Err("must be in 1850 or later"),
+        Some(_) => Ok(value.to_owned()),
     }
 }
 
@@ -110,15 +133,36 @@ fn calendar_date(text: &str) -> Option<Date> {
     Date::from_calendar_date(year, month, text.get(8..)?.parse().ok()?).ok()
 }
 
-/// `+`, then 7 to 15 digits (E.164), with spaces, `-`, `.`, `(` and `)` between them; stored as given.
-fn phone(value: String) -> Result<String, &'static str> {
-    let number = value.strip_prefix('+').unwrap_or_default();
+/// The most characters between the digits of a phone number.
+const MAX_SEPARATORS: usize = 10;
+
+/// `+`, then 7 to 15 digits of which the first is not 0 (E.164), with at most ten spaces, `-`, `.` and balanced `(` `)`
+/// between them; stored as given.
+fn phone(value: &str) -> Result<String, &'static str> {
+    const RULE: &str = "must be + and 7 to 15 digits, such as +1-860-555-0147, with at most 10 separators";
+    let number = value.strip_prefix('+').ok_or(RULE)?;
+    if number.bytes().any(|b| b.is_ascii_alphabetic() || b"#,;".contains(&b)) {
+        return Err(
+            "must be a number without an extension; give that under a key of its own, such as phone_extension",
+        );
+    }
     let digits = number.bytes().filter(u8::is_ascii_digit).count();
     let is_phone = (7..=15).contains(&digits)
-        && number.starts_with(|c: char| c.is_ascii_digit())
+        && number.len() - digits <= MAX_SEPARATORS
+        && number.starts_with(|c: char| ('1'..='9').contains(&c))
         && number.ends_with(|c: char| c.is_ascii_digit())
-        && number.bytes().all(|b| b.is_ascii_digit() || b" -.()".contains(&b));
-    if is_phone { Ok(value) } else { Err("must be + and 7 to 15 digits, such as +1-860-555-0147") }
+        && number.bytes().all(|b| b.is_ascii_digit() || b" -.()".contains(&b))
+        && has_balanced_parentheses(number);
+    if is_phone { Ok(value.to_owned()) } else { Err(RULE) }
+}
+
+/// Whether each `(` is closed before the next one opens.
+fn has_balanced_parentheses(text: &str) -> bool {
+    let open = text
+        .bytes()
+        .filter(|b| b"()".contains(b))
+        .try_fold(false, |is_open, b| ((b == b'(') != is_open).then_some(b == b'('));
+    open == Some(false)
 }
 
 #[cfg(test)]
@@ -149,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_free_key_keeps_its_value_as_given() {
-        assert_eq!(parse_one("lender_id", " LND-4821 ").unwrap(), " LND-4821 ");
+        assert_eq!(parse_one("lender_id", " LND  4821 ").unwrap(), "LND  4821", "trimmed");
         assert_eq!(parse_one("X-1_y", "保険🔑").unwrap(), "保険🔑");
     }
 
@@ -164,7 +208,9 @@ mod tests {
     #[test]
     fn a_value_has_1_to_512_characters_and_no_control_characters() {
         assert!(parse_one("k", &"🔑".repeat(512)).is_ok());
-        for value in ["", "a\nb", "\0", "\u{9f}", &"x".repeat(513)] {
+        for value in
+            ["", " ", "\u{200b}", "a\nb", "\0", "\u{9f}", "a\u{2028}b", "a\u{202e}b", &"x".repeat(513)]
+        {
             assert!(parse_one("k", value).is_err(), "{value:?}");
         }
         let number = Json::Object(vec![("k".into(), Json::Integer(1))]);
@@ -185,7 +231,6 @@ mod tests {
             &format!("{hex}0"),
             &format!("SHA256:{hex}"),
             &format!("sha256:sha256:{hex}"),
-            &format!(" {hex}"),
             &hex.replace('E', "g"),
             "sha256:e3b0c44298fc1c149afbf4c8996fb924...",
         ] {
@@ -200,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_date_of_birth_is_a_real_date_not_in_the_future() {
-        for date in ["1983-06-15", "2024-02-29", "2025-01-15", "1900-01-01"] {
+        for date in ["1983-06-15", "2024-02-29", "2025-01-15", "1850-01-01"] {
             assert_eq!(parse_one("date_of_birth", date).unwrap(), date);
         }
         for date in [
@@ -220,6 +265,7 @@ mod tests {
             assert!(parse_one("date_of_birth", date).unwrap_err().contains("calendar date"), "{date:?}");
         }
         assert!(parse_one("date_of_birth", "2025-01-16").unwrap_err().contains("in the future"));
+        assert!(parse_one("date_of_birth", "1849-12-31").unwrap_err().contains("1850"));
     }
 
     #[test]
@@ -239,9 +285,48 @@ mod tests {
             "+1234567-",
             "tel:+1234567",
             "+１２３４５６７",
+            "+0234567",
+            "+1 (860 555 0147",
+            "+1 860) 555 0147",
+            "+1 )860( 555 0147",
+            "+1 ((860)) 555 0147",
+            "+1-2-3-4-5-6-7-8-9-0-1-2",
         ] {
             assert!(parse_one("phone", number).is_err(), "{number:?}");
         }
+    }
+
+    #[test]
+    fn a_phone_number_with_an_extension_says_where_that_belongs() {
+        for number in
+            ["+1-860-555-0147x12", "+1-860-555-0147 ext. 12", "+1-860-555-0147,12", "+1-860-555-0147#12"]
+        {
+            assert!(parse_one("phone", number).unwrap_err().contains("phone_extension"), "{number}");
+        }
+    }
+
+    #[test]
+    fn a_merge_patch_sets_and_removes_single_keys() {
+        let object = |text: &str| serde_json::from_str::<Json>(text).unwrap();
+        let before =
+            Identifiers::parse(object(r#"{"lender_id":"L-1","policy_number":"P-1"}"#), today()).unwrap();
+        let merged = |patch: &str| before.merged(object(patch), today());
+        let shown = |identifiers: Identifiers| serde_json::to_string(&identifiers).unwrap();
+        assert_eq!(
+            shown(merged(r#"{"policy_number":" P-2 ","badge_id":"B"}"#).unwrap()),
+            r#"{"badge_id":"B","lender_id":"L-1","policy_number":"P-2"}"#
+        );
+        assert_eq!(shown(merged(r#"{"lender_id":null,"none":null}"#).unwrap()), r#"{"policy_number":"P-1"}"#);
+        assert_eq!(merged("{}").unwrap(), before);
+        assert_eq!(at_identifiers(merged(r#"{"phone":"1"}"#).unwrap_err())[0].field, "identifiers.phone");
+        assert!(merged("[]").is_err());
+        let many: Vec<_> = (0..49).map(|i| (format!("k{i}"), Json::String("v".into()))).collect();
+        let errors = at_identifiers(before.merged(Json::Object(many), today()).unwrap_err());
+        assert_eq!(
+            errors,
+            [FieldError::new("identifiers", "must have at most 50 entries")],
+            "after the merge"
+        );
     }
 
     #[test]

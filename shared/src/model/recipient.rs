@@ -49,7 +49,7 @@ impl fmt::Display for StakeholderClass {
 }
 
 /// A recipient of a dock. Its email is unique within the dock.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipient {
     /// Its id.
     pub id: RecipientId,
@@ -69,6 +69,8 @@ pub struct Recipient {
     pub created_at: Timestamp,
     /// When it was last changed; `None` if it never was.
     pub updated_at: Option<Timestamp>,
+    /// Counts its changes, from 0.
+    pub version: u64,
 }
 
 /// A merge patch of a recipient.
@@ -84,26 +86,27 @@ pub struct RecipientChanges {
     /// Its new class.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<StakeholderClass>))]
     pub stakeholder_class: Patch<StakeholderClass>,
-    /// Its new identifiers, which replace all it has; `null` removes all.
+    /// What it is known by after the patch. In the request a string sets its key and `null` removes it; `null` for the
+    /// whole removes all.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Identifiers>))]
     pub identifiers: Patch<Identifiers>,
 }
 
 impl RecipientChanges {
-    /// Whether it changes nothing.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// The recipient after the patch, changed at `now`.
+    /// The recipient after the patch, changed at `now`; the same recipient if that changes nothing. A clock that went
+    /// back does not take the time of the last change back.
     pub fn apply(self, recipient: Recipient, now: Timestamp) -> Recipient {
-        Recipient {
-            name: self.name.unwrap_or(recipient.name),
-            email: self.email.unwrap_or(recipient.email),
+        let changed = Recipient {
+            name: self.name.unwrap_or_else(|| recipient.name.clone()),
+            email: self.email.unwrap_or_else(|| recipient.email.clone()),
             stakeholder_class: self.stakeholder_class.apply(recipient.stakeholder_class),
-            identifiers: self.identifiers.apply(Some(recipient.identifiers)).unwrap_or_default(),
-            updated_at: Some(now),
-            ..recipient
+            identifiers: self.identifiers.apply(Some(recipient.identifiers.clone())).unwrap_or_default(),
+            ..recipient.clone()
+        };
+        if changed == recipient {
+            return recipient;
         }
+        let last = recipient.updated_at.unwrap_or(recipient.created_at);
+        Recipient { updated_at: Some(now.max(last)), version: recipient.version + 1, ..changed }
     }
 }

@@ -91,6 +91,28 @@ impl Lifetime {
     }
 }
 
+/// How long the old value verifies after a rotation: 0 to 168 hours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grace(u8);
+
+/// The longest grace, in hours.
+pub const MAX_GRACE_HOURS: u8 = 168;
+
+impl Grace {
+    /// Reads a number of hours: an integer, written without fraction or exponent.
+    ///
+    /// # Errors
+    /// What the value must be.
+    pub fn parse(json: Json) -> Result<Self, &'static str> {
+        let hours = match json {
+            Json::Integer(hours) => u8::try_from(hours).ok(),
+            _ => None,
+        };
+        let hours = hours.filter(|hours| *hours <= MAX_GRACE_HOURS);
+        hours.map(Self).ok_or("must be an integer from 0 to 168; leave it out to end the old value at once")
+    }
+}
+
 /// How many days a rotated or revoked secret stays in the list.
 pub const RETIRED_DAYS: u16 = 400;
 
@@ -116,21 +138,29 @@ pub struct ActiveSecret {
     pub rotated_from: Option<SecretId>,
 }
 
-/// Why a secret no longer verifies.
+/// What retired a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retirement {
     /// Another secret replaced it.
-    Rotated {
-        /// When.
-        at: Timestamp,
-        /// The replacement.
-        to: SecretId,
-    },
+    Rotated(Replacement),
     /// It was revoked.
     Revoked {
         /// When.
         at: Timestamp,
+        /// The secret that had replaced it and in whose grace it was.
+        rotated: Option<Replacement>,
     },
+}
+
+/// How another secret replaced one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// When.
+    pub at: Timestamp,
+    /// The replacement.
+    pub to: SecretId,
+    /// Until when the replaced one verifies; `None` if it stopped at once.
+    pub grace_ends_at: Option<Timestamp>,
 }
 
 /// A secret that was rotated or revoked. It stays in the list for [`RETIRED_DAYS`].
@@ -147,7 +177,7 @@ pub struct RetiredSecret {
 pub enum Secret {
     /// It verifies until it expires.
     Active(ActiveSecret),
-    /// It no longer verifies.
+    /// It no longer verifies, or only until the end of its grace.
     Retired(RetiredSecret),
 }
 
@@ -177,6 +207,8 @@ pub fn verify(secrets: &[ActiveSecret], digest: &Digest, now: Timestamp) -> Opti
 pub struct Rotation {
     /// The secret that is replaced.
     pub old: RetiredSecret,
+    /// The same secret as it verifies during its grace; `None` if it stops at once.
+    pub in_grace: Option<ActiveSecret>,
     /// The replacement.
     pub new: ActiveSecret,
 }
@@ -204,33 +236,70 @@ impl ActiveSecret {
         self.expires_at.is_some_and(|expiry| now >= expiry)
     }
 
-    /// Replaces it by a secret with this id and digest, the same label, and the same lifetime from `now`.
+    /// Replaces it by a secret with this id and digest, the same label, and the same lifetime from `now`. It verifies
+    /// until the grace ends or it expires, whichever is first.
     ///
     /// # Errors
     /// [`Expired`] if it has expired.
-    pub fn rotate(self, id: SecretId, digest: Digest, now: Timestamp) -> Result<Rotation, Expired> {
+    pub fn rotate(
+        self,
+        id: SecretId,
+        digest: Digest,
+        grace: Grace,
+        now: Timestamp,
+    ) -> Result<Rotation, Expired> {
         if self.is_expired(now) {
             return Err(Expired);
         }
         let mut new = Self::new(id, self.recipient, self.name.clone(), digest, self.lifetime, now);
         new.rotated_from = Some(self.id);
-        Ok(Rotation {
-            old: RetiredSecret { secret: self, retirement: Retirement::Rotated { at: now, to: id } },
-            new,
-        })
+        let end = now.plus_hours(grace.0);
+        let end = self.expires_at.map_or(end, |expiry| expiry.min(end));
+        let grace_ends_at = (grace.0 > 0).then_some(end);
+        let in_grace = grace_ends_at.map(|_| Self { expires_at: grace_ends_at, ..self.clone() });
+        let at = now.max(self.created_at);
+        let retirement = Retirement::Rotated(Replacement { at, to: id, grace_ends_at });
+        Ok(Rotation { old: RetiredSecret { secret: self, retirement }, in_grace, new })
     }
 
     /// Revokes it.
     pub fn revoke(self, now: Timestamp) -> RetiredSecret {
-        RetiredSecret { secret: self, retirement: Retirement::Revoked { at: now } }
+        let retirement = Retirement::Revoked { at: now.max(self.created_at), rotated: None };
+        RetiredSecret { secret: self, retirement }
     }
 }
+
+impl Replacement {
+    /// Whether the replaced secret verifies at `now`.
+    pub fn is_in_grace(&self, now: Timestamp) -> bool {
+        self.grace_ends_at.is_some_and(|end| now < end)
+    }
+}
+
+/// A secret that was rotated, and whose grace, if it had one, is over, cannot be revoked: it no longer verifies.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RotatedAway;
 
 impl RetiredSecret {
     /// When it was retired.
     pub fn retired_at(&self) -> Timestamp {
         match self.retirement {
-            Retirement::Rotated { at, .. } | Retirement::Revoked { at } => at,
+            Retirement::Rotated(Replacement { at, .. }) | Retirement::Revoked { at, .. } => at,
+        }
+    }
+
+    /// Revokes it in its grace; `None` if it was revoked already.
+    ///
+    /// # Errors
+    /// [`RotatedAway`] if it has no grace, or its grace is over.
+    pub fn revoke(self, now: Timestamp) -> Result<Option<Self>, RotatedAway> {
+        match self.retirement {
+            Retirement::Revoked { .. } => Ok(None),
+            Retirement::Rotated(rotated) if rotated.is_in_grace(now) => {
+                let retirement = Retirement::Revoked { at: now.max(rotated.at), rotated: Some(rotated) };
+                Ok(Some(Self { retirement, ..self }))
+            }
+            Retirement::Rotated(_) => Err(RotatedAway),
         }
     }
 }
@@ -286,16 +355,72 @@ mod tests {
         for lifetime in [None, Some(90)] {
             let old = secret(lifetime, made);
             let (old_id, new_id) = (old.id, SecretId::generate(later, &mut StdRng::seed_from_u64(2)));
-            let Ok(Rotation { old, new }) = old.rotate(new_id, Digest::of("b"), later) else {
-                panic!("expired")
-            };
+            let rotation = old.rotate(new_id, Digest::of("b"), Grace::default(), later);
+            let Ok(Rotation { old, in_grace: None, new }) = rotation else { panic!("expired or in grace") };
             assert_eq!((new.id, new.rotated_from, new.created_at), (new_id, Some(old_id), later));
             assert_eq!(
                 (new.lifetime.days(), new.expires_at),
                 (lifetime, lifetime.map(|days| later.plus_days(days)))
             );
-            assert_eq!(old.retirement, Retirement::Rotated { at: later, to: new_id });
+            let replacement = Replacement { at: later, to: new_id, grace_ends_at: None };
+            assert_eq!(old.retirement, Retirement::Rotated(replacement));
+            assert_eq!(old.revoke(later).err(), Some(RotatedAway));
         }
+    }
+
+    #[test]
+    fn a_grace_ends_after_its_hours_or_at_the_old_expiry() {
+        let made = Timestamp::parse("2025-01-15T10:32:00.000Z").unwrap();
+        for (lifetime, hours, end) in [
+            (None, 168, made.plus_days(7)),
+            (Some(90), 24, made.plus_days(1)),
+            (Some(1), 168, made.plus_days(1)),
+        ] {
+            let old = secret(lifetime, made);
+            let Ok(Rotation { old, in_grace: Some(in_grace), .. }) = old.rotate(
+                SecretId::generate(made, &mut StdRng::seed_from_u64(2)),
+                Digest::of("b"),
+                Grace(hours),
+                made,
+            ) else {
+                panic!("no grace")
+            };
+            assert_eq!(in_grace.expires_at, Some(end));
+            let before = Timestamp::parse("2025-01-15T10:32:00.001Z").unwrap();
+            assert_eq!(
+                verify(std::slice::from_ref(&in_grace), &Digest::of("a"), before),
+                Some(old.secret.id)
+            );
+            assert_eq!(verify(&[in_grace], &Digest::of("a"), end), None);
+            assert_eq!(old.clone().revoke(end).err(), Some(RotatedAway), "its grace is over");
+            let Ok(Some(revoked)) = old.revoke(before) else { panic!("not revoked") };
+            assert_eq!(revoked.retired_at(), before);
+            assert!(matches!(revoked.revoke(before), Ok(None)), "again");
+        }
+    }
+
+    #[test]
+    fn a_grace_is_an_integer_from_0_to_168() {
+        for hours in [0, 168] {
+            assert_eq!(Grace::parse(Json::Integer(hours)).unwrap(), Grace(hours as u8));
+        }
+        for json in
+            [Json::Integer(-1), Json::Integer(169), Json::Integer(256), Json::Float, Json::String("1".into())]
+        {
+            assert!(Grace::parse(json.clone()).is_err(), "{json:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_went_back_retires_nothing_before_it_was_created() {
+        let made = Timestamp::parse("2025-01-15T10:32:00.000Z").unwrap();
+        let earlier = Timestamp::parse("2025-01-15T10:00:00.000Z").unwrap();
+        assert_eq!(secret(None, made).revoke(earlier).retired_at(), made);
+        let id = SecretId::generate(made, &mut StdRng::seed_from_u64(2));
+        let Ok(rotation) = secret(None, made).rotate(id, Digest::of("b"), Grace::default(), earlier) else {
+            panic!("expired")
+        };
+        assert_eq!(rotation.old.retired_at(), made);
     }
 
     #[test]
@@ -304,7 +429,7 @@ mod tests {
         let expiry = made.plus_days(1);
         let old = secret(Some(1), made);
         let id = old.id;
-        assert!(old.clone().rotate(id, Digest::of("b"), expiry).is_err());
+        assert!(old.clone().rotate(id, Digest::of("b"), Grace(1), expiry).is_err());
         assert_eq!(old.revoke(expiry).retired_at(), expiry);
     }
 

@@ -8,9 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::{Transaction, token};
 use super::{Error, KeyRange, Partition, Store, accounts};
-use crate::model::dock::{Dock, DockChanges, Profile};
+use crate::model::dock::{Dock, Profile};
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
-use crate::model::owned::Owned;
 use crate::values::clock::Timestamp;
 use crate::values::id::{AccountId, DockId};
 use crate::values::page::{Page, PageRequest};
@@ -39,7 +38,7 @@ struct DockItem {
 }
 
 impl DockItem {
-    fn by_id(dock: &Dock, version: u64) -> Self {
+    fn by_id(dock: &Dock) -> Self {
         Self {
             pk: partition(dock.id),
             sk: SORT_KEY.to_owned(),
@@ -48,7 +47,7 @@ impl DockItem {
             name: dock.name.clone(),
             profile: dock.profile.clone(),
             created_at: dock.created_at,
-            version,
+            version: dock.version,
         }
     }
 
@@ -73,20 +72,8 @@ impl From<DockItem> for Dock {
             name: item.name,
             profile: item.profile,
             created_at: item.created_at,
+            version: item.version,
         }
-    }
-}
-
-/// A dock and the version in which it was read.
-pub struct VersionedDock {
-    /// The dock.
-    pub dock: Dock,
-    version: u64,
-}
-
-impl Owned for VersionedDock {
-    fn owner(&self) -> AccountId {
-        self.dock.account
     }
 }
 
@@ -112,7 +99,7 @@ impl Store {
         dock: &Dock,
         idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
     ) -> Result<Outcome<Infallible>, Error> {
-        let by_id = DockItem::by_id(dock, 0);
+        let by_id = DockItem::by_id(dock);
         let items = vec![self.put_new(&by_id)?, self.put_new(&by_id.in_account())?];
         self.transact_idempotently(items, dock.id.to_string(), idempotency, |_| {
             Err(Error::unexpected_refusal("create dock"))
@@ -120,42 +107,37 @@ impl Store {
         .await
     }
 
-    /// Returns the dock of this id for a change; one `GetItem`.
-    pub async fn versioned_dock(&self, id: DockId) -> Result<Option<VersionedDock>, Error> {
-        let Some(item) = self.get::<DockItem>(partition(id), SORT_KEY).await? else { return Ok(None) };
-        let version = item.version;
-        Ok(Some(VersionedDock { dock: item.into(), version }))
-    }
-
-    /// Changes a dock and returns it; `None` if it no longer exists. If another change came between, it reads the dock
-    /// again and retries.
-    pub async fn update_dock(
+    /// Changes a dock, which was read already, to what `change` makes of it, and returns it; `None` if it no longer
+    /// exists. If another change came between, it reads the dock again and repeats `change`.
+    ///
+    /// # Errors
+    /// Those of `change`, and those of the store.
+    pub async fn update_dock<E: From<Error>>(
         &self,
-        mut read: VersionedDock,
-        changes: &DockChanges,
-    ) -> Result<Option<Dock>, Error> {
+        mut read: Dock,
+        change: impl Fn(Dock) -> Result<Dock, E>,
+    ) -> Result<Option<Dock>, E> {
         const VERSION: usize = 0;
-        if changes.is_empty() {
-            return Ok(Some(read.dock));
-        }
-        let id = read.dock.id;
+        let (id, mut version) = (read.id, read.version);
         for attempt in 1..=MAX_ATTEMPTS {
-            let VersionedDock { dock, version } = read;
-            let dock = changes.clone().apply(dock);
-            let changed = DockItem::by_id(&dock, version + 1);
-            let items = vec![self.put_if_version(&changed, version)?, self.put(&changed.in_account())?];
+            let dock = change(read)?;
+            if dock.version == version {
+                return Ok(Some(dock));
+            }
+            let changed = DockItem::by_id(&dock);
+            let items = vec![self.put_if_version(&changed, id, version)?, self.put(&changed.in_account())?];
             match self.transact(items, token()).await? {
                 Transaction::Done => return Ok(Some(dock)),
                 Transaction::Refused(refusal) if refusal.condition_failed(VERSION) => {
                     back_off(attempt).await;
-                    match self.versioned_dock(id).await? {
-                        Some(current) => read = current,
+                    match self.dock(id).await? {
+                        Some(current) => (version, read) = (current.version, current),
                         None => return Ok(None),
                     }
                 }
-                Transaction::Refused(_) => return Err(Error::unexpected_refusal("update dock")),
+                Transaction::Refused(_) => return Err(Error::unexpected_refusal("update dock").into()),
             }
         }
-        Err(Error::unavailable("update dock: too many changes at once"))
+        Err(Error::unavailable("update dock: too many changes at once").into())
     }
 }

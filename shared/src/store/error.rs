@@ -6,6 +6,8 @@ use std::fmt;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use crate::aws::dynamodb::is_throttling_code;
+
 /// What failed inside, for the log alone: never an item, a value or a whole error of the SDK.
 #[derive(Debug)]
 pub struct Fault(String);
@@ -84,18 +86,13 @@ impl Error {
 
 /// Whether an error of this code is transient, so that a retry may succeed.
 pub(super) fn is_transient_code(code: &str) -> bool {
-    matches!(
-        code,
-        "TransactionConflict"
-            | "TransactionConflictException"
-            | "TransactionInProgressException"
-            | "ProvisionedThroughputExceeded"
-            | "ProvisionedThroughputExceededException"
-            | "ThrottlingError"
-            | "ThrottlingException"
-            | "Throttling"
-            | "RequestLimitExceeded"
-            | "InternalServerError"
-            | "ServiceUnavailable"
-    )
+    is_throttling_code(code)
+        || matches!(
+            code,
+            "TransactionConflict"
+                | "TransactionConflictException"
+                | "TransactionInProgressException"
+                | "InternalServerError"
+                | "ServiceUnavailable"
+        )
 }

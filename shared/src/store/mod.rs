@@ -18,11 +18,10 @@ mod transaction;
 
 pub use accounts::AccountCreation;
 pub use api_keys::{ApiKeyCreation, ApiKeyRevocation};
-pub use docks::VersionedDock;
 pub use error::{Error, Fault};
 pub use partition::Partition;
 pub use recipients::{EmailTaken, RecipientDeletion, RecipientPointer, RecipientUpdate};
-pub use secrets::{FoundSecret, NoRecipient, RecipientWithSecrets, TransitionRefused};
+pub use secrets::{FoundSecret, NoRecipient, RecipientWithSecrets, RotationRefused, SecretRevocation};
 
 use std::collections::HashMap;
 
@@ -36,7 +35,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::request_record::RequestRecord;
-use retry::{MAX_ATTEMPTS, back_off};
+use retry::{MAX_BATCH_ATTEMPTS, back_off};
 
 /// An item in the SDK's form.
 type Item = HashMap<String, AttributeValue>;
@@ -153,7 +152,7 @@ impl Store {
         let mut pending =
             KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().ok();
         let mut items = Vec::new();
-        for attempt in 1..=MAX_ATTEMPTS {
+        for attempt in 1..=MAX_BATCH_ATTEMPTS {
             let request = self
                 .client
                 .batch_get_item()
@@ -184,7 +183,7 @@ impl Store {
             };
             let mut pending =
                 Some(HashMap::from([(self.table.clone(), keys.iter().filter_map(delete).collect())]));
-            for attempt in 1..=MAX_ATTEMPTS {
+            for attempt in 1..=MAX_BATCH_ATTEMPTS {
                 let request = self
                     .client
                     .batch_write_item()

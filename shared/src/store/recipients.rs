@@ -4,22 +4,19 @@
 //! Between a read of the pointer and the read or write of the item that it points to, the email can change hands. So
 //! the item must have the id that was asked for; if not, the pointer is read again.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity, ReturnValue};
 use serde::{Deserialize, Serialize};
 
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::{Transaction, token};
-use super::{Error, KeyRange, Partition, Store, docks, from_item, text};
+use super::{Error, KeyRange, Partition, Store, docks, text};
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::model::identifiers::Identifiers;
 use crate::model::owned::Owned;
-use crate::model::recipient::{Recipient, RecipientChanges, StakeholderClass};
+use crate::model::recipient::{Recipient, StakeholderClass};
 use crate::values::clock::Timestamp;
 use crate::values::email::Email;
 use crate::values::id::{AccountId, DockId, RecipientId};
 use crate::values::page::{Page, PageRequest};
-use crate::values::patch::Patch;
 use crate::values::text::Text;
 
 /// The partition of a recipient: the pointer and the secrets.
@@ -53,12 +50,12 @@ struct RecipientItem {
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     updated_at: Option<Timestamp>,
-    /// Counts the changes, so that a change of the email overwrites no other change.
+    /// Counts the changes, so that none overwrites another.
     version: u64,
 }
 
 impl RecipientItem {
-    fn new(recipient: Recipient, version: u64) -> Self {
+    fn new(recipient: Recipient) -> Self {
         Self {
             pk: docks::partition(recipient.dock),
             sk: sort_key(recipient.email.as_str()),
@@ -71,7 +68,7 @@ impl RecipientItem {
             identifiers: recipient.identifiers,
             created_at: recipient.created_at,
             updated_at: recipient.updated_at,
-            version,
+            version: recipient.version,
         }
     }
 }
@@ -88,6 +85,7 @@ impl From<RecipientItem> for Recipient {
             identifiers: item.identifiers,
             created_at: item.created_at,
             updated_at: item.updated_at,
+            version: item.version,
         }
     }
 }
@@ -132,12 +130,6 @@ pub enum RecipientUpdate {
     EmailTaken(EmailTaken),
 }
 
-impl From<RecipientItem> for RecipientUpdate {
-    fn from(item: RecipientItem) -> Self {
-        Self::Updated(Box::new(item.into()))
-    }
-}
-
 /// Outcome of a deletion of a recipient.
 #[derive(Debug, PartialEq, Eq)]
 pub enum RecipientDeletion {
@@ -145,6 +137,8 @@ pub enum RecipientDeletion {
     Deleted,
     /// It no longer exists.
     NoRecipient,
+    /// It has another version than the one that was to be deleted.
+    Changed,
 }
 
 impl Store {
@@ -162,7 +156,7 @@ impl Store {
             account: recipient.account,
             email: &recipient.email,
         };
-        let item = RecipientItem::new(recipient.clone(), 0);
+        let item = RecipientItem::new(recipient.clone());
         let items = vec![self.put_new(&item)?, self.put_new(&pointer)?];
         self.transact_idempotently(items, recipient.id.to_string(), idempotency, |refusal| {
             match refusal.existing_item::<RecipientItem>(RECIPIENT)? {
@@ -178,15 +172,6 @@ impl Store {
         self.get(partition(id), POINTER_SORT_KEY).await
     }
 
-    /// Returns the recipient whose pointer was read; one `GetItem`.
-    pub async fn recipient(
-        &self,
-        id: RecipientId,
-        pointer: RecipientPointer,
-    ) -> Result<Option<Recipient>, Error> {
-        Ok(self.recipient_item(id, Some(pointer)).await?.map(Recipient::from))
-    }
-
     /// The pointer that was read already, the first time; from then on a new one.
     async fn next_pointer(
         &self,
@@ -199,18 +184,23 @@ impl Store {
         }
     }
 
-    /// The item of this recipient, found by a pointer that was read already or, where it is out of date, by a new one.
-    async fn recipient_item(
+    /// Returns the recipient whose pointer was read; one `GetItem`, and more where its email moves meanwhile.
+    pub async fn recipient(
         &self,
         id: RecipientId,
-        mut pointer: Option<RecipientPointer>,
-    ) -> Result<Option<RecipientItem>, Error> {
-        for _ in 0..MAX_ATTEMPTS {
+        pointer: RecipientPointer,
+    ) -> Result<Option<Recipient>, Error> {
+        let mut pointer = Some(pointer);
+        for attempt in 1..=MAX_ATTEMPTS {
             let Some(at) = self.next_pointer(id, &mut pointer).await? else { return Ok(None) };
             let item: Option<RecipientItem> =
                 self.get(docks::partition(at.dock), sort_key(&at.email)).await?;
             if let Some(item) = item.filter(|item| item.id == id) {
-                return Ok(Some(item));
+                return Ok(Some(item.into()));
+            }
+            // The first time the pointer is merely out of date.
+            if attempt > 1 {
+                back_off(attempt).await;
             }
         }
         Err(Error::unavailable("recipient: its email keeps changing"))
@@ -232,160 +222,99 @@ impl Store {
         Ok(Page::of(recipients, read.is_last, page.limit, key))
     }
 
-    /// Changes the recipient whose pointer was read.
-    pub async fn update_recipient(
+    /// Changes the recipient whose pointer was read to what `change` makes of it. If another change came between, it
+    /// reads the recipient again and repeats `change`.
+    ///
+    /// # Errors
+    /// Those of `change`, and those of the store.
+    pub async fn update_recipient<E: From<Error>>(
         &self,
         id: RecipientId,
         pointer: RecipientPointer,
-        changes: &RecipientChanges,
-        now: Timestamp,
-    ) -> Result<RecipientUpdate, Error> {
+        change: impl Fn(Recipient) -> Result<Recipient, E>,
+    ) -> Result<RecipientUpdate, E> {
+        const NEW: usize = 0;
+        const OLD: usize = 1;
+        const POINTER: usize = 2;
         let mut pointer = Some(pointer);
         for attempt in 1..=MAX_ATTEMPTS {
             let Some(at) = self.next_pointer(id, &mut pointer).await? else {
                 return Ok(RecipientUpdate::NoRecipient);
             };
-            let moves = changes.email.as_ref().is_some_and(|email| email.as_str() != at.email);
-            let updated = if changes.is_empty() {
-                self.recipient_item(id, Some(at)).await?.map(RecipientUpdate::from)
-            } else if moves {
-                self.move_recipient(id, at, changes, now).await?
+            let Some(old) = self.recipient(id, at).await? else { return Ok(RecipientUpdate::NoRecipient) };
+            let (version, old_email) = (old.version, old.email.clone());
+            let recipient = change(old)?;
+            if recipient.version == version {
+                return Ok(RecipientUpdate::Updated(Box::new(recipient)));
+            }
+            let item = RecipientItem::new(recipient.clone());
+            let items = if recipient.email == old_email {
+                vec![self.put_if_version(&item, id, version)?]
             } else {
-                self.update_in_place(id, &at, changes, now).await?.map(RecipientUpdate::from)
+                let old_key = Self::key(docks::partition(recipient.dock), sort_key(old_email.as_str()));
+                let pointer_key = Self::key(partition(id), POINTER_SORT_KEY);
+                let emails = [(":old", text(old_email.as_str())), (":new", text(recipient.email.as_str()))];
+                vec![
+                    self.put_new(&item)?,
+                    self.delete_if_version(old_key, id, version)?,
+                    self.update(pointer_key, "email = :old", "SET email = :new", &emails)?,
+                ]
             };
-            if let Some(updated) = updated {
-                return Ok(updated);
-            }
-            back_off(attempt).await;
-        }
-        Err(Error::unavailable("update recipient: too many changes at once"))
-    }
-
-    /// Changes everything but the email, in one write; `None` if the pointer is out of date.
-    async fn update_in_place(
-        &self,
-        id: RecipientId,
-        at: &RecipientPointer,
-        changes: &RecipientChanges,
-        now: Timestamp,
-    ) -> Result<Option<RecipientItem>, Error> {
-        let mut expression = UpdateExpression::default();
-        expression.set("updatedAt = :now", ":now", text(now));
-        expression.set("version = version + :one", ":one", AttributeValue::N("1".to_owned()));
-        if let Some(name) = &changes.name {
-            expression.set("#name = :name", ":name", text(name));
-        }
-        let mut set_identifiers = |identifiers: &Identifiers| {
-            expression.set("identifiers = :identifiers", ":identifiers", attribute(identifiers));
-        };
-        match &changes.identifiers {
-            Patch::Keep => {}
-            Patch::Clear => set_identifiers(&Identifiers::default()),
-            Patch::Set(identifiers) => set_identifiers(identifiers),
-        }
-        match changes.stakeholder_class {
-            Patch::Keep => {}
-            Patch::Clear => expression.remove = " REMOVE stakeholderClass",
-            Patch::Set(class) => expression.set("stakeholderClass = :class", ":class", text(class)),
-        }
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(docks::partition(at.dock), sort_key(&at.email))))
-            .condition_expression("id = :id")
-            .update_expression(format!("SET {}{}", expression.set.join(", "), expression.remove))
-            .set_expression_attribute_names(
-                changes.name.is_some().then(|| [("#name".to_owned(), "name".to_owned())].into()),
-            )
-            .set_expression_attribute_values(Some(expression.values))
-            .expression_attribute_values(":id", text(id))
-            .return_values(ReturnValue::AllNew)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        for attempt in 1.. {
-            let error = match self.record.call(update.clone().send()).await {
-                Ok(output) => {
-                    self.record.add_write(output.consumed_capacity);
-                    return output.attributes.map(from_item).transpose();
+            let moves = items.len() > 1;
+            match self.transact(items, token()).await? {
+                Transaction::Done => return Ok(RecipientUpdate::Updated(Box::new(recipient))),
+                // The email is taken, unless the recipient itself changed since it was read.
+                Transaction::Refused(refusal)
+                    if moves && !refusal.condition_failed(OLD) && !refusal.condition_failed(POINTER) =>
+                {
+                    let holder = refusal.existing_item::<RecipientItem>(NEW)?;
+                    let holder = holder.ok_or_else(|| Error::unexpected_refusal("update recipient"))?;
+                    return Ok(RecipientUpdate::EmailTaken(EmailTaken(holder.id)));
                 }
-                Err(error) => error,
-            };
-            match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => return Ok(None),
-                // A transaction is at work on the item; the SDK does not retry.
-                Some(UpdateItemError::TransactionConflictException(_)) if attempt < MAX_ATTEMPTS => {
-                    back_off(attempt).await;
-                }
-                _ => return Err(Error::of_call("UpdateItem", &error)),
+                Transaction::Refused(_) => back_off(attempt).await,
             }
         }
-        Err(Error::unexpected_refusal("update recipient"))
-    }
-
-    /// Moves a recipient to its new email, and changes the rest, in one transaction; `None` if the recipient changed
-    /// since it was read.
-    async fn move_recipient(
-        &self,
-        id: RecipientId,
-        at: RecipientPointer,
-        changes: &RecipientChanges,
-        now: Timestamp,
-    ) -> Result<Option<RecipientUpdate>, Error> {
-        const NEW: usize = 0;
-        const OLD: usize = 1;
-        const POINTER: usize = 2;
-        let old_key = Self::key(docks::partition(at.dock), sort_key(&at.email));
-        let old_email = at.email.clone();
-        let Some(item) = self.recipient_item(id, Some(at)).await? else {
-            return Ok(Some(RecipientUpdate::NoRecipient));
-        };
-        if item.email.as_str() != old_email {
-            return Ok(None);
-        }
-        let version = item.version;
-        let recipient = changes.clone().apply(item.into(), now);
-        let is_unchanged = [(":id", text(id)), (":version", AttributeValue::N(version.to_string()))];
-        let emails = [(":old", text(old_email)), (":new", text(recipient.email.as_str()))];
-        let pointer_key = Self::key(partition(id), POINTER_SORT_KEY);
-        let items = vec![
-            self.put_new(&RecipientItem::new(recipient.clone(), version + 1))?,
-            self.delete(old_key, "id = :id AND version = :version", &is_unchanged)?,
-            self.update(pointer_key, "email = :old", "SET email = :new", &emails)?,
-        ];
-        match self.transact(items, token()).await? {
-            Transaction::Done => Ok(Some(RecipientUpdate::Updated(Box::new(recipient)))),
-            // The recipient changed since it was read, whoever has the email.
-            Transaction::Refused(refusal)
-                if refusal.condition_failed(OLD) || refusal.condition_failed(POINTER) =>
-            {
-                Ok(None)
-            }
-            Transaction::Refused(refusal) => match refusal.existing_item::<RecipientItem>(NEW)? {
-                Some(holder) => Ok(Some(RecipientUpdate::EmailTaken(EmailTaken(holder.id)))),
-                None => Err(Error::unexpected_refusal("move recipient")),
-            },
-        }
+        Err(Error::unavailable("update recipient: too many changes at once").into())
     }
 
     /// Deletes the recipient whose pointer was read, its secrets first. It can be interrupted anywhere and repeated:
     /// what is left is a recipient with fewer secrets.
+    ///
+    /// With `version`, only that version is deleted, and the recipient goes before its secrets, since another version
+    /// keeps them: what an interruption then leaves are secrets that verify for nobody.
     pub async fn delete_recipient(
         &self,
         id: RecipientId,
         pointer: RecipientPointer,
+        version: Option<u64>,
     ) -> Result<RecipientDeletion, Error> {
-        self.delete_secrets(id).await?;
+        if version.is_none() {
+            self.delete_secrets(id).await?;
+        }
         let mut pointer = Some(pointer);
         for attempt in 1..=MAX_ATTEMPTS {
-            let Some(at) = self.next_pointer(id, &mut pointer).await? else {
+            let Some(mut at) = self.next_pointer(id, &mut pointer).await? else {
                 return Ok(RecipientDeletion::NoRecipient);
             };
-            let recipient_key = Self::key(docks::partition(at.dock), sort_key(&at.email));
+            let dock = docks::partition(at.dock);
+            let deletion = match version {
+                None => {
+                    self.delete(Self::key(dock, sort_key(&at.email)), "id = :id", &[(":id", text(id))])?
+                }
+                Some(version) => {
+                    let Some(current) = self.recipient(id, at.clone()).await? else {
+                        return Ok(RecipientDeletion::NoRecipient);
+                    };
+                    if current.version != version {
+                        return Ok(RecipientDeletion::Changed);
+                    }
+                    current.email.as_str().clone_into(&mut at.email);
+                    self.delete_if_version(Self::key(dock, sort_key(&at.email)), id, version)?
+                }
+            };
             let pointer_key = Self::key(partition(id), POINTER_SORT_KEY);
-            let items = vec![
-                self.delete(pointer_key, "email = :email", &[(":email", text(at.email))])?,
-                self.delete(recipient_key, "id = :id", &[(":id", text(id))])?,
-            ];
+            let items =
+                vec![self.delete(pointer_key, "email = :email", &[(":email", text(at.email))])?, deletion];
             if let Transaction::Done = self.transact(items, token()).await? {
                 // A secret that was generated in the meantime verifies for nobody, but would stay forever. The
                 // recipient is deleted, so a failure here is not reported.
@@ -396,24 +325,4 @@ impl Store {
         }
         Err(Error::unavailable("delete recipient: its email keeps changing"))
     }
-}
-
-/// The parts of an update expression.
-#[derive(Default)]
-struct UpdateExpression {
-    set: Vec<&'static str>,
-    remove: &'static str,
-    values: super::Item,
-}
-
-impl UpdateExpression {
-    fn set(&mut self, assignment: &'static str, placeholder: &str, value: AttributeValue) {
-        self.set.push(assignment);
-        self.values.insert(placeholder.to_owned(), value);
-    }
-}
-
-fn attribute(identifiers: &Identifiers) -> AttributeValue {
-    let entries = identifiers.entries().iter();
-    AttributeValue::M(entries.map(|(key, value)| (key.clone(), text(value))).collect())
 }

@@ -7,8 +7,12 @@ use rand::Rng;
 
 use crate::values::random;
 
-/// How often such a call is tried in all.
+/// How often a call that met another one is tried in all.
 pub(super) const MAX_ATTEMPTS: u32 = 8;
+
+/// How often a batch is tried in all. DynamoDB leaves a part of one undone only where it throttles, and each try is more
+/// load.
+pub(super) const MAX_BATCH_ATTEMPTS: u32 = 3;
 
 /// Waits after an attempt that failed: at random up to 25 ms, doubled with each attempt up to 400 ms, so that those who
 /// collided do not collide again.

@@ -5,12 +5,14 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
 use super::recipients::{self, POINTER_SORT_KEY, RecipientPointer};
+use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::{Refusal, Transaction, token};
-use super::{Error, KeyRange, QueryPage, Store};
+use super::{Error, Item, KeyRange, QueryPage, Store};
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::model::owned::Owned;
 use crate::model::secret::{
-    ActiveSecret, Lifetime, RETIRED_DAYS, RetiredSecret, Retirement, Rotation, Secret,
+    ActiveSecret, Lifetime, RETIRED_DAYS, Replacement, RetiredSecret, Retirement, RotatedAway, Rotation,
+    Secret,
 };
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
@@ -47,6 +49,9 @@ struct SecretItem {
     rotated_to: Option<SecretId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rotated_at: Option<Timestamp>,
+    /// Until when a rotated secret verifies. Meanwhile it has an item among the active ones too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grace_ends_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     revoked_at: Option<Timestamp>,
     /// When DynamoDB may delete the item: at its expiry, or [`RETIRED_DAYS`] after its retirement; in epoch seconds.
@@ -69,6 +74,7 @@ impl SecretItem {
             rotated_from: secret.rotated_from,
             rotated_to: None,
             rotated_at: None,
+            grace_ends_at: None,
             revoked_at: None,
             ttl: secret.expires_at.map(Timestamp::unix_seconds_rounded_up),
         }
@@ -78,9 +84,15 @@ impl SecretItem {
         let mut item = Self::active(&retired.secret);
         item.sk = format!("{RETIRED_PREFIX}{}", item.id);
         item.ttl = Some(retired.retired_at().plus_days(RETIRED_DAYS).unix_seconds_rounded_up());
-        match retired.retirement {
-            Retirement::Rotated { at, to } => (item.rotated_at, item.rotated_to) = (Some(at), Some(to)),
-            Retirement::Revoked { at } => item.revoked_at = Some(at),
+        let replacement = match retired.retirement {
+            Retirement::Rotated(replacement) => Some(replacement),
+            Retirement::Revoked { at, rotated } => {
+                item.revoked_at = Some(at);
+                rotated
+            }
+        };
+        if let Some(Replacement { at, to, grace_ends_at }) = replacement {
+            (item.rotated_at, item.rotated_to, item.grace_ends_at) = (Some(at), Some(to), grace_ends_at);
         }
         item
     }
@@ -101,11 +113,15 @@ impl TryFrom<SecretItem> for Secret {
             expires_at: item.expires_at,
             rotated_from: item.rotated_from,
         };
-        let retirement = match (item.rotated_at, item.rotated_to, item.revoked_at) {
-            (None, None, None) => return Ok(Self::Active(secret)),
-            (Some(at), Some(to), None) => Retirement::Rotated { at, to },
-            (None, None, Some(at)) => Retirement::Revoked { at },
+        let rotated = match (item.rotated_at, item.rotated_to) {
+            (None, None) => None,
+            (Some(at), Some(to)) => Some(Replacement { at, to, grace_ends_at: item.grace_ends_at }),
             _ => return Err(bad()),
+        };
+        let retirement = match (item.revoked_at, rotated) {
+            (Some(at), rotated) => Retirement::Revoked { at, rotated },
+            (None, Some(rotated)) => Retirement::Rotated(rotated),
+            (None, None) => return Ok(Self::Active(secret)),
         };
         Ok(Self::Retired(RetiredSecret { secret, retirement }))
     }
@@ -151,12 +167,25 @@ impl Owned for FoundSecret {
 #[derive(Debug, PartialEq, Eq)]
 pub struct NoRecipient;
 
-/// Why a secret was not rotated or revoked.
+/// Why a secret was not rotated.
 #[derive(Debug, PartialEq, Eq)]
-pub enum TransitionRefused {
+pub enum RotationRefused {
     /// It was retired first, by another request.
     Retired(Retirement),
     /// It or its recipient no longer exists.
+    Gone,
+}
+
+/// Outcome of the revocation of a secret.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SecretRevocation {
+    /// It is revoked, by this call.
+    Revoked,
+    /// It was revoked before.
+    Repeated,
+    /// It was rotated, and its grace, if it had one, is over.
+    RotatedAway,
+    /// It no longer exists.
     Gone,
 }
 
@@ -193,7 +222,8 @@ impl Store {
         for item in self.get_all(keys).await? {
             match item {
                 PartitionItem::Pointer(found) => pointer = Some(found),
-                // A batch is no snapshot: it may show both items of a secret that is being retired.
+                // A secret in its grace has both items. A batch is no snapshot: it may also show both of one that is
+                // being retired.
                 PartitionItem::Secret(item) => match ((*item).try_into()?, &secret) {
                     (Secret::Active(_), Some(Secret::Retired(_))) => {}
                     (found, _) => secret = Some(found),
@@ -228,7 +258,8 @@ impl Store {
         let secrets =
             retired.items.into_iter().chain(active.items).filter(|item| floor.is_none_or(|id| item.id >= id));
         let mut secrets = secrets.map(Secret::try_from).collect::<Result<Vec<_>, _>>()?;
-        // A secret that is retired between the two Queries is in both. The sort is stable: the retired one comes first.
+        // A secret in its grace, or one that is retired between the two Queries, is in both. The sort is stable: the
+        // retired one comes first.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.id()));
         secrets.dedup_by_key(|secret| secret.id());
         Ok(Page::of(secrets, is_last, page.limit, |secret| secret.id().to_string()))
@@ -255,41 +286,71 @@ impl Store {
         .await
     }
 
-    /// Stores a rotation: the old secret is retired and the new one created at the same instant.
+    /// Stores a rotation: the old secret is retired and the new one created at the same instant. In its grace the old
+    /// one keeps an item among the active ones, which DynamoDB deletes once that is over.
     pub async fn rotate_secret(
         &self,
         rotation: &Rotation,
         idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
-    ) -> Result<Outcome<TransitionRefused>, Error> {
-        let mut items = self.retirement(&rotation.old)?;
+    ) -> Result<Outcome<RotationRefused>, Error> {
+        let mut items = self.retirement(&rotation.old, rotation.in_grace.as_ref())?;
         items.push(
             self.check_exists(Self::key(recipients::partition(rotation.new.recipient), POINTER_SORT_KEY))?,
         );
         items.push(self.put_new(&SecretItem::active(&rotation.new))?);
         let token = rotation.new.id.to_string();
-        self.transact_idempotently(items, token, idempotency, |refusal| transition_refused(&refusal)).await
+        self.transact_idempotently(items, token, idempotency, |refusal| rotation_refused(&refusal)).await
     }
 
-    /// Stores a revocation: once this returns, the secret no longer verifies.
-    pub async fn revoke_secret(
+    /// Revokes a secret that was read: once this returns, it no longer verifies. If another request retired it
+    /// meanwhile, it goes on from what that one left.
+    pub async fn revoke_secret(&self, mut secret: Secret, now: Timestamp) -> Result<SecretRevocation, Error> {
+        for attempt in 1..=MAX_ATTEMPTS {
+            let items = match secret {
+                Secret::Active(active) => self.retirement(&active.revoke(now), None)?,
+                Secret::Retired(rotated) => match rotated.revoke(now) {
+                    Ok(None) => return Ok(SecretRevocation::Repeated),
+                    Err(RotatedAway) => return Ok(SecretRevocation::RotatedAway),
+                    Ok(Some(revoked)) => self.revocation_in_grace(&revoked)?,
+                },
+            };
+            let refusal = match self.transact(items, token()).await? {
+                Transaction::Done => return Ok(SecretRevocation::Revoked),
+                Transaction::Refused(refusal) => refusal,
+            };
+            secret = match refusal.existing_item::<SecretItem>(RETIRED)? {
+                Some(item) => item.try_into()?,
+                None => return Ok(SecretRevocation::Gone),
+            };
+            back_off(attempt).await;
+        }
+        Err(Error::unavailable("revoke secret: too many changes at once"))
+    }
+
+    /// Moves a secret from active to retired; with `in_grace`, it stays among the active ones in that form. Of
+    /// concurrent callers only the first succeeds.
+    fn retirement(
         &self,
         retired: &RetiredSecret,
-    ) -> Result<Result<(), TransitionRefused>, Error> {
-        match self.transact(self.retirement(retired)?, token()).await? {
-            Transaction::Done => Ok(Ok(())),
-            Transaction::Refused(refusal) => transition_refused(&refusal).map(Err),
-        }
-    }
-
-    /// Moves a secret from active to retired. Of concurrent callers only the first succeeds.
-    fn retirement(&self, retired: &RetiredSecret) -> Result<Vec<TransactWriteItem>, Error> {
-        let active = Self::key(
-            recipients::partition(retired.secret.recipient),
-            format!("{ACTIVE_PREFIX}{}", retired.secret.id),
-        );
+        in_grace: Option<&ActiveSecret>,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        const IS_ACTIVE: &str = "attribute_exists(pk)";
         Ok(vec![
             self.put_new(&SecretItem::retired(retired))?,
-            self.delete(active, "attribute_exists(pk)", &[])?,
+            match in_grace {
+                Some(secret) => self.put_new_or_if(&SecretItem::active(secret), IS_ACTIVE, &[])?,
+                None => self.delete(active_key(&retired.secret), IS_ACTIVE, &[])?,
+            },
+        ])
+    }
+
+    /// Revokes a rotated secret in its grace, unless it was revoked before.
+    fn revocation_in_grace(&self, revoked: &RetiredSecret) -> Result<Vec<TransactWriteItem>, Error> {
+        const IS_ROTATED: &str = "attribute_exists(rotatedTo) AND attribute_not_exists(revokedAt)";
+        Ok(vec![
+            self.put_new_or_if(&SecretItem::retired(revoked), IS_ROTATED, &[])?,
+            // DynamoDB may have deleted it already.
+            self.delete_if_exists(active_key(&revoked.secret))?,
         ])
     }
 
@@ -306,19 +367,23 @@ struct SecretKey {
     sk: String,
 }
 
+fn active_key(secret: &ActiveSecret) -> Item {
+    Store::key(recipients::partition(secret.recipient), format!("{ACTIVE_PREFIX}{}", secret.id))
+}
+
 /// The writes of a transaction that [`Store::retirement`] makes, and the one that a rotation adds.
 const RETIRED: usize = 0;
 const ACTIVE: usize = 1;
 const RECIPIENT: usize = 2;
 
-/// Why a retirement was refused: another one came first, or there is nothing left to retire.
-fn transition_refused(refusal: &Refusal) -> Result<TransitionRefused, Error> {
+/// Why a rotation was refused: another retirement came first, or there is nothing left to rotate.
+fn rotation_refused(refusal: &Refusal) -> Result<RotationRefused, Error> {
     match refusal.existing_item::<SecretItem>(RETIRED)?.map(Secret::try_from).transpose()? {
-        Some(Secret::Retired(first)) => Ok(TransitionRefused::Retired(first.retirement)),
-        Some(Secret::Active(_)) => Err(Error::unexpected_refusal("retire secret")),
+        Some(Secret::Retired(first)) => Ok(RotationRefused::Retired(first.retirement)),
+        Some(Secret::Active(_)) => Err(Error::unexpected_refusal("rotate secret")),
         None if refusal.condition_failed(ACTIVE) || refusal.condition_failed(RECIPIENT) => {
-            Ok(TransitionRefused::Gone)
+            Ok(RotationRefused::Gone)
         }
-        None => Err(Error::unexpected_refusal("retire secret")),
+        None => Err(Error::unexpected_refusal("rotate secret")),
     }
 }

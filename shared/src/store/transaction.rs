@@ -11,8 +11,12 @@ use serde::de::DeserializeOwned;
 
 use super::error::{Error, Fault, is_transient_code};
 use super::retry::{MAX_ATTEMPTS, back_off};
-use super::{Item, Store, from_item, to_item};
+use super::{Item, Store, from_item, text, to_item};
+use crate::aws::dynamodb::is_throttling_code;
 use crate::values::random;
+
+/// The condition of an item that has an id and a version.
+const IS_UNCHANGED: &str = "id = :id AND version = :version";
 
 /// The code of a write whose condition failed.
 const CONDITION_FAILED: &str = "ConditionalCheckFailed";
@@ -50,6 +54,10 @@ pub(super) fn token() -> String {
 /// A placeholder of an expression, `:name`, and its value.
 type Placeholder<'a> = (&'a str, AttributeValue);
 
+fn number(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
 fn values(placeholders: &[Placeholder<'_>]) -> Option<Item> {
     let values: Item = placeholders.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     Some(values).filter(|values| !values.is_empty())
@@ -80,20 +88,25 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Replaces the item that has this version by `item`.
+    /// Replaces the item that has this id and this version by `item`.
     pub(super) fn put_if_version(
         &self,
         item: &impl Serialize,
+        id: impl ToString,
         version: u64,
     ) -> Result<TransactWriteItem, Error> {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(to_item(item)?))
-            .condition_expression("version = :version")
-            .expression_attribute_values(":version", AttributeValue::N(version.to_string()))
-            .build()
-            .map_err(Error::incomplete("Put"))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+        let is_unchanged = [(":id", text(id)), (":version", number(version))];
+        self.put_new_or_if(item, IS_UNCHANGED, &is_unchanged)
+    }
+
+    /// Deletes the item that has this id and this version.
+    pub(super) fn delete_if_version(
+        &self,
+        key: Item,
+        id: impl ToString,
+        version: u64,
+    ) -> Result<TransactWriteItem, Error> {
+        self.delete(key, IS_UNCHANGED, &[(":id", text(id)), (":version", number(version))])
     }
 
     /// Puts `item`, whether its key exists or not.
@@ -132,6 +145,13 @@ impl Store {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
+    /// Deletes the item, whether it exists or not.
+    pub(super) fn delete_if_exists(&self, key: Item) -> Result<TransactWriteItem, Error> {
+        let delete = Delete::builder().table_name(&self.table).set_key(Some(key));
+        let delete = delete.build().map_err(Error::incomplete("Delete"))?;
+        Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+
     /// Deletes the item if `condition` holds.
     pub(super) fn delete(
         &self,
@@ -149,7 +169,8 @@ impl Store {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Writes all `items` or none.
+    /// Writes all `items` or none. Conflicts with other transactions are retried here; throttles are the SDK's to
+    /// retry, few times and within its token bucket ([`crate::aws::dynamodb`]), and not retried again.
     ///
     /// `token`, of at most 36 characters and new for every request of a caller, lets DynamoDB recognise the retry of an
     /// attempt whose answer was lost.
@@ -189,6 +210,9 @@ impl Store {
                         |code: &&str| ["None", CONDITION_FAILED].contains(code) || is_transient_code(code);
                     if !codes.iter().all(is_known) {
                         return Err(Error::Internal(fault));
+                    }
+                    if codes.iter().any(|code| is_throttling_code(code)) {
+                        return Err(Error::Unavailable(fault));
                     }
                     Error::Unavailable(fault)
                 }

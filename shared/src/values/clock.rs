@@ -32,6 +32,16 @@ impl Timestamp {
         self.0.date()
     }
 
+    /// The latest calendar date anywhere on earth: that of UTC+14.
+    pub fn latest_date(self) -> Date {
+        self.0.saturating_add(Duration::hours(14)).date()
+    }
+
+    /// This time and `hours`.
+    pub fn plus_hours(self, hours: u8) -> Self {
+        Self(self.0.saturating_add(Duration::hours(hours.into())))
+    }
+
     /// This time and `days` times 24 hours.
     pub fn plus_days(self, days: u16) -> Self {
         Self(self.0.saturating_add(Duration::days(days.into())))
@@ -112,6 +122,13 @@ mod tests {
     fn ninety_days_are_ninety_times_24_hours() {
         let start = Timestamp::parse("2025-01-15T10:32:00.000Z").unwrap();
         assert_eq!(start.plus_days(90).to_string(), "2025-04-15T10:32:00.000Z");
+    }
+
+    #[test]
+    fn the_latest_date_is_fourteen_hours_ahead() {
+        let before = Timestamp::parse("2025-01-15T09:59:59.999Z").unwrap();
+        let after = Timestamp::parse("2025-01-15T10:00:00.000Z").unwrap();
+        assert_eq!((before.latest_date().day(), after.latest_date().day()), (15, 16));
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! Email addresses: the rule of the HTML standard, and the limits of mail systems.
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Serialize};
+
+use super::domain;
 
 /// The longest address, in bytes.
 pub const MAX_BYTES: usize = 254;
+
+const NO_ADDRESS: &str = "must be a valid email address, such as ops@example.com";
 
 /// A valid address in lower case.
 ///
@@ -11,23 +15,29 @@ pub const MAX_BYTES: usize = 254;
 /// leading, trailing or doubled dot; the domain has at least one dot; the address has at most 254 bytes (RFC 5321
 /// §4.5.3.1, RFC 3696 erratum 1690).
 ///
+/// A stored address is shown as it is: it kept the rules of the day it was written.
+///
 /// [html]: https://html.spec.whatwg.org/multipage/input.html#valid-e-mail-address
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Email(String);
 
 impl Email {
     /// Trims white space, lower-cases ASCII letters, and checks the rest. The error says what is wrong.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let address = text.trim().to_ascii_lowercase();
-        let Some((local, domain)) = address.split_once('@') else {
-            return Err("must be a valid email address, such as ops@example.com");
-        };
+        let Some((local, domain)) = address.split_once('@') else { return Err(NO_ADDRESS) };
         if address.len() > MAX_BYTES {
             Err("must have at most 254 characters")
-        } else if is_local_part(local) && is_domain(domain) {
+        } else if is_local_part(local) && domain::is_domain(domain) {
             Ok(Self(address))
+        } else if local.contains(' ') {
+            Err("must be an email address without spaces; in a URL, write a + in it as %2B")
+        } else if !local.is_ascii() {
+            Err("must have only ASCII characters before the @")
+        } else if !domain.is_ascii() {
+            Err("must have its domain in ASCII, such as xn--bcher-kva.example for bücher.example")
         } else {
-            Err("must be a valid email address, such as ops@example.com")
+            Err(NO_ADDRESS)
         }
     }
 
@@ -37,27 +47,11 @@ impl Email {
     }
 }
 
-impl<'de> Deserialize<'de> for Email {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
-    }
-}
-
 fn is_local_part(local: &str) -> bool {
     local.len() <= 64
         && local.split('.').all(|atom| {
             !atom.is_empty()
                 && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&b))
-        })
-}
-
-fn is_domain(domain: &str) -> bool {
-    domain.contains('.')
-        && domain.split('.').all(|label| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-                && !label.starts_with('-')
-                && !label.ends_with('-')
         })
 }
 
@@ -117,6 +111,18 @@ mod tests {
             "a@b.c,d@e.f",
         ] {
             assert!(Email::parse(address).is_err(), "{address:?} was taken for an address");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_send() {
+        for (address, hint) in [
+            ("a b@c.example", "%2B"),
+            ("bücher@c.example", "before the @"),
+            ("a@bücher.example", "xn--"),
+            ("a@b", "ops@example.com"),
+        ] {
+            assert!(Email::parse(address).unwrap_err().contains(hint), "{address}");
         }
     }
 

@@ -23,6 +23,29 @@ pub enum Json {
     Object(Vec<(String, Json)>),
 }
 
+impl Json {
+    /// The value as text, the same for every order of an object's members and for every way to write it. A member that
+    /// is `null` is left out: it means the same as an absent one wherever something is created.
+    pub fn canonical(&self) -> String {
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match self {
+            Self::Null => "null".to_owned(),
+            Self::Bool => "bool".to_owned(),
+            Self::Integer(number) => number.to_string(),
+            Self::Float => "float".to_owned(),
+            Self::String(text) => quoted(text),
+            Self::Array => "array".to_owned(),
+            Self::Object(members) => {
+                let given = members.iter().filter(|(_, value)| *value != Self::Null);
+                let mut members: Vec<String> =
+                    given.map(|(name, value)| format!("{}:{}", quoted(name), value.canonical())).collect();
+                members.sort();
+                format!("{{{}}}", members.join(","))
+            }
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct JsonVisitor;
@@ -77,5 +100,37 @@ impl<'de> Deserialize<'de> for Json {
         }
 
         deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn canonical(text: &str) -> String {
+        serde_json::from_str::<Json>(text).unwrap().canonical()
+    }
+
+    #[test]
+    fn order_spacing_escapes_and_null_members_do_not_matter() {
+        let same = canonical(r#"{"a":"x","b":{"c":"1","d":"2"},"e":3}"#);
+        assert_eq!(
+            canonical("{ \"e\": 3,\n \"b\": {\"d\":\"2\",\"c\":\"1\"}, \"a\":\"\\u0078\", \"f\": null }"),
+            same
+        );
+    }
+
+    #[test]
+    fn values_matter() {
+        let one = canonical(r#"{"a":"x","b":{"c":"1"}}"#);
+        for other in [
+            r#"{"a":"x"}"#,
+            r#"{"a":"x","b":{"c":1}}"#,
+            r#"{"a":"x","b":{"d":"1"}}"#,
+            r#"{"a":"x,\"b\":{\"c\":\"1\"}"}"#,
+            r#"{"b":"x","a":{"c":"1"}}"#,
+        ] {
+            assert_ne!(canonical(other), one, "{other}");
+        }
     }
 }

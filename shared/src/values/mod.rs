@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod digest;
+pub mod domain;
 pub mod email;
 pub mod field_error;
 pub mod id;

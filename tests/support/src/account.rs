@@ -50,6 +50,7 @@ impl Account {
             identifiers: Identifiers::default(),
             created_at: now,
             updated_at: None,
+            version: 0,
         };
         self.table.store.create_recipient(&recipient, None).await.unwrap();
         let secret = self.add_secret(recipient.id, Digest::of(value)).await;

@@ -81,7 +81,7 @@ impl TestTable {
         let now = Clock::system().now();
         let id = DockId::generate(now, &mut random::system());
         let name = Text::parse("A dock").unwrap();
-        let dock = Dock { id, account, name, profile: Profile::default(), created_at: now };
+        let dock = Dock { id, account, name, profile: Profile::default(), created_at: now, version: 0 };
         self.store.create_dock(&dock, None).await.unwrap();
         id
     }

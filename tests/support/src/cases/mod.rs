@@ -2,6 +2,7 @@
 //! trips, faults and benchmark all take theirs from here, and fail by name for an endpoint that has none.
 
 mod docks;
+mod health;
 mod recipients;
 mod secrets;
 
@@ -52,8 +53,10 @@ pub struct Case {
     /// The body, with placeholders: `{n}` for a number, `{value}` for the value of [`Thing::Secret`].
     pub body: Option<Value>,
     pub status: u16,
-    /// The budget of round trips: groups of calls, those of a group at once. Empty for a case without a budget.
-    pub calls: &'static [Calls],
+    /// A header besides the usual ones.
+    pub header: Option<(&'static str, &'static str)>,
+    /// The budget of round trips: groups of calls, those of a group at once.
+    pub calls: Option<&'static [Calls]>,
     /// The status of its repetition, if it is tried with every fault.
     pub repeated: Option<u16>,
     /// The status of its repetition with an `Idempotency-Key`, if it accepts one.
@@ -73,7 +76,8 @@ fn case(endpoint: &'static str) -> Case {
         query: "",
         body: None,
         status: 200,
-        calls: &[],
+        header: None,
+        calls: None,
         repeated: None,
         repeated_with_key: None,
         overcomes: Vec::new(),
@@ -98,12 +102,16 @@ impl Case {
         Self { body: Some(body), ..self }
     }
 
+    fn header(self, name: &'static str, value: &'static str) -> Self {
+        Self { header: Some((name, value)), ..self }
+    }
+
     fn status(self, status: u16) -> Self {
         Self { status, ..self }
     }
 
     fn calls(self, calls: &'static [Calls]) -> Self {
-        Self { calls, ..self }
+        Self { calls: Some(calls), ..self }
     }
 
     fn repeated(self, status: u16) -> Self {
@@ -150,7 +158,11 @@ impl Case {
     /// The event of the `n`th request of this account.
     pub fn event(&self, account: &Account, things: &Things, n: usize) -> Value {
         let values = self.parameters(account, things);
-        account.request(self.endpoint(), &values, self.query, self.body_of(n, &things.value))
+        let mut event = account.request(self.endpoint(), &values, self.query, self.body_of(n, &things.value));
+        if let Some((name, value)) = self.header {
+            event["headers"][name] = value.into();
+        }
+        event
     }
 
     /// The values of the path parameters.
@@ -193,7 +205,7 @@ impl Things {
 
 /// All cases, in the order of the endpoints.
 pub fn all() -> Vec<Case> {
-    let mut cases = [docks::cases(), recipients::cases(), secrets::cases()].concat();
+    let mut cases = [docks::cases(), recipients::cases(), secrets::cases(), health::cases()].concat();
     let position = |case: &Case| endpoints::all().position(|endpoint| endpoint.name == case.endpoint);
     cases.sort_by_key(position);
     cases

@@ -46,9 +46,9 @@ pub(super) fn cases() -> Vec<Case> {
         case("update-recipient")
             .path(&[Dock, Recipient])
             .body(json!({"name": "First National Bank {n}"}))
-            .calls(&[READ_TWO, &["UpdateItem"]])
+            .calls(&[READ_TWO, READ, WRITE])
             .repeated(200)
-            .overcomes("UpdateItem", [Refused("TransactionConflictException"), AnswerLost])
+            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
             .measured(),
         case("update-recipient")
             .what("a new email")
@@ -57,7 +57,12 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_TWO, READ, WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [MIXED, CONFLICT, AnswerLost, CONFLICT]),
-        case("update-recipient").what("nothing").path(&[Dock, Recipient]).body(json!({})).repeated(200),
+        case("update-recipient")
+            .what("nothing")
+            .path(&[Dock, Recipient])
+            .body(json!({}))
+            .calls(&[READ_TWO, READ])
+            .repeated(200),
         case("delete-recipient")
             .what("with 1 secret")
             .path(&[Dock, Recipient])
@@ -66,5 +71,11 @@ pub(super) fn cases() -> Vec<Case> {
             .overcomes("BatchWriteItem", [Unprocessed, Refused("ThrottlingException"), AnswerLost])
             .overcomes("TransactWriteItems", [MIXED, AnswerLost])
             .measured(),
+        case("delete-recipient")
+            .what("with If-Match")
+            .path(&[Dock, Recipient])
+            .header("if-match", "\"0\"")
+            .calls(&[READ_TWO, READ, WRITE, &["Query"], &["BatchWriteItem"]])
+            .repeated(404),
     ]
 }

@@ -31,6 +31,8 @@ pub(super) fn cases() -> Vec<Case> {
             .repeated(200)
             .overcomes("Query", [Refused("ThrottlingException"); 2])
             .measured(),
+        case("get-secret").path(&[Recipient, Secret]).calls(&[READ_AND_BATCH]).repeated(200).measured(),
+        case("get-secret").what("none").path(&[Recipient, MissingSecret]).status(404),
         case("rotate-secret")
             .path(&[Recipient, Secret])
             .status(201)
@@ -40,11 +42,19 @@ pub(super) fn cases() -> Vec<Case> {
             .overcomes("BatchGetItem", [Unprocessed, Refused("ThrottlingException")])
             .overcomes("TransactWriteItems", [MIXED, CONFLICT, AnswerLost])
             .measured(),
+        case("rotate-secret")
+            .what("with a grace")
+            .path(&[Recipient, Secret])
+            .body(json!({"graceHours": 24}))
+            .status(201)
+            .calls(&[READ_AND_BATCH, WRITE])
+            .repeated(409)
+            .with_idempotency_key(200),
         case("rotate-secret").what("none").path(&[Recipient, MissingSecret]).status(404),
         case("revoke-secret")
             .path(&[Recipient, Secret])
             .calls(&[READ_AND_BATCH, WRITE])
-            .repeated(409)
+            .repeated(200)
             .overcomes("TransactWriteItems", [MIXED, SilenceBefore])
             .measured(),
         case("revoke-secret").what("none").path(&[Recipient, MissingSecret]).status(404),
