@@ -13,7 +13,7 @@ use docyard_core::model::api_key::Mode;
 use docyard_core::model::idempotency::StoredResponse;
 use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipient::StakeholderClass;
-use docyard_core::model::secret::Lifetime;
+use docyard_core::model::secret::{Grace, Lifetime};
 use docyard_core::store::Store;
 use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_core::values::email::Email;
@@ -22,9 +22,7 @@ use docyard_core::values::text::Text;
 use docyard_functions::endpoints;
 use docyard_functions::http::body::{Fields, string};
 use docyard_functions::http::error::Error;
-use docyard_functions::http::idempotency::IdempotencyKey;
-use docyard_functions::http::list::Parameters;
-use docyard_functions::http::{auth, body, path, response};
+use docyard_functions::http::{auth, body, input, list, path, response};
 use docyard_functions::lambda::event::Event;
 use docyard_functions::lambda::service::service;
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -109,10 +107,9 @@ pub fn cursor(data: &[u8]) {
         "version": "2.0", "rawQueryString": query, "requestContext": {"http": {"method": "GET"}},
     });
     let Some(request) = request(event) else { return };
-    let list = "/v1/docks/dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0/recipients";
-    let mut parameters = Parameters::of(&request);
-    let window = parameters.page(list, |key| Email::parse(key).is_ok_and(|email| email.as_str() == key));
-    match parameters.finish(window) {
+    let path = "/v1/docks/dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0/recipients";
+    let is_key = |key: &str| Email::parse(key).is_ok_and(|email| email.as_str() == key);
+    match input::read(&request, |input| list::page(input, path, is_key)) {
         Ok(window) => {
             assert!((1..=1000).contains(&window.limit));
             assert!(window.after.is_none_or(|key| Email::parse(&key).is_ok()));
@@ -121,7 +118,7 @@ pub fn cursor(data: &[u8]) {
     }
 }
 
-/// A body, with its content type before a NUL: as a creation, as a change, and as nothing.
+/// A body, with its content type before a NUL: as a creation, as a change, and as one that may be absent.
 pub fn body(data: &[u8]) {
     let (content_type, data) = match data.iter().position(|byte| *byte == 0) {
         Some(end) => (Some(&data[..end]), &data[end + 1..]),
@@ -144,24 +141,34 @@ pub fn body(data: &[u8]) {
     let change = |fields: &mut Fields| {
         let name = fields.change("name", string(Text::parse));
         let class = fields.patch("stakeholderClass", class());
-        let identifiers = fields.patch("identifiers", |json| Identifiers::parse(json, today));
-        Ok((name?, class?, identifiers?))
+        let current = Identifiers::default();
+        let identifiers = fields.patch("identifiers", |json| current.merged(json, today));
+        let read_only = fields.read_only(&["id"], Some(&json!({"id": "x"})));
+        Ok((name?, class?, identifiers?, read_only?))
     };
-    match body::read(&request, create) {
+    let text = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+    match input::read(&request, |input| input.body(create)) {
         Ok((_, _, _, identifiers, lifetime)) => {
             assert!(
-                data.len() <= body::MAX_BYTES && serde_json::from_slice::<Value>(data).unwrap().is_object()
+                data.len() <= body::MAX_BYTES && serde_json::from_slice::<Value>(text).unwrap().is_object()
             );
             assert!(identifiers.entries().len() <= 50);
             assert!(lifetime.days().is_none_or(|days| (1..=3650).contains(&days)));
         }
         Err(error) => assert_answer(error),
     }
-    if let Err(error) = body::read_merge_patch(&request, change) {
+    if let Err(error) = input::read(&request, |input| input.merge_patch(change)) {
         assert_answer(error);
     }
-    match body::read_empty(&request) {
-        Ok(()) => assert!(data.is_empty() || serde_json::from_slice::<Value>(data).unwrap() == json!({})),
+    match input::read(&request, |input| {
+        input.optional_body(|fields| fields.optional("graceHours", Grace::parse))
+    }) {
+        Ok(None) => assert!(
+            text.trim_ascii().is_empty()
+                || [json!({}), Value::Null, json!({"graceHours": null})]
+                    .contains(&serde_json::from_slice(text).unwrap())
+        ),
+        Ok(Some(_)) => {}
         Err(error) => assert_answer(error),
     }
 }
@@ -175,11 +182,12 @@ pub fn email(data: &[u8]) {
     assert!(!email.as_str().contains(|c: char| c.is_ascii_uppercase() || c.is_ascii_control() || c == ' '));
 }
 
-/// A path parameter, and an idempotency key: an id has one form, and what has another is nowhere.
+/// A path parameter, and the headers that a handler reads: an id has one form, and what has another is nowhere.
 pub fn path(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let event = json!({
-        "version": "2.0", "requestContext": {"http": {"method": "GET"}}, "headers": {"idempotency-key": text},
+        "version": "2.0", "requestContext": {"http": {"method": "GET"}}, "body": "{}",
+        "headers": {"idempotency-key": text, "if-match": text, "content-encoding": text},
         "pathParameters": {"dockId": text, "recipientId": text, "secretId": text},
     });
     let Some(request) = request(event) else { return };
@@ -190,7 +198,13 @@ pub fn path(data: &[u8]) {
     ];
     let ids: Vec<String> = ids.into_iter().flatten().collect();
     assert!(ids.len() <= 1 && ids.iter().all(|id| *id == text));
-    if let Err(error) = IdempotencyKey::read(request.headers()) {
+    let headers = input::read(&request, |input| {
+        let key = input.idempotency_key();
+        let if_match = input.if_match();
+        let body = input.body(|_| Ok(()));
+        Ok((key?, if_match?, body?))
+    });
+    if let Err(error) = headers {
         assert_answer(error);
     }
     let _: Response<String> =

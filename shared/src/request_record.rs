@@ -54,16 +54,22 @@ impl RequestRecord {
     }
 
     /// Makes a call of DynamoDB and counts its round trip.
-    pub(crate) async fn call<T>(&self, call: impl Future<Output = T>) -> T {
-        {
-            let mut values = self.lock();
-            if values.round_trips == 0 || values.is_answered {
-                values.round_trips += 1;
-                values.is_answered = false;
+    ///
+    /// The call is moved to the heap at once: the SDK's futures are many kilobytes, and every future around one would be
+    /// larger still.
+    pub(crate) fn call<T>(&self, call: impl Future<Output = T>) -> impl Future<Output = T> {
+        let call = Box::pin(call);
+        async move {
+            {
+                let mut values = self.lock();
+                if values.round_trips == 0 || values.is_answered {
+                    values.round_trips += 1;
+                    values.is_answered = false;
+                }
             }
+            let _guard = CallGuard(self);
+            call.await
         }
-        let _guard = CallGuard(self);
-        call.await
     }
 
     /// Adds the capacity units of a read.
