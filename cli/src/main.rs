@@ -2,11 +2,18 @@
 
 mod dev;
 mod operator;
+mod output;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use docyard_core::model::api_key::ApiKey;
 use docyard_functions::lambda::logging::{self, Format};
+
+use output::Failure;
+
+/// The exit code of a command whose reader has gone: what a shell reports of one that SIGPIPE (13) ends.
+const READER_GONE: u8 = 128 + 13;
 
 /// Docyard Access: recipients and their secrets.
 #[derive(Parser)]
@@ -32,15 +39,45 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    logging::init(Format::Text);
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("no async runtime: {error}")),
+    match run() {
+        Ok(code) => code,
+        Err(Failure::ReaderGone) => READER_GONE.into(),
+        Err(Failure::Reason(reason)) => {
+            // Where it cannot be said, the exit code says that it failed.
+            let _ = output::print_error(format_args!("docyard: {reason}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode, Failure> {
+    // Before anything repeats it in a message.
+    if std::env::args_os()
+        .filter_map(|word| word.into_string().ok())
+        .any(|word| ApiKey::parse(&word).is_some())
+    {
+        let reason = "an API key must not be an argument, since others can read it there: \
+                      in the list of processes and in the shell's history. \
+                      `keys find` and `keys revoke` read it from the standard input";
+        return Err(Failure::Reason(reason.to_owned()));
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Also of `--help` and `--version`, which are no errors.
+        Err(error) => {
+            let code = ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            return match error.print() {
+                Err(unprinted) if !error.use_stderr() => Err(unprinted.into()),
+                _ => Ok(code),
+            };
+        }
     };
+    logging::init(Format::Text);
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::Reason(format!("no async runtime: {error}")))?;
     let result = runtime.block_on(async {
         match arguments.command {
-            Command::Dev(options) => dev::run(options).await,
+            Command::Dev(options) => dev::run(options).await.map_err(Failure::from),
             Command::Accounts(command) => operator::accounts::run(command).await,
             Command::Keys(command) => operator::keys::run(command).await,
             Command::Docks(command) => operator::docks::run(command).await,
@@ -48,13 +85,5 @@ fn main() -> ExitCode {
     });
     // Does not wait for what still runs, such as a sweep of the database.
     runtime.shutdown_background();
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => fail(&reason),
-    }
-}
-
-fn fail(reason: &str) -> ExitCode {
-    eprintln!("docyard: {reason}");
-    ExitCode::FAILURE
+    result.map(|()| ExitCode::SUCCESS)
 }

@@ -10,3 +10,4 @@
 mod dev_server;
 mod openapi;
 mod operator;
+mod operator_network;

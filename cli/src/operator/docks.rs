@@ -3,8 +3,10 @@
 use clap::Subcommand;
 use docyard_core::values::id::AccountId;
 use docyard_core::values::page::{MAX_LIMIT, PageRequest};
+use serde_json::json;
 
-use super::{Target, account_id, message, table};
+use super::{Options, account_id, message, must_exist};
+use crate::output::Failure;
 
 /// `docyard docks …`
 #[derive(Subcommand)]
@@ -12,7 +14,7 @@ pub(crate) enum Docks {
     /// List an account's docks, newest first.
     List {
         #[command(flatten)]
-        target: Target,
+        options: Options,
         /// The account.
         #[arg(long, value_parser = account_id)]
         account: AccountId,
@@ -20,9 +22,10 @@ pub(crate) enum Docks {
 }
 
 /// Carries out `docyard docks …`.
-pub(crate) async fn run(command: Docks) -> Result<(), String> {
-    let Docks::List { target, account } = command;
-    let store = target.store().await;
+pub(crate) async fn run(command: Docks) -> Result<(), Failure> {
+    let Docks::List { options, account } = command;
+    let store = options.store().await?;
+    must_exist(&store, account).await?;
     let mut request = PageRequest { limit: MAX_LIMIT, after: None };
     let mut docks = Vec::new();
     loop {
@@ -33,8 +36,7 @@ pub(crate) async fn run(command: Docks) -> Result<(), String> {
             break;
         }
     }
-    let rows =
-        docks.iter().map(|dock| [dock.id.to_string(), dock.created_at.to_string(), dock.name.to_string()]);
-    println!("{}", table(["ID", "CREATED", "NAME"], rows));
-    Ok(())
+    let docks =
+        docks.iter().map(|dock| json!({"id": dock.id, "name": dock.name, "createdAt": dock.created_at}));
+    options.print_list(docks.collect(), &[("ID", "id"), ("CREATED", "createdAt"), ("NAME", "name")])
 }

@@ -1,44 +1,58 @@
-//! An operator's commands, on a table in AWS under the operator's own credentials. One module for each noun.
+//! An operator's commands, on a table in AWS under the operator's own credentials. One module for each noun; in [`aws`]
+//! how they reach the table.
+
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub(crate) mod accounts;
+mod aws;
 pub(crate) mod docks;
 pub(crate) mod keys;
 
-use aws_config::BehaviorVersion;
-use aws_sdk_dynamodb::Client;
 use clap::Args;
 use comfy_table::{Table, presets};
-use docyard_core::aws::{dynamodb, transport};
 use docyard_core::store::{Error, Store};
 use docyard_core::values::id::AccountId;
 use docyard_core::values::text::Text;
+use serde_json::Value;
 
-/// The table that a command works on. Region and credentials are found as the AWS CLI finds them.
+use crate::output::{self, Failure};
+
+/// The options of every operator's command. Region and credentials are found as the AWS CLI finds them.
 #[derive(Args)]
-pub(crate) struct Target {
+pub(crate) struct Options {
     /// The table's name: the stack's output `TableName`.
     #[arg(long, env = "TABLE_NAME")]
     table: String,
     /// Another DynamoDB endpoint than the region's, such as that of `docyard dev --dynamodb-port`.
-    #[arg(long)]
+    #[arg(long, value_parser = url)]
     endpoint_url: Option<String>,
+    /// Print one JSON document: an array for a list, an object otherwise.
+    #[arg(long)]
+    json: bool,
 }
 
-impl Target {
-    async fn store(self) -> Store {
-        // The operating system's root certificates, since an operator's network may have its own authority.
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let shared = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(transport::http_client(roots))
-            .load()
-            .await;
-        let mut config = aws_sdk_dynamodb::config::Builder::from(&shared);
-        if let Some(url) = self.endpoint_url {
-            config = config.endpoint_url(url);
-        }
-        Store::new(Client::from_conf(dynamodb::with_limits(config).build()), self.table)
+impl Options {
+    /// The table. Fails, in words for the operator, if region, credentials or network are not set as they must be.
+    async fn store(&self) -> Result<Store, String> {
+        Ok(Store::new(aws::client(self.endpoint_url.as_deref()).await?, self.table.as_str()))
     }
+
+    /// Prints a list: as a JSON array, or as a table whose columns are a heading and a field of `items` each.
+    fn print_list(&self, items: Vec<Value>, columns: &[(&str, &str)]) -> Result<(), Failure> {
+        Ok(output::print(if self.json { Value::Array(items).to_string() } else { table(&items, columns) })?)
+    }
+}
+
+/// A table with a line for each item. What an item does not have, such as the time of its expiry, is "never".
+fn table(items: &[Value], columns: &[(&str, &str)]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_header(columns.iter().map(|(heading, _)| heading));
+    let cell =
+        |item: &Value, field: &str| item.get(field).and_then(Value::as_str).unwrap_or("never").to_owned();
+    table.add_rows(
+        items.iter().map(|item| columns.iter().map(|(_, field)| cell(item, field)).collect::<Vec<_>>()),
+    );
+    table.to_string()
 }
 
 fn text(text: &str) -> Result<Text, String> {
@@ -49,20 +63,39 @@ fn account_id(text: &str) -> Result<AccountId, &'static str> {
     AccountId::parse(text).ok_or("must be an account's id, acc_…")
 }
 
-fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(header);
-    table.add_rows(rows);
-    table
+fn url(text: &str) -> Result<String, &'static str> {
+    aws::is_url(text).then(|| text.to_owned()).ok_or("must be a URL, https://… or http://…")
+}
+
+/// Fails if the account does not exist, whose lists would be empty.
+async fn must_exist(store: &Store, account: AccountId) -> Result<(), String> {
+    store.account(account).await.map_err(message)?.map(drop).ok_or_else(|| no_account(account))
+}
+
+fn no_account(account: AccountId) -> String {
+    format!(
+        "there is no account {account}; see: docyard accounts list; or create one with: docyard accounts create"
+    )
 }
 
 fn message(error: Error) -> String {
+    let fault = error.fault().to_string();
     match error {
-        Error::Unavailable(fault) => format!(
-            "DynamoDB cannot be reached or is busy ({fault}); check region and credentials, or try again"
+        Error::Unavailable(_) => format!(
+            "DynamoDB cannot be reached or is busy ({fault}); check the region, and the network's settings such as \
+             HTTPS_PROXY and AWS_CA_BUNDLE, or try again"
         ),
-        Error::Internal(fault) => {
-            format!("DynamoDB refused the call ({fault}); check table, region and permissions")
+        Error::Internal(_) => {
+            let what = match fault.rsplit(": ").next() {
+                Some("ResourceNotFoundException") => "there is no such table in this account and region",
+                Some("AccessDeniedException") => "the credentials do not allow the call",
+                Some("ExpiredTokenException") => "the credentials have expired; renew them",
+                Some("UnrecognizedClientException" | "InvalidSignatureException") => {
+                    "AWS does not know the credentials"
+                }
+                _ => "it could not be done",
+            };
+            format!("{what} ({fault})")
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Accounts: who owns docks and API keys.
 
-use serde::Serialize;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
+use serde::{Deserialize, Serialize};
 
 use super::transaction::Transaction;
-use super::{Error, Partition, Store};
+use super::{Error, Partition, Store, from_item};
 use crate::model::account::Account;
 use crate::values::clock::Timestamp;
 use crate::values::id::AccountId;
@@ -25,6 +26,21 @@ struct AccountItem<'a> {
     id: AccountId,
     name: &'a Text,
     created_at: Timestamp,
+}
+
+/// What is read of an account's item.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadAccount {
+    id: AccountId,
+    name: Text,
+    created_at: Timestamp,
+}
+
+impl From<ReadAccount> for Account {
+    fn from(item: ReadAccount) -> Self {
+        Self { id: item.id, name: item.name, created_at: item.created_at }
+    }
 }
 
 /// Outcome of the creation of an account.
@@ -50,5 +66,42 @@ impl Store {
             Transaction::Done => Ok(AccountCreation::Created),
             Transaction::Refused(_) => Ok(AccountCreation::IdTaken),
         }
+    }
+
+    /// Returns the account of this id; one `GetItem`.
+    pub async fn account(&self, id: AccountId) -> Result<Option<Account>, Error> {
+        let item: Option<ReadAccount> = self.get(partition(id), SORT_KEY).await?;
+        Ok(item.map(Account::from))
+    }
+
+    /// Returns all accounts, oldest first. It reads the whole table, since accounts have no index: one Scan for each
+    /// MB, 256 read units. For an operator; no request may wait for it.
+    pub async fn accounts(&self) -> Result<Vec<Account>, Error> {
+        let mut accounts = Vec::new();
+        let mut scan = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .filter_expression("sk = :account")
+            .expression_attribute_values(":account", AttributeValue::S(SORT_KEY.to_owned()))
+            // "name" is a word of DynamoDB's own.
+            .projection_expression("id, #name, createdAt")
+            .expression_attribute_names("#name", "name")
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        loop {
+            let page = self.record.call(scan.clone().send()).await;
+            let page = page.map_err(|error| Error::of_call("Scan", &error))?;
+            self.record.add_read(page.consumed_capacity);
+            for item in page.items.unwrap_or_default() {
+                accounts.push(Account::from(from_item::<ReadAccount>(item)?));
+            }
+            if page.last_evaluated_key.is_none() {
+                break;
+            }
+            scan = scan.set_exclusive_start_key(page.last_evaluated_key);
+        }
+        accounts.sort_by_key(|account| account.id);
+        Ok(accounts)
     }
 }

@@ -141,24 +141,30 @@ impl Store {
 
     /// Revokes a key: once this returns, every request with it is refused. A key that is revoked already keeps its
     /// first time.
+    ///
+    /// The account's item says where the key's own item is. Both must say that they are of this key and this account:
+    /// else it fails, and nothing is revoked.
     pub async fn revoke_api_key(
         &self,
         account: AccountId,
-        key: ApiKeyId,
+        id: ApiKeyId,
         now: Timestamp,
     ) -> Result<ApiKeyRevocation, Error> {
-        let (pk, sk) = (accounts::partition(account), sort_key_in_account(key));
+        let (pk, sk) = (accounts::partition(account), sort_key_in_account(id));
         let Some(item) = self.get::<ApiKeyItem>(&pk, &sk).await? else { return Ok(ApiKeyRevocation::NoKey) };
         let digest_pk = item.digest_pk.ok_or_else(|| Error::internal("stored key has no digest"))?;
         let revoke = |key| {
             let expression = "SET revokedAt = if_not_exists(revokedAt, :now)";
-            self.update(key, "attribute_exists(pk)", expression, &[(":now", text(now))])
+            let values = [(":now", text(now)), (":id", text(id)), (":account", text(account))];
+            self.update(key, "id = :id AND account = :account", expression, &values)
         };
         let items = vec![revoke(Self::key(digest_pk, SORT_KEY))?, revoke(Self::key(pk, sk))?];
         let token = ApiKeyId::generate(now, &mut random::system()).to_string();
         match self.transact(items, token).await? {
             Transaction::Done => Ok(ApiKeyRevocation::Revoked),
-            Transaction::Refused(_) => Err(Error::unexpected_refusal("revoke API key")),
+            Transaction::Refused(_) => {
+                Err(Error::internal("revoke API key: its item in the account belongs to another key"))
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What goes wrong with the table: nothing of a failed call but its operation and its error code, since an error of the
 //! SDK can hold whole items.
 
+use std::borrow::Cow;
+use std::error::Error as _;
 use std::fmt;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
@@ -65,19 +67,27 @@ impl Error {
         operation: &str,
         error: &SdkError<E, HttpResponse>,
     ) -> Self {
-        let (is_transient, cause) = match error {
-            SdkError::TimeoutError(_) => (true, "timed out"),
-            SdkError::DispatchFailure(_) => (true, "out of reach"),
-            SdkError::ResponseError(_) => (true, "unreadable answer"),
+        let (is_transient, cause): (bool, Cow<str>) = match error {
+            SdkError::TimeoutError(_) => (true, "timed out".into()),
+            // The innermost cause is one of the network or of TLS, and holds nothing of the request.
+            SdkError::DispatchFailure(failure) => {
+                let mut cause = failure.as_connector_error().and_then(|error| error.source());
+                while let Some(inner) = cause.and_then(|error| error.source()) {
+                    cause = Some(inner);
+                }
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                (true, format!("out of reach{cause}").into())
+            }
+            SdkError::ResponseError(_) => (true, "unreadable answer".into()),
             SdkError::ServiceError(context) => {
                 let status = context.raw().status();
                 match error.code() {
                     // An answer that cannot be read, such as half of one: every error of DynamoDB has a code.
-                    None => (true, "unreadable answer"),
-                    Some(code) => (is_transient_code(code) || status.is_server_error(), code),
+                    None => (true, "unreadable answer".into()),
+                    Some(code) => (is_transient_code(code) || status.is_server_error(), code.into()),
                 }
             }
-            _ => (false, "not sent"),
+            _ => (false, "not sent".into()),
         };
         let fault = Fault::new(format!("{operation}: {cause}"));
         if is_transient { Self::Unavailable(fault) } else { Self::Internal(fault) }
