@@ -40,7 +40,6 @@ const REVOKED: &str = "This secret was revoked already";
 fn document(operation: Operation) -> Operation {
     operation
         .description("From then on it no longer verifies. An expired secret can be revoked too.")
-        .empty_request_body()
         .success("It is revoked")
         .not_found(Resource::Secret, "No such secret in the key's account")
         .conflict("It was rotated or revoked; the message says which", REVOKED)
