@@ -145,18 +145,18 @@ impl Operation {
 
     /// The header `Idempotency-Key`.
     pub fn accepts_idempotency_key(self) -> Self {
+        // Bare, or in quotes, which generators do not escape: hence \x22.
         let schema = ObjectBuilder::new()
             .schema_type(Type::String)
-            .min_length(Some(1))
-            .max_length(Some(255))
-            .pattern(Some("^[!#-~]([ -~]*[!-~])?$"));
+            .pattern(Some(r"^([!#-~]([ -~]{0,253}[!-~])?|\x22[ !#-\[\]-~]{1,255}\x22)$"));
         let key = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
             .description(Some(
-                "A key of your choice, such as a UUID. For 24 hours a request with the same key and the same body gets the \
-                 first response again and creates nothing. It may be sent in double quotes",
+                "A key of your choice, 1 to 255 printable ASCII characters, such as a UUID. For 24 hours a request with the \
+                 same key and the same body gets the first response again and creates nothing. It may be sent in double \
+                 quotes",
             ))
             .schema(Some(schema));
         Self { operation: self.operation.parameter(key), ..self }.common_error(422)
