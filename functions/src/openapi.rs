@@ -84,6 +84,28 @@ pub fn document() -> OpenApi {
         .build()
 }
 
+/// The whole document in YAML.
+///
+/// # Errors
+/// Never, in practice.
+pub fn yaml() -> Result<String, impl std::error::Error> {
+    document().to_yaml().map(|yaml| yaml.lines().map(quote_time).collect())
+}
+
+/// A line of YAML with a line break. If its value begins as a date does, it is quoted: without quotes it is a string
+/// to YAML 1.2, and a point in time to readers of YAML 1.1, such as `PyYAML`.
+fn quote_time(line: &str) -> String {
+    let entry = line.trim_start_matches([' ', '-']);
+    let is_quoted = entry.starts_with(['\'', '"']);
+    let value = entry.split_once(": ").filter(|_| !is_quoted).map_or(entry, |(_, value)| value);
+    let before = line.strip_suffix(value).unwrap_or_default();
+    let mut parts = value.splitn(3, '-');
+    let mut is_number = |digits| {
+        parts.next().is_some_and(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    if is_number(4) && is_number(2) { format!("{before}'{value}'\n") } else { format!("{line}\n") }
+}
+
 fn http_method(method: Method) -> HttpMethod {
     match method {
         Method::Get => HttpMethod::Get,

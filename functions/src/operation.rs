@@ -22,7 +22,6 @@ use crate::http::response::{ErrorBody, Success};
 use crate::route::{Credential, Method, Route};
 
 const JSON: &str = "application/json";
-const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// Errors that several operations have in common: the component's name, the status, a description and a message.
 pub(crate) const COMMON_ERRORS: &[(&str, u16, &str, &str)] = &[
@@ -122,6 +121,9 @@ impl Operation {
     }
 
     /// The request body: a `T`, without other fields.
+    ///
+    /// One media type, also where the API takes two: generators write a method's code once for each and get the second
+    /// wrong.
     pub fn request_body<T: ToSchema>(self, example: Value) -> Self {
         self.body::<T>(example, Required::True)
     }
@@ -132,8 +134,11 @@ impl Operation {
     }
 
     fn body<T: ToSchema>(mut self, example: Value, required: Required) -> Self {
-        let content_types: &[_] =
-            if self.route.method == Method::Patch { &[JSON, MERGE_PATCH] } else { &[JSON] };
+        let size = format!("At most {} KiB", body::MAX_BYTES / 1024);
+        let description = match self.route.method {
+            Method::Patch => size + ". `Content-Type` may be `application/merge-patch+json` too",
+            _ => size,
+        };
         let schema = match T::schema() {
             RefOr::T(Schema::Object(mut object)) => {
                 object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
@@ -143,45 +148,32 @@ impl Operation {
         };
         self.schemas.push((T::name().into_owned(), schema));
         T::schemas(&mut self.schemas);
-        let content = || {
-            ContentBuilder::new()
-                .schema(Some(Ref::from_schema_name(T::name())))
-                .example(Some(example.clone()))
-                .build()
-        };
-        let body = content_types.iter().fold(
-            RequestBodyBuilder::new()
-                .description(Some(format!("At most {} KiB", body::MAX_BYTES / 1024)))
-                .required(Some(required.clone())),
-            |body, content_type| body.content(*content_type, content()),
-        );
-        let operation = self.operation.request_body(Some(body.build()));
-        Self { operation, ..self }.common_error(413).common_error(415)
-    }
-
-    /// No request body, or an empty object.
-    pub fn empty_request_body(self) -> Self {
-        let empty = ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(false)));
-        let content = ContentBuilder::new().schema(Some(empty)).build();
-        let body = RequestBodyBuilder::new().required(Some(Required::False)).content(JSON, content);
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(T::name())))
+            .example(Some(example))
+            .build();
+        let body = RequestBodyBuilder::new()
+            .description(Some(description))
+            .required(Some(required))
+            .content(JSON, content);
         let operation = self.operation.request_body(Some(body.build()));
         Self { operation, ..self }.common_error(413).common_error(415)
     }
 
     /// The header `Idempotency-Key`.
     pub fn accepts_idempotency_key(self) -> Self {
+        // Bare, or in quotes, which generators do not escape: hence \x22.
         let schema = ObjectBuilder::new()
             .schema_type(Type::String)
-            .min_length(Some(1))
-            .max_length(Some(255))
-            .pattern(Some("^[!#-~]([ -~]*[!-~])?$"));
+            .pattern(Some(r"^([!#-~]([ -~]{0,253}[!-~])?|\x22[ !#-\[\]-~]{1,255}\x22)$"));
         let key = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
             .required(Required::False)
             .description(Some(
-                "A key of your choice, such as a UUID. For 24 hours a request with the same key and the same body gets the \
-                 first response again and creates nothing. It may be sent in double quotes",
+                "A key of your choice, 1 to 255 printable ASCII characters, such as a UUID. For 24 hours a request with the \
+                 same key and the same body gets the first response again and creates nothing. It may be sent in double \
+                 quotes",
             ))
             .schema(Some(schema));
         Self { operation: self.operation.parameter(key), ..self }.common_error(422)
@@ -276,14 +268,16 @@ impl Operation {
     }
 
     /// A link from the response to the operation of another endpoint: the values of its path parameters, as [runtime
-    /// expressions](https://spec.openapis.org/oas/v3.1.1.html#runtime-expressions), and of its body, if it has one.
-    pub fn link(mut self, endpoint: &str, parameters: &[(&str, &str)], body: Option<Value>) -> Self {
+    /// expressions](https://spec.openapis.org/oas/v3.1.1.html#runtime-expressions).
+    ///
+    /// Not of its body: openapi-generator refuses a document in which that is an object.
+    pub fn link(mut self, endpoint: &str, parameters: &[(&str, &str)]) -> Self {
         if let Some((status, response)) = self.response.take() {
             let name = camel_case(endpoint);
-            let link = parameters.iter().fold(
-                Link::builder().operation_id(name.clone()).request_body(body),
-                |link, (name, value)| link.parameter(*name, *value),
-            );
+            let link =
+                parameters.iter().fold(Link::builder().operation_id(name.clone()), |link, (name, value)| {
+                    link.parameter(*name, *value)
+                });
             self.response = Some((status, response.link(name, link.build())));
         }
         self

@@ -7,7 +7,8 @@
 
 use std::borrow::Cow;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
@@ -23,12 +24,6 @@ use crate::values::email;
 use crate::values::email::Email;
 use crate::values::id::{DockId, RecipientId, SecretId};
 use crate::values::text::{self, Text};
-
-/// What neither is white space nor a control character, in a class of a regular expression.
-const VISIBLE: &str = r"[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]";
-
-/// What is no control character.
-const PRINTABLE: &str = r"[^\u0000-\u001f\u007f-\u009f]";
 
 macro_rules! schema {
     ($type:ty, $name:literal, $schema:expr) => {
@@ -48,6 +43,19 @@ macro_rules! schema {
 
 fn string() -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String)
+}
+
+/// `schema` without the strings that match `pattern`.
+///
+/// Generated clients check a `pattern` before they send a request, each with its own kind of regular expressions: PHP's
+/// know no `\u0085`, Ruby's no `\x85`. They leave `not` to the API.
+fn without(schema: ObjectBuilder, pattern: &str) -> ObjectBuilder {
+    keyword(schema, "not", json!({"pattern": pattern}))
+}
+
+/// `schema` with a keyword that [`ObjectBuilder`] does not have.
+fn keyword(schema: ObjectBuilder, name: &str, value: Value) -> ObjectBuilder {
+    schema.extensions(Some(Extensions::from_iter([(name, value)])))
 }
 
 /// An id: a prefix and a ULID in Crockford's base 32.
@@ -71,28 +79,29 @@ schema!(
 schema!(
     Text,
     "Text",
-    string()
-        .min_length(Some(1))
-        .max_length(Some(text::MAX_CHARS))
-        .pattern(Some(format!("^{VISIBLE}({PRINTABLE}*{VISIBLE})?$")))
-        .description(Some(
-            "A text in any script, without control characters. White space around it is taken off, and not counted"
-        ))
-        .examples([json!("First National Bank")])
+    without(
+        string().min_length(Some(1)).max_length(Some(text::MAX_CHARS)),
+        // White space alone, control characters that are no white space, and those with something on both sides.
+        r"^[\s\u0085]*$|[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]|\S\s*[\t-\r\u0085]\s*\S",
+    )
+    .description(Some(
+        "A text in any script, without control characters. White space around it is taken off, and not counted"
+    ))
+    .examples([json!("First National Bank")])
 );
 
 schema!(
     Email,
     "Email",
+    // Without the format `email`, which allows no white space around it.
     string()
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
         .max_length(Some(email::MAX_BYTES))
         .pattern(Some(
-            r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+            r"^[ \t\r\n]*[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[ \t\r\n]*$"
         ))
         .description(Some(
             "An email address by the rule of the HTML standard, at most 64 characters of it before the @; kept and \
-             given in lower case"
+             given in lower case, without white space around it"
         ))
         .examples([json!("bulk@firstnational.example")])
 );
@@ -140,40 +149,40 @@ schema!(
         .examples([json!("dk_sec_7f2a9b4c1e8d3f6a0b5c2d9e4f7a1b8c")])
 );
 
+/// The identifiers whose values have rules of their own.
+fn special_identifiers() -> Value {
+    json!({
+        "^nda_hash$": string().pattern(Some("^(sha256:)?[0-9A-Fa-f]{64}$")).description(Some(
+            "The SHA-256 of the signed NDA, as sha256sum prints it; kept as sha256: and lower-case digits"
+        )).build(),
+        "^date_of_birth$": string()
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
+            .description(Some("A calendar date, not in the future (UTC)"))
+            .build(),
+        "^phone$": string()
+            .pattern(Some(r"^\+[0-9]([ .()-]*[0-9]){6,14}$"))
+            .max_length(Some(identifiers::MAX_VALUE_CHARS))
+            .description(Some("+ and 7 to 15 digits, with spaces, -, ., ( and ) between them"))
+            .build(),
+    })
+}
+
 schema!(
     Identifiers,
     "Identifiers",
-    ObjectBuilder::new()
+    // No `properties`: beside those, many clients have no place for other keys.
+    keyword(ObjectBuilder::new(), "patternProperties", special_identifiers())
         .property_names(Some(Schema::Object(
             string()
                 .pattern(Some(format!("^[A-Za-z][A-Za-z0-9_-]{{0,{}}}$", identifiers::MAX_KEY_CHARS - 1)))
                 .build()
         )))
-        .property(
-            "nda_hash",
-            string().pattern(Some("^(sha256:)?[0-9A-Fa-f]{64}$")).description(Some(
-                "The SHA-256 of the signed NDA, as sha256sum prints it; kept as sha256: and lower-case digits"
-            ))
-        )
-        .property(
-            "date_of_birth",
-            string()
-                .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
-                .description(Some("A calendar date, not in the future (UTC)"))
-        )
-        .property(
-            "phone",
-            string()
-                .pattern(Some(r"^\+[0-9]([ .()-]*[0-9]){6,14}$"))
-                .max_length(Some(identifiers::MAX_VALUE_CHARS))
-                .description(Some("+ and 7 to 15 digits, with spaces, -, ., ( and ) between them"))
-        )
         .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(Schema::Object(
-            string()
-                .min_length(Some(1))
-                .max_length(Some(identifiers::MAX_VALUE_CHARS))
-                .pattern(Some(format!("^{PRINTABLE}*$")))
-                .build()
+            without(
+                string().min_length(Some(1)).max_length(Some(identifiers::MAX_VALUE_CHARS)),
+                r"[\u0000-\u001f\u007f-\u009f]",
+            )
+            .build()
         )))))
         .max_properties(Some(identifiers::MAX_ENTRIES))
         .description(Some(

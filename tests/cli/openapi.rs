@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use docyard_functions::{endpoints, openapi};
 use docyard_test_support::dev::{Dev, send};
 use docyard_test_support::read;
-use serde_json::Value;
+use regex::Regex;
+use serde_json::{Map, Value};
 
 fn document() -> Value {
     serde_json::to_value(openapi::document()).unwrap()
@@ -98,6 +99,168 @@ fn every_reference_leads_somewhere() {
     assert!(found.contains("#/components/schemas/DockId"), "{found:?}");
     for reference in found {
         assert!(document.pointer(&reference[1..]).is_some(), "{reference}");
+    }
+}
+
+/// All objects in `value`, itself included, each with the key that it stands under.
+fn objects<'a>(key: &'a str, value: &'a Value) -> Vec<(&'a str, &'a Map<String, Value>)> {
+    match value {
+        Value::Object(members) => {
+            let inner = members.iter().flat_map(|(key, value)| objects(key, value));
+            [(key, members)].into_iter().chain(inner).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(|value| objects(key, value)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The request bodies, each with the id of its operation.
+fn request_bodies(document: &Value) -> Vec<(&str, &Value)> {
+    let methods = document["paths"].as_object().unwrap().values();
+    let operations = methods.flat_map(|methods| methods.as_object().unwrap().values());
+    operations
+        .filter_map(|operation| Some((operation["operationId"].as_str()?, operation.get("requestBody")?)))
+        .collect()
+}
+
+/// openapi-generator refuses a document with a link whose body is an object.
+#[test]
+fn a_link_gives_no_body() {
+    let document = document();
+    let links: Vec<_> = objects("", &document).into_iter().filter(|(key, _)| *key == "links").collect();
+    assert!(!links.is_empty());
+    for (_, links) in links {
+        for (name, link) in links {
+            assert!(link.get("requestBody").is_none(), "{name}");
+        }
+    }
+}
+
+/// With two, openapi-python-client writes a module that cannot be imported.
+#[test]
+fn a_body_has_one_media_type() {
+    let document = document();
+    let contents: Vec<_> = objects("", &document).into_iter().filter(|(key, _)| *key == "content").collect();
+    assert!(!contents.is_empty());
+    for (_, content) in contents {
+        assert_eq!(content.keys().collect::<Vec<_>>(), ["application/json"]);
+    }
+    for (operation, body) in request_bodies(&document) {
+        let takes_merge_patch =
+            body["description"].as_str().unwrap().contains("application/merge-patch+json");
+        assert_eq!(takes_merge_patch, operation.starts_with("update"), "{operation}");
+    }
+}
+
+/// Clients in Go and Rust send `null` as an optional body, for which these operations have no use.
+#[test]
+fn an_operation_without_fields_declares_no_body() {
+    let document = document();
+    let bodies = request_bodies(&document);
+    assert!(!bodies.is_empty());
+    for (operation, body) in bodies {
+        let reference = body["content"]["application/json"]["schema"]["$ref"].as_str().unwrap();
+        let schema = document.pointer(&reference[1..]).unwrap();
+        assert!(!schema["properties"].as_object().unwrap().is_empty(), "{operation}");
+    }
+}
+
+/// Go's clients have a function `NewSecret` for a schema `Secret`; `Error` is a type of most languages.
+#[test]
+fn the_name_of_a_schema_is_free_in_the_languages_of_clients() {
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for name in schemas.keys() {
+        let is_constructor = name.strip_prefix("New").is_some_and(|made| schemas.contains_key(made));
+        let taken =
+            ["Array", "Date", "Error", "Exception", "List", "Map", "Object", "Request", "Response", "String"];
+        assert!(!is_constructor && !taken.contains(&name.as_str()), "{name}");
+    }
+}
+
+/// Beside properties, clients in Rust and other languages have no place for other keys: they lose them.
+#[test]
+fn an_object_has_fields_or_free_keys() {
+    let document = document();
+    for (key, schema) in objects("", &document) {
+        let has_free_keys = schema.get("additionalProperties").is_some_and(Value::is_object);
+        assert!(!(has_free_keys && schema.contains_key("properties")), "{key}");
+    }
+}
+
+/// Without quotes they are points in time to a reader of YAML 1.1, such as `PyYAML`.
+#[test]
+fn times_are_quoted() {
+    let yaml = openapi::yaml().unwrap();
+    let time = Regex::new(r"(?:- |: )('?)\d{4}-\d\d-\d\d").unwrap();
+    let quotes: Vec<&str> =
+        time.captures_iter(&yaml).filter_map(|time| Some(time.get(1)?.as_str())).collect();
+    assert!(!quotes.is_empty() && quotes.iter().all(|quote| *quote == "'"), "{quotes:?}");
+}
+
+/// A client checks a `pattern` before it sends a request, and most leave `not` to the API.
+#[test]
+fn the_document_takes_the_white_space_that_the_api_takes_off() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let email = &schemas["Email"];
+    let pattern = Regex::new(email["pattern"].as_str().unwrap()).unwrap();
+    assert!(pattern.is_match(" bulk@firstnational.example\r\n"));
+    assert!(!pattern.is_match("bulk @firstnational.example"));
+    assert!(email.get("format").is_none(), "the format allows no white space");
+    let text = &schemas["Text"];
+    let refused = Regex::new(text["not"]["pattern"].as_str().unwrap()).unwrap();
+    assert!(text.get("pattern").is_none());
+    for (taken, given) in [
+        (true, " First National\u{a0}Bank\r\n"),
+        (true, "\u{85}銀行\u{3000}"),
+        (false, ""),
+        (false, " \n\u{85}"),
+        (false, "First\nNational"),
+        (false, "First \t National"),
+        (false, "First\0"),
+        (false, "\u{9f}First"),
+    ] {
+        assert_eq!(!refused.is_match(given), taken, "{given:?}");
+    }
+}
+
+#[test]
+fn the_document_takes_an_idempotency_key_bare_or_quoted() {
+    let document = document();
+    let parameters = document["paths"]["/v1/docks"]["post"]["parameters"].as_array().unwrap();
+    let key = parameters.iter().find(|parameter| parameter["name"] == "Idempotency-Key").unwrap();
+    let pattern = Regex::new(key["schema"]["pattern"].as_str().unwrap()).unwrap();
+    for (taken, key) in [
+        (true, "8e03978e-40d5".to_owned()),
+        (true, "\"8e03978e-40d5\"".to_owned()),
+        (true, "k".repeat(255)),
+        (true, format!("\"{}\"", "k".repeat(255))),
+        (false, String::new()),
+        (false, "\"\"".to_owned()),
+        (false, "\"8e03978e".to_owned()),
+        (false, "k".repeat(256)),
+        (false, "é".to_owned()),
+    ] {
+        assert_eq!(pattern.is_match(&key), taken, "{key}");
+    }
+}
+
+/// PHP's know no `\u`, Ruby's no `\x80`, Python's no `\p`, Go's and Rust's no look-around; openapi-generator escapes no
+/// quotes. All it writes into the code of clients, but not what stands in `not`.
+#[test]
+fn every_pattern_is_one_in_the_languages_of_clients() {
+    let document = document();
+    let patterns: Vec<&str> = objects("", &document)
+        .into_iter()
+        .filter(|(key, _)| *key != "not")
+        .filter_map(|(_, schema)| schema.get("pattern")?.as_str())
+        .collect();
+    assert!(!patterns.is_empty());
+    for pattern in patterns {
+        for foreign in [r"\u", r"\x8", r"\x9", r"\p", "(?", "\""] {
+            assert!(!pattern.contains(foreign), "{pattern}: {foreign}");
+        }
     }
 }
 

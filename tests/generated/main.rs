@@ -334,7 +334,7 @@ async fn expected() -> BTreeMap<String, String> {
         files.insert(file.to_owned(), between(file, &read(file), &[CARGO], "# end", &written));
     }
     files.insert("template.yaml".to_owned(), template());
-    files.insert("openapi.yaml".to_owned(), openapi::document().to_yaml().unwrap());
+    files.insert("openapi.yaml".to_owned(), openapi::yaml().unwrap());
     files.insert("docs/api.md".to_owned(), api_page());
     files.insert("docs/operations.md".to_owned(), operations_page());
     files.insert("docs/costs.md".to_owned(), costs_page().await);

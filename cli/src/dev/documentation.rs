@@ -12,7 +12,7 @@ const YAML: &str = "application/yaml";
 
 /// The router of both.
 pub(super) fn router() -> Result<Router, String> {
-    let document = openapi::document().to_yaml().map_err(|error| format!("the API's document: {error}"))?;
+    let document = openapi::yaml().map_err(|error| format!("the API's document: {error}"))?;
     let document = get(move || async { ([(CONTENT_TYPE, YAML)], document) });
     let page = SwaggerUi::new("/docs")
         .config(Config::from("/openapi.yaml").persist_authorization(true).try_it_out_enabled(true));

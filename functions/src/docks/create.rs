@@ -46,10 +46,10 @@ fn document(operation: Operation) -> Operation {
         .response::<DockOutput>(201, "The dock")
         .etag()
         .location("/v1/docks/dock_01JHMV2B4MP0YHZX6Q3T0V1W2X")
-        .link("get-dock", &[("dockId", "$response.body#/id")], None)
-        .link("update-dock", &[("dockId", "$response.body#/id")], None)
-        .link("create-recipient", &[("dockId", "$response.body#/id")], None)
-        .link("list-recipients", &[("dockId", "$response.body#/id")], None)
+        .link("get-dock", &[("dockId", "$response.body#/id")])
+        .link("update-dock", &[("dockId", "$response.body#/id")])
+        .link("create-recipient", &[("dockId", "$response.body#/id")])
+        .link("list-recipients", &[("dockId", "$response.body#/id")])
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateDock, rename_all = "camelCase"))]

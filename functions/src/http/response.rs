@@ -110,7 +110,7 @@ pub fn finish(result: Result<Response<String>, Error>, request_id: &str) -> Resp
 const MAX_DETAILS: usize = 100;
 
 /// The body of an error. Those of API Gateway itself have only `message`.
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error, rename_all = "camelCase"))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(rename_all = "camelCase"))]
 pub struct ErrorBody {
     /// The status of the response.
     #[cfg_attr(feature = "openapi", schema(required = false))]

@@ -19,7 +19,7 @@ use docyard_core::values::text::Text;
 use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 
-use super::{NewSecretOutput, list_url};
+use super::{GeneratedSecretOutput, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
@@ -55,15 +55,11 @@ fn document(operation: Operation) -> Operation {
             serde_json::json!({"name": "First National Bank — Bulk API Passphrase", "expiresInDays": 90}),
         )
         .accepts_idempotency_key()
-        .response::<NewSecretOutput>(200, "A repeated request: the secret that the first one created, without its value")
-        .response::<NewSecretOutput>(201, "The secret and its value")
-        .link("rotate-secret", super::CREATED, None)
-        .link("revoke-secret", super::CREATED, None)
-        .link(
-            "verify-secret",
-            &[("recipientId", "$request.path.recipientId")],
-            Some(serde_json::json!({"secret": "$response.body#/secret"})),
-        )
+        .response::<GeneratedSecretOutput>(200, "A repeated request: the secret that the first one created, without its value")
+        .response::<GeneratedSecretOutput>(201, "The secret and its value")
+        .link("rotate-secret", super::CREATED)
+        .link("revoke-secret", super::CREATED)
+        .link("verify-secret", &[("recipientId", "$request.path.recipientId")])
         .not_found(Resource::Recipient, "No such recipient in the key's account")
         .conflict("The recipient has 100 active secrets", TOO_MANY)
 }
@@ -108,13 +104,15 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let value = SecretValue::generate(&mut random::system());
     let id = SecretId::generate(now, &mut random::system());
     let secret = ActiveSecret::new(id, recipient_id, body.name, value.digest(), body.expires_in_days, now);
-    let stored =
-        StoredResponse { body: response::to_json(&NewSecretOutput::new(&secret, None))?, location: None };
+    let stored = StoredResponse {
+        body: response::to_json(&GeneratedSecretOutput::new(&secret, None))?,
+        location: None,
+    };
     match context.store.create_secret(&secret, attempt.storing(&stored)).await? {
         Outcome::Done => {
             metrics::count(metrics::SECRETS_GENERATED);
             context.record.add_id(id);
-            response::json(StatusCode::CREATED, &NewSecretOutput::new(&secret, Some(value.expose())))
+            response::json(StatusCode::CREATED, &GeneratedSecretOutput::new(&secret, Some(value.expose())))
         }
         Outcome::Replayed(replay) => idempotency::replay(replay, response::without_value),
         Outcome::Refused(NoRecipient) => Err(Error::NotFound(Resource::Recipient)),

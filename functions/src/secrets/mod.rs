@@ -120,8 +120,8 @@ impl<'a> SecretOutput<'a> {
 /// A secret that was just created. Its value is shown only once, and is `null` in the response to a repeated request.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = NewSecret))]
-struct NewSecretOutput<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = GeneratedSecret))]
+struct GeneratedSecretOutput<'a> {
     id: SecretId,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<docyard_core::model::secret::SecretValue>, required = true))]
     secret: Option<&'a str>,
@@ -130,7 +130,7 @@ struct NewSecretOutput<'a> {
     expires_at: Option<Timestamp>,
 }
 
-impl<'a> NewSecretOutput<'a> {
+impl<'a> GeneratedSecretOutput<'a> {
     /// The secret with its value, or without one.
     fn new(secret: &'a ActiveSecret, value: Option<&'a str>) -> Self {
         Self { id: secret.id, secret: value, name: &secret.name, expires_at: secret.expires_at }

@@ -43,7 +43,6 @@ fn document(operation: Operation) -> Operation {
             "From then on it no longer verifies. An expired secret can be revoked too, one that was rotated only in its \
              grace; to revoke one again changes nothing.",
         )
-        .empty_request_body()
         .success("It is revoked")
         .not_found(Resource::Secret, "No such secret in the key's account")
         .conflict("It was rotated, and its grace, if it had one, is over", ROTATED)

@@ -18,7 +18,7 @@ use docyard_core::values::random;
 use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 
-use super::{NewSecretOutput, find, list_url};
+use super::{GeneratedSecretOutput, find, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::Fields;
 use crate::http::error::{Error, Resource};
@@ -55,10 +55,10 @@ fn document(operation: Operation) -> Operation {
         )
         .optional_request_body::<Input>(serde_json::json!({"graceHours": 24}))
         .accepts_idempotency_key()
-        .response::<NewSecretOutput>(200, "A repeated request: the replacement, without its value")
-        .response::<NewSecretOutput>(201, "The replacement and its value")
-        .link("rotate-secret", super::CREATED, None)
-        .link("revoke-secret", super::CREATED, None)
+        .response::<GeneratedSecretOutput>(200, "A repeated request: the replacement, without its value")
+        .response::<GeneratedSecretOutput>(201, "The replacement and its value")
+        .link("rotate-secret", super::CREATED)
+        .link("revoke-secret", super::CREATED)
         .not_found(Resource::Secret, "No such secret in the key's account")
         .conflict("It was rotated, was revoked or has expired; the message says which", EXPIRED)
 }
@@ -106,14 +106,17 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         }
     };
     let stored = StoredResponse {
-        body: response::to_json(&NewSecretOutput::new(&rotation.new, None))?,
+        body: response::to_json(&GeneratedSecretOutput::new(&rotation.new, None))?,
         location: None,
     };
     match context.store.rotate_secret(&rotation, attempt.storing(&stored)).await? {
         Outcome::Done => {
             metrics::count(metrics::SECRETS_ROTATED);
             context.record.add_id(rotation.new.id);
-            response::json(StatusCode::CREATED, &NewSecretOutput::new(&rotation.new, Some(value.expose())))
+            response::json(
+                StatusCode::CREATED,
+                &GeneratedSecretOutput::new(&rotation.new, Some(value.expose())),
+            )
         }
         Outcome::Replayed(replay) => idempotency::replay(replay, response::without_value),
         Outcome::Refused(RotationRefused::Retired(retirement)) => Err(refusal(retirement)),
