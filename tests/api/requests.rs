@@ -54,7 +54,7 @@ async fn the_schemes_case_does_not_matter() {
 #[tokio::test]
 async fn a_key_is_wanted_before_the_body_is_judged() {
     let dev = Dev::start().await;
-    for valid in requests(&dev).await {
+    for valid in requests(&dev).await.into_iter().filter(|valid| valid.operation.takes_key) {
         let request = || valid.request(&dev);
         send(request().body("x".repeat(64 * 1024 + 1))).await.expect(401);
         send(request().header("content-type", "text/plain").body("x")).await.expect(401);
@@ -83,7 +83,7 @@ async fn a_body_is_one_json_object() {
             (b"name=A", "not valid JSON"),
             (b"{\"name\":\"\xff\"}", "not valid JSON"),
             (b"{\"name\":\"\\ud800\"}", "not valid JSON"),
-            (b"\xef\xbb\xbf{}", "not valid JSON"),
+            (b"\xef\xbb\xbf\xef\xbb\xbf{}", "not valid JSON"),
             (b"{\"name\":1e999}", "not valid JSON"),
         ] {
             for content_type in [None, Some("application/json"), Some("application/json; charset=utf-8")] {

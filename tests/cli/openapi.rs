@@ -51,15 +51,17 @@ fn every_operation_says_what_it_takes_and_how_it_can_end() {
             let what = format!("{method} {path}");
             let responses = operation["responses"].as_object().unwrap();
             let statuses: BTreeSet<&str> = responses.keys().map(String::as_str).collect();
-            let mut expected = BTreeSet::from(["400", "401", "429", "500", "503"]);
+            let mut expected = BTreeSet::from(["400", "429", "500"]);
+            if operation.get("security").is_some() {
+                expected.extend(["401", "503"]);
+            }
             if path.contains('{') {
                 expected.insert("404");
             }
             if operation.get("requestBody").is_some() {
                 expected.extend(["413", "415"]);
                 let json = &operation["requestBody"]["content"]["application/json"];
-                let is_needed = operation["requestBody"]["required"] == true;
-                assert_eq!(json["example"].is_object(), is_needed, "{what} has an example");
+                assert!(json["example"].is_object(), "{what} has an example");
             }
             assert!(statuses.is_superset(&expected), "{what}: {expected:?}");
             assert!(statuses.iter().any(|status| status.starts_with('2')), "{what}");

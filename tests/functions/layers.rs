@@ -25,7 +25,7 @@ const CRATES: &[Layers] = &[
             &["operation"],
             &["endpoint"],
             // Every resource is of this row.
-            &["lambda", "docks", "recipients", "secrets"],
+            &["lambda", "docks", "health", "recipients", "secrets"],
             &["endpoints"],
             &["openapi"],
         ],

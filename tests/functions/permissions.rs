@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use docyard_functions::endpoints;
 use docyard_test_support::account::Account;
-use docyard_test_support::cases::{self, THERE, Thing, Things};
+use docyard_test_support::cases::{self, THERE, Things};
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::sandbox::Sandbox;
 use docyard_test_support::{binary, for_each};
@@ -16,18 +16,15 @@ use super::template::{OPERATIONS, Permissions, functions, permissions, template}
 async fn observe(endpoint: &str) -> (Vec<String>, Permissions) {
     let account = Account::new().await;
     let (proxy, url) = Proxy::before(&account.table).await;
-    let cases: Vec<_> = cases::all().into_iter().filter(|case| case.endpoint == endpoint).collect();
-    let needs_full = |case: &&cases::Case| case.path.contains(&Thing::FullRecipient);
-    let first = cases.iter().find(needs_full).or(cases.first());
-    let things = Things::create(&account, first.unwrap(), THERE).await;
     let sandbox = Sandbox::start(binary(endpoint), &url).await;
-    for case in cases {
+    for (n, case) in cases::all().into_iter().filter(|case| case.endpoint == endpoint).enumerate() {
+        let things = Things::create(&account, &case, &format!("{n}-{THERE}")).await;
         let mut event = case.event(&account, &things, 0);
         let Some(repeated) = case.repeated_with_key else {
             sandbox.expect(case.status, event).await;
             continue;
         };
-        event["headers"]["idempotency-key"] = json!("k");
+        event["headers"]["idempotency-key"] = json!(format!("k{n}"));
         sandbox.expect(case.status, event.clone()).await;
         sandbox.expect(repeated, event).await;
     }

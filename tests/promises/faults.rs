@@ -127,19 +127,31 @@ impl World {
     }
 
     async fn ask(&self, endpoint: &str, query: &str, body: Option<Value>, has_key: bool) -> Reply {
+        self.ask_with(endpoint, query, body, has_key, None).await
+    }
+
+    async fn ask_with(
+        &self,
+        endpoint: &str,
+        query: &str,
+        body: Option<Value>,
+        has_key: bool,
+        header: Option<(&'static str, &'static str)>,
+    ) -> Reply {
         let parameters =
             [("dockId", &self.dock), ("recipientId", &self.recipient), ("secretId", &self.secret)];
         let mut headers = vec![("authorization", format!("Bearer {}", self.key))];
         if has_key {
             headers.push(("idempotency-key", "k".to_owned()));
         }
+        headers.extend(header.map(|(name, value)| (name, value.to_owned())));
         let body = body.map(|body| body.to_string());
         self.api.ask(endpoint, &parameters, query, &headers, body).await
     }
 
     async fn try_once(&self, Trial { case, has_key, .. }: &Trial) -> Reply {
         let value = self.values.first().map_or("", |(_, value)| value);
-        self.ask(case.endpoint, case.query, case.body_of(0, value), *has_key).await
+        self.ask_with(case.endpoint, case.query, case.body_of(0, value), *has_key, case.header).await
     }
 
     /// Keeps the value of a secret, if it was handed out.

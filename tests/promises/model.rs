@@ -29,7 +29,8 @@ enum Step {
     MoveRecipient(Caller, usize, &'static str),
     DeleteRecipient(Caller, usize),
     Generate(Caller, usize, Option<u16>),
-    Rotate(Caller, usize),
+    /// With so many days of grace.
+    Rotate(Caller, usize, u16),
     Revoke(Caller, usize),
     Wait(u16),
 }
@@ -48,10 +49,18 @@ struct Recipient {
     is_there: bool,
 }
 
+/// A rotation: the replacement's number, and the day on which the grace ends, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rotated {
+    to: usize,
+    grace_ends: Option<u16>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
-    Rotated(usize),
-    Revoked,
+    Rotated(Rotated),
+    /// With the rotation in whose grace it was revoked.
+    Revoked(Option<Rotated>),
 }
 
 #[derive(Clone, Debug)]
@@ -101,19 +110,39 @@ impl Model {
         lifetime.is_some_and(|days| self.day >= made + days)
     }
 
+    fn rotated(&self, secret: usize) -> Option<Rotated> {
+        match self.secrets[secret].end {
+            Some(End::Rotated(rotated) | End::Revoked(Some(rotated))) => Some(rotated),
+            _ => None,
+        }
+    }
+
+    fn is_in_grace(&self, secret: usize) -> bool {
+        match self.secrets[secret].end {
+            Some(End::Rotated(Rotated { grace_ends: Some(end), .. })) => self.day < end,
+            _ => false,
+        }
+    }
+
     fn expiry(&self, secret: usize) -> Option<String> {
         let Secret { made, lifetime, .. } = self.secrets[secret];
-        lifetime.map(|days| start().plus_days(made + days).to_string())
+        let grace_ends = self.rotated(secret).and_then(|rotated| rotated.grace_ends);
+        let day = grace_ends.or_else(|| lifetime.map(|days| made + days));
+        day.map(|day| start().plus_days(day).to_string())
     }
 
     fn is_valid(&self, secret: usize) -> bool {
-        self.secrets[secret].end.is_none() && !self.is_expired(secret)
+        match self.secrets[secret].end {
+            None => !self.is_expired(secret),
+            Some(_) => self.is_in_grace(secret),
+        }
     }
 
     fn status(&self, secret: usize) -> &'static str {
         match self.secrets[secret].end {
+            Some(End::Rotated(_)) if self.is_in_grace(secret) => "ACTIVE",
             Some(End::Rotated(_)) => "ROTATED",
-            Some(End::Revoked) => "REVOKED",
+            Some(End::Revoked(_)) => "REVOKED",
             None if self.is_expired(secret) => "EXPIRED",
             None => "ACTIVE",
         }
@@ -153,15 +182,17 @@ impl Model {
                     404
                 }
             }
-            Step::Rotate(caller, secret) => match self.has_secret(caller, secret) {
+            Step::Rotate(caller, secret, _) => match self.has_secret(caller, secret) {
                 false => 404,
-                true if self.is_valid(secret) => 201,
+                true if self.secrets[secret].end.is_none() && self.is_valid(secret) => 201,
                 true => 409,
             },
-            Step::Revoke(caller, secret) => match self.has_secret(caller, secret) {
-                false => 404,
-                true if self.secrets[secret].end.is_none() => 200,
-                true => 409,
+            Step::Revoke(caller, secret) => match (self.has_secret(caller, secret), self.secrets[secret].end)
+            {
+                (false, _) => 404,
+                (true, None | Some(End::Revoked(_))) => 200,
+                (true, Some(End::Rotated(_))) if self.is_in_grace(secret) => 200,
+                (true, Some(End::Rotated(_))) => 409,
             },
             Step::Wait(_) => 0,
         }
@@ -184,12 +215,18 @@ impl Model {
             Step::Generate(_, recipient, lifetime) => {
                 self.secrets.push(Secret { recipient, lifetime, made: self.day, end: None });
             }
-            Step::Rotate(_, secret) => {
+            Step::Rotate(_, secret, grace) => {
+                let Secret { made, lifetime, .. } = self.secrets[secret];
+                let end = lifetime.map_or(u16::MAX, |days| made + days).min(self.day + grace);
+                let grace_ends = (grace > 0).then_some(end);
                 let new = Secret { made: self.day, end: None, ..self.secrets[secret].clone() };
-                self.secrets[secret].end = Some(End::Rotated(self.secrets.len()));
+                self.secrets[secret].end = Some(End::Rotated(Rotated { to: self.secrets.len(), grace_ends }));
                 self.secrets.push(new);
             }
-            Step::Revoke(_, secret) => self.secrets[secret].end = Some(End::Revoked),
+            Step::Revoke(_, secret) => {
+                let rotated = self.rotated(secret);
+                self.secrets[secret].end = Some(End::Revoked(rotated));
+            }
             Step::Wait(days) => self.day += days,
         }
     }
@@ -237,10 +274,12 @@ impl ReferenceStateMachine for Model {
             ]);
         }
         if secrets > 0 {
-            let wait = prop_oneof![Just(1_u16), Just(29), Just(400)].prop_map(Step::Wait);
+            let wait = prop_oneof![Just(1_u16), Just(6), Just(29), Just(400)].prop_map(Step::Wait);
+            let grace = prop_oneof![Just(0_u16), Just(2), Just(7)];
+            let rotate = (caller(), one_of(secrets), grace).prop_map(|(c, s, g)| Step::Rotate(c, s, g));
             steps.push((3, wait.boxed()));
-            steps.push((4, (caller(), one_of(secrets)).prop_map(|(c, s)| Step::Rotate(c, s)).boxed()));
-            steps.push((2, (caller(), one_of(secrets)).prop_map(|(c, s)| Step::Revoke(c, s)).boxed()));
+            steps.push((4, rotate.boxed()));
+            steps.push((3, (caller(), one_of(secrets)).prop_map(|(c, s)| Step::Revoke(c, s)).boxed()));
         }
         proptest::strategy::Union::new_weighted(steps).boxed()
     }
@@ -261,7 +300,7 @@ impl ReferenceStateMachine for Model {
             | Step::MoveRecipient(_, recipient, _)
             | Step::DeleteRecipient(_, recipient)
             | Step::Generate(_, recipient, _) => recipient < state.recipients.len(),
-            Step::Rotate(_, secret) | Step::Revoke(_, secret) => secret < state.secrets.len(),
+            Step::Rotate(_, secret, _) | Step::Revoke(_, secret) => secret < state.secrets.len(),
         }
     }
 }
@@ -333,7 +372,10 @@ impl System {
                 let body = json!({"name": "A secret", "expiresInDays": days});
                 self.ask(caller, "generate-secret", recipient(of), "", Some(body)).await
             }
-            Step::Rotate(caller, of) => self.ask(caller, "rotate-secret", secret(of), "", None).await,
+            Step::Rotate(caller, of, grace) => {
+                let body = (grace > 0).then(|| json!({"graceHours": 24 * grace}));
+                self.ask(caller, "rotate-secret", secret(of), "", body).await
+            }
             Step::Revoke(caller, of) => self.ask(caller, "revoke-secret", secret(of), "", None).await,
             Step::Wait(_) => panic!("nothing to ask"),
         }
@@ -406,10 +448,7 @@ impl System {
             let own = (0..model.secrets.len()).filter(|secret| model.secrets[*secret].recipient == number);
             let mut expected: Vec<(&str, &str, Option<&str>, Option<String>)> = own
                 .map(|secret| {
-                    let to = match model.secrets[secret].end {
-                        Some(End::Rotated(to)) => Some(self.secrets[to].as_str()),
-                        _ => None,
-                    };
+                    let to = model.rotated(secret).map(|rotated| self.secrets[rotated.to].as_str());
                     (self.secrets[secret].as_str(), model.status(secret), to, model.expiry(secret))
                 })
                 .collect();

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use docyard_core::context::Context;
@@ -170,16 +170,66 @@ impl Specification for Emails {
     }
 }
 
-/// The secrets of a recipient: which of those that are known verify.
+/// The name of a recipient: what its readers see.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Name(String);
+
+/// The name that [`Race::with_recipient`] gives.
+impl Default for Name {
+    fn default() -> Self {
+        Self("A".to_owned())
+    }
+}
+
+#[derive(Clone, Debug)]
+enum NameAction {
+    /// To a name that nobody else gives.
+    Rename(String),
+    Read(String),
+}
+
+impl Specification for Name {
+    type Action = NameAction;
+
+    fn after(&self, action: &NameAction) -> Option<Self> {
+        match action {
+            NameAction::Rename(name) => Some(Self(name.clone())),
+            NameAction::Read(name) => (self.0 == *name).then(|| self.clone()),
+        }
+    }
+
+    fn after_unknown(&self, action: &NameAction, _: &[String]) -> Vec<Self> {
+        match action {
+            NameAction::Rename(_) => self.after(action).into_iter().collect(),
+            NameAction::Read(_) => Vec::new(),
+        }
+    }
+
+    fn ids(_: &NameAction) -> (Option<&String>, Option<&String>) {
+        (None, None)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum SecretState {
+    Active,
+    InGrace,
+    Rotated,
+    Revoked,
+}
+
+use SecretState::{Active, InGrace, Revoked, Rotated};
+
+/// The secrets of a recipient that are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Secrets(BTreeMap<String, bool>);
+struct Secrets(BTreeMap<String, SecretState>);
 
 #[derive(Clone, Debug)]
 enum SecretAction {
     Generate(String),
-    /// The replacement; `None` if the secret had ended.
-    Rotate(String, Option<String>),
-    /// Whether it had not ended yet.
+    /// What the old one is afterwards, and the replacement; `None` if the secret had ended.
+    Rotate(String, SecretState, Option<String>),
+    /// Whether it is revoked; `false` if it had been rotated without a grace.
     Revoke(String, bool),
     /// Whether its value is valid.
     Verify(String, bool),
@@ -189,31 +239,35 @@ impl Specification for Secrets {
     type Action = SecretAction;
 
     fn after(&self, action: &SecretAction) -> Option<Self> {
-        let is_active = |id: &String| self.0.get(id) == Some(&true);
+        let is =
+            |id: &String, states: &[SecretState]| self.0.get(id).is_some_and(|state| states.contains(state));
         let same = |holds: bool| holds.then(|| self.clone());
         let mut next = self.clone();
         match action {
-            SecretAction::Generate(id) => next.0.insert(id.clone(), true).is_none().then_some(next),
-            SecretAction::Rotate(id, Some(new)) => {
-                next.0.insert(id.clone(), false);
-                next.0.insert(new.clone(), true);
-                is_active(id).then_some(next)
+            SecretAction::Generate(id) => next.0.insert(id.clone(), Active).is_none().then_some(next),
+            SecretAction::Rotate(id, old, Some(new)) => {
+                next.0.insert(id.clone(), *old);
+                next.0.insert(new.clone(), Active);
+                is(id, &[Active]).then_some(next)
             }
+            SecretAction::Rotate(id, _, None) => same(is(id, &[InGrace, Rotated, Revoked])),
             SecretAction::Revoke(id, true) => {
-                next.0.insert(id.clone(), false);
-                is_active(id).then_some(next)
+                next.0.insert(id.clone(), Revoked);
+                is(id, &[Active, InGrace, Revoked]).then_some(next)
             }
-            SecretAction::Rotate(id, None) | SecretAction::Revoke(id, false) => {
-                same(self.0.get(id) == Some(&false))
-            }
-            SecretAction::Verify(id, is_valid) => same(is_active(id) == *is_valid),
+            SecretAction::Revoke(id, false) => same(is(id, &[Rotated])),
+            SecretAction::Verify(id, is_valid) => same(is(id, &[Active, InGrace]) == *is_valid),
         }
     }
 
     fn after_unknown(&self, action: &SecretAction, _: &[String]) -> Vec<Self> {
         match action {
             // The new one is known to nobody.
-            SecretAction::Rotate(id, _) | SecretAction::Revoke(id, _) => {
+            SecretAction::Rotate(id, old, _) => {
+                let rotated = SecretAction::Rotate(id.clone(), *old, Some("never seen".to_owned()));
+                self.after(&rotated).into_iter().collect()
+            }
+            SecretAction::Revoke(id, _) => {
                 self.after(&SecretAction::Revoke(id.clone(), true)).into_iter().collect()
             }
             SecretAction::Generate(_) | SecretAction::Verify(..) => Vec::new(),
@@ -236,6 +290,8 @@ struct Race<A> {
     /// What is known to everyone by now: ids, and the values of secrets.
     known: Mutex<Vec<(String, String)>>,
     rng: Mutex<TestRng>,
+    /// Whether DynamoDB fails: only once everything is set up.
+    fails: Arc<AtomicBool>,
 }
 
 impl<A> Race<A> {
@@ -249,7 +305,12 @@ impl<A> Race<A> {
             TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)
         };
         let faults = Mutex::new(rng(1));
+        let fails = Arc::new(AtomicBool::new(false));
+        let is_set_up = fails.clone();
         let decide = move |operation: &str| {
+            if !is_set_up.load(Ordering::SeqCst) {
+                return None;
+            }
             let random = faults.lock().unwrap().next_u64();
             let fault = match random % 100 {
                 0..50 => InjectedFault::Slow((random >> 8) % 6, (random >> 16) % 6),
@@ -273,6 +334,7 @@ impl<A> Race<A> {
             history: Mutex::default(),
             known: Mutex::default(),
             rng: Mutex::new(rng(2)),
+            fails,
         })
     }
 
@@ -317,6 +379,14 @@ impl<A> Race<A> {
         reply
     }
 
+    /// Creates a recipient, the first thing that is known, before anything fails.
+    async fn with_recipient(&self, unused: A) {
+        let person = json!({"name": "A", "email": "a@example.com"});
+        let reply = self.ask("create-recipient", ["", ""], "", Some(person), |_| unused).await;
+        self.known.lock().unwrap().push((reply.id(201), String::new()));
+        self.history.lock().unwrap().clear();
+    }
+
     fn remember(&self, reply: &Reply) {
         if reply.status == 201 {
             let value = reply.body["secret"].as_str().unwrap_or_default().to_owned();
@@ -335,6 +405,7 @@ where
     A: Send + Clone + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
+    race.fails.store(true, Ordering::SeqCst);
     let callers: Vec<_> = (0..CALLERS)
         .map(|_| {
             let race = race.clone();
@@ -401,9 +472,13 @@ async fn on_secrets(race: Arc<Race<SecretAction>>) {
     let (kind, known) = (race.random(10), race.any_known());
     match (kind, known.filter(|(_, value)| !value.is_empty())) {
         (0..3, Some((id, _))) => {
+            let (old, body) = match race.random(2) {
+                0 => (Rotated, None),
+                _ => (InGrace, Some(json!({"graceHours": 168}))),
+            };
             let reply = race
-                .ask("rotate-secret", [&recipient, &id], "", None, |reply| {
-                    SecretAction::Rotate(id.clone(), (reply.status == 201).then(|| reply.id(201)))
+                .ask("rotate-secret", [&recipient, &id], "", body, |reply| {
+                    SecretAction::Rotate(id.clone(), old, (reply.status == 201).then(|| reply.id(201)))
                 })
                 .await;
             race.remember(&reply);
@@ -434,6 +509,18 @@ async fn on_secrets(race: Arc<Race<SecretAction>>) {
     }
 }
 
+async fn on_a_name(race: Arc<Race<NameAction>>) {
+    let recipient = race.known.lock().unwrap()[0].0.clone();
+    if race.random(2) == 0 {
+        let name = format!("Name {}", race.clock.fetch_add(1, Ordering::SeqCst));
+        let body = Some(json!({"name": name}));
+        race.ask("update-recipient", [&recipient, ""], "", body, |_| NameAction::Rename(name)).await;
+    } else {
+        race.ask("get-recipient", [&recipient, ""], "", None, |reply| NameAction::Read(id_in(reply, "name")))
+            .await;
+    }
+}
+
 fn seeds() -> std::ops::Range<u64> {
     0..if is_thorough() { 400 } else { 8 }
 }
@@ -453,21 +540,20 @@ async fn races_for_an_email_end_as_if_one_came_after_the_other() {
 async fn races_on_secrets_end_as_if_one_came_after_the_other() {
     for seed in seeds() {
         let race = Race::new(seed).await;
-        let person = json!({"name": "A", "email": "a@example.com"});
-        let reply = loop {
-            let reply = race
-                .ask("create-recipient", ["", ""], "", Some(person.clone()), |_| {
-                    SecretAction::Generate(String::new())
-                })
-                .await;
-            if reply.status != 503 {
-                break reply;
-            }
-        };
-        race.known.lock().unwrap().push((reply.id(201), String::new()));
-        race.history.lock().unwrap().clear();
+        race.with_recipient(SecretAction::Generate(String::new())).await;
         let events = run(race, on_secrets).await;
         assert!(is_linearisable::<Secrets>(&events), "choices {seed}: {events:#?}");
+    }
+}
+
+/// A change whose answer was lost is not made again after another one: nobody sees A, then B, then A.
+#[tokio::test]
+async fn races_on_a_name_end_as_if_one_came_after_the_other() {
+    for seed in seeds() {
+        let race = Race::new(seed).await;
+        race.with_recipient(NameAction::Read(String::new())).await;
+        let events = run(race, on_a_name).await;
+        assert!(is_linearisable::<Name>(&events), "choices {seed}: {events:#?}");
     }
 }
 
@@ -476,7 +562,7 @@ fn the_search_tells_what_cannot_have_been() {
     let event = |began, ended, action| Event { began, ended, action, is_unknown: false };
     let (a, b) = ("a".to_owned(), "b".to_owned());
     let generated = event(0, 1, SecretAction::Generate(a.clone()));
-    let rotated = event(2, 5, SecretAction::Rotate(a.clone(), Some(b.clone())));
+    let rotated = event(2, 5, SecretAction::Rotate(a.clone(), Rotated, Some(b.clone())));
     let revoked = event(3, 4, SecretAction::Revoke(a.clone(), true));
     let late = event(6, 7, SecretAction::Verify(a.clone(), true));
     let overlapping = event(3, 4, SecretAction::Verify(a.clone(), true));
@@ -488,11 +574,22 @@ fn the_search_tells_what_cannot_have_been() {
     );
     assert!(!is_possible(&[generated.clone(), rotated.clone(), revoked]), "two steps both win");
     let unknown = Event { is_unknown: true, ..rotated };
-    let gone = event(8, 9, SecretAction::Verify(a, false));
+    let gone = event(8, 9, SecretAction::Verify(a.clone(), false));
     assert!(is_possible(&[generated.clone(), unknown.clone(), late.clone()]));
     assert!(
         is_possible(&[generated.clone(), unknown.clone(), late.clone(), gone.clone()]),
         "it may come late"
     );
-    assert!(!is_possible(&[generated, late, gone]), "nothing ended it");
+    assert!(!is_possible(&[generated.clone(), late.clone(), gone.clone()]), "nothing ended it");
+    let in_grace = event(2, 5, SecretAction::Rotate(a, InGrace, Some(b)));
+    assert!(is_possible(&[generated.clone(), in_grace.clone(), late]));
+    assert!(!is_possible(&[generated, in_grace, gone]), "its grace is not over");
+
+    let is_possible = |events: &[Event<NameAction>]| is_linearisable::<Name>(events);
+    let event = |began, ended, action| Event { began, ended, action, is_unknown: false };
+    let rename = |began, ended, name: &str| event(began, ended, NameAction::Rename(name.to_owned()));
+    let read = |began, ended, name: &str| event(began, ended, NameAction::Read(name.to_owned()));
+    let both = [rename(0, 9, "B"), rename(1, 2, "C")];
+    assert!(is_possible(&[both.as_slice(), &[read(3, 4, "C"), read(5, 6, "B"), read(7, 8, "B")]].concat()));
+    assert!(!is_possible(&[both.as_slice(), &[read(3, 4, "B"), read(5, 6, "C"), read(7, 8, "B")]].concat()));
 }

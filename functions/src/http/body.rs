@@ -181,7 +181,7 @@ pub(super) fn object(request: &Request, media_types: &[&str]) -> Result<Vec<(Str
 /// The members of the object that is a request's body, if it has one: no body, white space and `null` are an empty
 /// object.
 pub(super) fn optional_object(request: &Request) -> Result<Vec<(String, Json)>, Unreadable> {
-    if without_bom(request).trim_ascii().is_empty() {
+    if text(request)?.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
     match json(request, &[JSON])? {
@@ -200,16 +200,21 @@ pub(super) fn canonical(request: &Request) -> String {
 }
 
 fn json(request: &Request, media_types: &[&str]) -> Result<Json, Unreadable> {
-    if request.body().len() > MAX_BYTES {
-        return Err(Unreadable::Refused(Error::PayloadTooLarge));
-    }
-    let body = without_bom(request);
+    let body = text(request)?;
     if body.is_empty() {
         return Err(bad_request("The request needs a body: a JSON object"));
     }
     check_encoding(request)?;
     check_media_type(request, media_types)?;
     serde_json::from_slice(body).map_err(|_| bad_request("The request body is not valid JSON in UTF-8"))
+}
+
+/// The body, which is not too large, without a byte order mark.
+fn text(request: &Request) -> Result<&[u8], Unreadable> {
+    if request.body().len() > MAX_BYTES {
+        return Err(Unreadable::Refused(Error::PayloadTooLarge));
+    }
+    Ok(without_bom(request))
 }
 
 /// The body without the byte order mark that it may begin with (RFC 8259 §8.1).

@@ -17,6 +17,8 @@ pub struct DocumentedOperation {
     pub body: Option<Value>,
     /// The status of its success, the first time.
     pub status: u16,
+    /// Whether it takes a key.
+    pub takes_key: bool,
 }
 
 /// All operations.
@@ -37,6 +39,7 @@ pub fn operations() -> Vec<DocumentedOperation> {
                     .then(|| body["content"]["application/json"]["example"].clone()),
                 // A repeated request has a success of its own, with a lower status.
                 status: successes.max().unwrap(),
+                takes_key: operation.get("security").is_some(),
             });
         }
     }

@@ -31,7 +31,12 @@ pub(super) fn cases() -> Vec<Case> {
             .repeated(200)
             .overcomes("Query", [Refused("ThrottlingException"); 2])
             .measured(),
-        case("get-secret").path(&[Recipient, Secret]).calls(&[READ_AND_BATCH]).repeated(200).measured(),
+        case("get-secret")
+            .path(&[Recipient, Secret])
+            .calls(&[READ_AND_BATCH])
+            .repeated(200)
+            .overcomes("BatchGetItem", [Unprocessed, Refused("ThrottlingException")])
+            .measured(),
         case("get-secret").what("none").path(&[Recipient, MissingSecret]).status(404),
         case("rotate-secret")
             .path(&[Recipient, Secret])
