@@ -23,6 +23,11 @@ async fn a_repeated_creation_gives_the_first_answer_and_makes_nothing_more() {
         for _ in 0..2 {
             let again = post(&dev, path, "k1", &body).await;
             assert_eq!(again.expect(201), made);
+            assert_eq!(
+                (first.header("idempotent-replayed"), again.header("idempotent-replayed")),
+                ("", "true")
+            );
+            assert_eq!(again.header("etag"), first.header("etag"));
             assert_eq!(again.header("location"), first.header("location"));
             assert_ne!(again.header("x-request-id"), first.header("x-request-id"));
         }
@@ -46,7 +51,9 @@ async fn the_value_of_a_secret_is_not_shown_again() {
     let request = || send(dev.post(&rotate).header("idempotency-key", "k1"));
     let mut new = request().await.expect(201);
     let new_value = new["secret"].take();
-    assert_eq!(request().await.expect(200), new);
+    let again = request().await;
+    assert_eq!(again.expect(200), new);
+    assert_eq!(again.header("idempotent-replayed"), "true");
     assert_ne!(new["id"], first["id"]);
     assert_eq!(dev.verify(&recipient, new_value.as_str().unwrap()).await["secretId"], new["id"]);
     assert_eq!(dev.verify(&recipient, value.as_str().unwrap()).await["valid"], false);
@@ -139,6 +146,52 @@ async fn a_key_is_remembered_for_24_hours() {
     assert_eq!(post(&dev, "/v1/docks", "k", &body).await.expect(201), second);
 }
 
+#[tokio::test]
+async fn a_body_is_compared_as_it_was_read() {
+    let dev = Dev::start().await;
+    let recipients = dev.recipients_path();
+    let secrets = format!("/v1/recipients/{}/secrets", dev.recipient().await);
+    for (path, body, same, repeated) in [
+        (
+            "/v1/docks",
+            r#"{"name":"D","legalName":"L"}"#,
+            "{ \"legalName\": \"\\u004c\",\n\t\"name\": \"D\" }",
+            201,
+        ),
+        (
+            recipients.as_str(),
+            r#"{"name":"A","email":"a@example.com","identifiers":{"a":"1","b":"2"}}"#,
+            r#"{"identifiers":{"b":"2","a":"1"},"email":"a@example.com","name":"A","stakeholderClass":null}"#,
+            201,
+        ),
+        (
+            &secrets,
+            r#"{"name":"S","expiresInDays":9}"#,
+            "\u{feff}{\"expiresInDays\":9 , \"name\":\"S\"}",
+            200,
+        ),
+    ] {
+        let post = |body: &'static str| send(dev.post(path).header("idempotency-key", "k").body(body));
+        let id = post(body).await.expect(201)["id"].clone();
+        assert_eq!(post(same).await.expect(repeated)["id"], id, "{same}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_given_twice_is_refused() {
+    let dev = Dev::start().await;
+    for (first, second) in [("k", "k"), ("k", "l"), ("\"k\"", "\"k\"")] {
+        let request =
+            dev.post("/v1/docks").header("idempotency-key", first).header("idempotency-key", second);
+        let refused = send(request.json(&json!({"name": "D"}))).await.expect(400);
+        assert_eq!(refused["details"][0]["field"], "Idempotency-Key");
+    }
+    assert_eq!(dev.pages("/v1/docks").await.0.len(), 1, "nothing is made");
+    let quoted =
+        || send(dev.post("/v1/docks").header("idempotency-key", "\"k,l\"").json(&json!({"name": "D"})));
+    assert_eq!(quoted().await.expect(201), quoted().await.expect(201), "a key with a comma, in quotes");
+}
+
 async fn rotation_of_a_new_secret(dev: &Dev) -> String {
     let recipient = dev.recipient().await;
     let (secret, _) = dev.secret(&recipient).await;
@@ -178,6 +231,11 @@ async fn a_key_is_1_to_255_printable_characters_bare_or_quoted() {
         let refused =
             send(dev.post("/v1/docks").header("idempotency-key", key).json(&body)).await.expect(400);
         assert_eq!(refused["details"][0]["field"], "Idempotency-Key");
+        let all = send(dev.post("/v1/docks").header("idempotency-key", key).json(&json!({"nam": "D"}))).await;
+        let all = all.expect(400)["details"].clone();
+        let fields: Vec<&str> =
+            all.as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect();
+        assert_eq!(fields, ["Idempotency-Key", "name", "nam"], "all that is wrong, at once");
         for path in
             ["/v1/docks/x/recipients", "/v1/recipients/x/secrets", "/v1/recipients/x/secrets/x/rotate"]
         {

@@ -11,6 +11,7 @@ use docyard_test_support::dev::Answer;
 use serde_json::Value;
 
 mod authorization;
+mod conditions;
 mod docks;
 mod idempotency;
 mod recipients;
@@ -44,4 +45,10 @@ fn assert_invalid(answer: &Answer, field: &str, message: &str) {
     assert!(error["message"].as_str().unwrap().contains(message), "{body}");
     let summary = body["message"].as_str().unwrap();
     assert!(summary.starts_with(field) && summary.contains(message), "{body}");
+}
+
+/// A string of an answer.
+#[track_caller]
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
 }

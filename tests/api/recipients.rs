@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 use docyard_test_support::dev::{Dev, send};
 use serde_json::{Value, json};
 
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap()
-}
+use crate::{assert_invalid, text};
 
 /// A recipient as its creation showed it.
 async fn recipient(dev: &Dev, email: &str) -> Value {
@@ -190,6 +188,7 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
         json!({"identifiers": {"policy_number": "POL-1"}}),
         json!({"stakeholderClass": "agent"}),
         json!({"stakeholderClass": null}),
+        json!({"identifiers": {"policy_number": null, "none": null, "badge_id": "B"}}),
         json!({"identifiers": null}),
         json!({"email": "New@Example.com"}),
         json!({"email": "new@example.com", "name": "C"}),
@@ -198,6 +197,12 @@ async fn a_patch_changes_what_it_names_and_nothing_else() {
         for (field, value) in change.as_object().unwrap() {
             expected[field] = match (field.as_str(), value) {
                 ("identifiers", Value::Null) => json!({}),
+                ("identifiers", Value::Object(new)) => {
+                    let mut merged = expected["identifiers"].clone();
+                    merged.as_object_mut().unwrap().extend(new.clone());
+                    merged.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+                    merged
+                }
                 ("name", value) => json!(text(value).trim()),
                 ("email", value) => json!(text(value).to_lowercase()),
                 (_, value) => value.clone(),
@@ -226,11 +231,80 @@ async fn a_patch_is_held_to_the_rules_of_creation() {
         (json!({"stakeholderClass": "x"}), "stakeholderClass"),
         (json!({"identifiers": {"nda_hash": "x"}}), "identifiers.nda_hash"),
         (json!({"id": "rcp_x"}), "id"),
+        (json!({"dockId": "dock_x"}), "dockId"),
+        (json!({"createdAt": "2025-01-15T10:32:00.000Z"}), "createdAt"),
+        (json!({"updatedAt": "2025-01-15T10:32:00.000Z"}), "updatedAt"),
     ] {
         let body = dev.patch(&path_of(&created), change).await.expect(400);
         assert_eq!(body["details"][0]["field"], field);
     }
     assert_eq!(dev.get(&path_of(&created)).await.expect(200), created);
+}
+
+#[tokio::test]
+async fn what_get_returns_can_be_sent_back() {
+    let dev = Dev::start().await;
+    let created = recipient(&dev, "a@example.com").await;
+    let path = path_of(&created);
+    assert_eq!(dev.patch(&path, created.clone()).await.expect(200), created, "unchanged, also the time");
+    let mut changed = created.clone();
+    changed["name"] = json!("B");
+    let updated = dev.patch(&path, changed).await.expect(200);
+    assert_eq!(updated["name"], "B");
+    assert_eq!(dev.patch(&path, updated.clone()).await.expect(200), updated);
+    let errors = dev.patch(&path, json!({"id": "x", "name": null, "createdAt": updated["createdAt"]})).await;
+    let details = errors.expect(400)["details"].clone();
+    let fields: Vec<&str> = details.as_array().unwrap().iter().map(|error| text(&error["field"])).collect();
+    assert_eq!(fields, ["id", "name"], "only what is wrong, and all of it");
+    assert!(text(&details[1]["message"]).contains("cannot be cleared"));
+    dev.delete(&path).await.expect(200);
+    dev.patch(&path, updated).await.expect(404);
+}
+
+#[tokio::test]
+async fn identifiers_are_at_most_50_after_the_merge() {
+    let dev = Dev::start().await;
+    let path = path_of(&recipient(&dev, "a@example.com").await);
+    let many = |from: usize, to: usize| -> Value {
+        json!({"identifiers": (from..to).map(|n| (format!("k{n}"), json!("v"))).collect::<serde_json::Map<_, _>>()})
+    };
+    dev.patch(&path, json!({"identifiers": null})).await.expect(200);
+    dev.patch(&path, many(0, 30)).await.expect(200);
+    assert_invalid(&dev.patch(&path, many(30, 51)).await, "identifiers", "at most 50");
+    let body = dev.patch(&path, many(30, 50)).await.expect(200);
+    assert_eq!(body["identifiers"].as_object().unwrap().len(), 50);
+}
+
+#[tokio::test]
+async fn a_clock_that_went_back_changes_nothing_before_its_creation() {
+    let now = std::sync::Arc::new(std::sync::Mutex::new("2025-01-15T10:32:00.000Z"));
+    let clock = {
+        let now = now.clone();
+        Clock::new(move || docyard_core::values::clock::Timestamp::parse(*now.lock().unwrap()).unwrap())
+    };
+    let table = docyard_test_support::table::TestTable::start().await;
+    let account = table.account().await;
+    let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
+    let mode = docyard_core::model::api_key::Mode::Live;
+    let context = docyard_core::context::Context::new(table.store.clone(), mode, clock);
+    let api = docyard_test_support::api::Api::new(context);
+    let headers = [("authorization", format!("Bearer {key}"))];
+    let person = json!({"name": "A", "email": "a@example.com"}).to_string();
+    let created = api.ask("create-recipient", &[("dockId", &dock)], "", &headers, Some(person)).await;
+    let id = created.id(201);
+    let of = [("dockId", &dock), ("recipientId", &id)];
+    for (time, name) in [
+        ("2025-01-15T10:00:00.000Z", "B"),
+        ("2025-01-15T11:00:00.000Z", "C"),
+        ("2025-01-15T10:45:00.000Z", "D"),
+    ] {
+        *now.lock().unwrap() = time;
+        let body = json!({"name": name}).to_string();
+        let updated = api.ask("update-recipient", &of, "", &headers, Some(body)).await;
+        assert_eq!(updated.status, 200);
+        let expected = if name == "B" { "2025-01-15T10:32:00.000Z" } else { "2025-01-15T11:00:00.000Z" };
+        assert_eq!(updated.body["updatedAt"], expected, "{name}");
+    }
 }
 
 #[tokio::test]
@@ -494,11 +568,20 @@ mod create {
     }
 
     #[tokio::test]
-    async fn a_date_of_birth_may_be_today() {
+    async fn a_date_of_birth_may_be_today_anywhere_on_earth() {
         let dev = Dev::start().await;
-        let today = Clock::system().now().to_string()[..10].to_owned();
-        let request = json!({"name": "A", "email": "a@example.com", "identifiers": {"date_of_birth": today}});
-        dev.create_recipient(request).await.expect(201);
+        let request = |n: usize, date: &str| {
+            let email = format!("{n}@example.com");
+            json!({"name": "A", "email": email, "identifiers": {"date_of_birth": date}})
+        };
+        let now = Clock::system().now();
+        let latest = &now.plus_hours(14).to_string()[..10];
+        dev.create_recipient(request(1, latest)).await.expect(201);
+        let future = &now.plus_days(2).to_string()[..10];
+        let refused = dev.create_recipient(request(2, future)).await;
+        assert_invalid(&refused, "identifiers.date_of_birth", "in the future");
+        let refused = dev.create_recipient(request(3, "1849-12-31")).await;
+        assert_invalid(&refused, "identifiers.date_of_birth", "1850");
     }
 
     #[tokio::test]
@@ -525,7 +608,10 @@ mod create {
             .prop_filter("an address", |email| docyard_core::values::email::Email::parse(email).is_ok());
         let class =
             prop::option::of(prop::sample::select(vec!["mortgagee", "agent", "policyholder", "auditor"]));
-        let identifiers = prop::collection::btree_map("[a-zA-Z][a-zA-Z0-9_-]{0,10}", "\\PC{1,30}", 0..5);
+        let value = "\\PC{1,30}".prop_filter("a value", |value| {
+            docyard_core::values::text::check(value, 30, "").is_ok_and(|trimmed| trimmed == value)
+        });
+        let identifiers = prop::collection::btree_map("[a-zA-Z][a-zA-Z0-9_-]{0,10}", value, 0..5);
         // The runner wants a closure that is not async; each case blocks a thread of its own.
         let handle = tokio::runtime::Handle::current();
         let runner_dev = dev.clone();

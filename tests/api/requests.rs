@@ -157,6 +157,71 @@ async fn a_body_that_says_it_is_not_json_is_refused() {
 }
 
 #[tokio::test]
+async fn a_parameter_that_an_operation_does_not_have_is_refused_and_nothing_is_done() {
+    let dev = Dev::start().await;
+    for valid in requests(&dev).await {
+        let send_with = |query: &str| {
+            let mut request =
+                valid.operation.request(&dev, &format!("{}{query}", valid.path)).bearer_auth(&dev.key);
+            if valid.operation.body.is_none() {
+                request = request.header("content-length", "0");
+            }
+            send(request)
+        };
+        let before = dev.table.items().await.len();
+        assert_invalid(&send_with("?expiresInDays=90").await, "expiresInDays", "not a query parameter");
+        assert_invalid(&send_with("?x").await, "x", "not a query parameter");
+        assert_eq!(dev.table.items().await.len(), before, "{}", valid.operation.id);
+        send_with("").await.expect(valid.operation.status);
+    }
+}
+
+#[tokio::test]
+async fn a_condition_that_an_operation_does_not_honour_is_refused() {
+    let dev = Dev::start().await;
+    let honoured = ["updateDock", "updateRecipient", "deleteRecipient"];
+    for valid in requests(&dev).await {
+        let request = || valid.operation.request(&dev, &valid.path).bearer_auth(&dev.key);
+        let answer = send(request().header("if-match", "\"7\"")).await;
+        if honoured.contains(&valid.operation.id.as_str()) {
+            answer.expect(412);
+        } else {
+            assert_invalid(&answer, "If-Match", "not a header of this request");
+        }
+        send(request()).await.expect(valid.operation.status);
+    }
+}
+
+#[tokio::test]
+async fn a_body_in_disguise_is_refused() {
+    let dev = Dev::start().await;
+    for (valid, body) in requests_with_body(&dev).await {
+        let request = || valid.request(&dev).bearer_auth(&dev.key).header("content-type", "application/json");
+        // Plain text that says it is compressed, and the reverse.
+        let gzip = b"\x1f\x8b\x08\0\0\0\0\0\0\x03\xab\xae\x05\0\x43\xbf\xa6\xa3\x02\0\0\0".to_vec();
+        for (encoding, body) in [("br", body.to_string().into_bytes()), ("gzip", gzip)] {
+            let answer = send(request().header("content-encoding", encoding).body(body)).await;
+            let message = answer.expect(415)["message"].as_str().unwrap().to_owned();
+            assert!(message.contains(encoding), "{message}");
+            assert_eq!(answer.header("accept-encoding"), "identity");
+        }
+        let twice = valid.request(&dev).bearer_auth(&dev.key).header("content-type", "application/json");
+        let twice = twice.header("content-type", "application/json").body(body.to_string());
+        assert_invalid(&send(twice).await, "Content-Type", "given once");
+        let with_bom = format!("\u{feff}{body}");
+        let plain = request().header("content-encoding", "identity").body(with_bom);
+        send(plain).await.expect(valid.operation.status);
+    }
+}
+
+#[tokio::test]
+async fn the_health_of_the_service_needs_no_key_and_no_table() {
+    let dev = Dev::start().await;
+    let answer = send(dev.http.get(format!("{}/v1/healthz", dev.url))).await.expect(200);
+    assert_eq!(answer, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
+}
+
+#[tokio::test]
 async fn every_answer_has_a_request_id_of_its_own() {
     let dev = Dev::start().await;
     let first = dev.create_recipient(json!({})).await;

@@ -7,6 +7,8 @@ use docyard_test_support::dev::{Answer, Dev, send};
 use docyard_test_support::table::TABLE;
 use serde_json::{Value, json};
 
+use crate::{assert_invalid, text};
+
 const UNKNOWN: &str = "dk_sec_7f2a9b4c1e8d3f6a0b5c2d9e4f7a1b8c";
 
 fn valid(id: &str) -> Value {
@@ -332,6 +334,112 @@ async fn what_does_not_exist_or_is_anothers_is_not_found() {
 }
 
 #[tokio::test]
+async fn a_secret_is_read_alone_as_the_list_shows_it() {
+    let dev = Dev::start().await;
+    let recipient = dev.recipient().await;
+    for end in ["", "rotate", "revoke", "expire"] {
+        let (id, value) = dev.secret(&recipient).await;
+        match end {
+            "" => {}
+            "expire" => expire(&dev, &recipient, &id).await,
+            end => drop(step(&dev, &recipient, &id, end).await),
+        }
+        let path = format!("/v1/recipients/{recipient}/secrets");
+        let listed = dev.get(&path).await.expect(200);
+        let listed = listed.as_array().unwrap().iter().find(|secret| secret["id"] == id.as_str());
+        let answer = dev.get(&format!("{path}/{id}")).await;
+        assert_eq!(Some(&answer.expect(200)), listed, "{end}");
+        assert!(!answer.text.contains(&value));
+    }
+    let other = dev.recipient().await;
+    let (id, _) = dev.secret(&recipient).await;
+    for path in [format!("{other}/secrets/{id}"), format!("{recipient}/secrets/x")] {
+        let not_found = dev.get(&format!("/v1/recipients/{path}")).await.expect(404);
+        assert_eq!(not_found["message"], "Secret not found");
+    }
+}
+
+#[tokio::test]
+async fn in_its_grace_the_old_value_verifies_beside_the_new_one() {
+    let dev = Dev::start().await;
+    let recipient = dev.recipient().await;
+    let path = format!("/v1/recipients/{recipient}/secrets");
+    let rotate = |id: &str, hours: Value| {
+        send(dev.post(&format!("{path}/{id}/rotate")).json(&json!({"graceHours": hours})))
+    };
+    let (old, old_value) = dev.secret(&recipient).await;
+    let new = rotate(&old, json!(24)).await.expect(201);
+    for (id, value) in [(old.as_str(), old_value.as_str()), (text(&new["id"]), text(&new["secret"]))] {
+        assert_eq!(dev.verify(&recipient, value).await, valid(id));
+    }
+    let shown = dev.get(&format!("{path}/{old}")).await.expect(200);
+    assert_eq!((&shown["status"], &shown["rotatedTo"]), (&json!("ACTIVE"), &new["id"]));
+    let rotated_at = docyard_core::values::clock::Timestamp::parse(text(&shown["rotatedAt"])).unwrap();
+    assert_eq!(text(&shown["expiresAt"]), rotated_at.plus_days(1).to_string(), "when the grace ends");
+    assert_eq!(dev.get(&path).await.expect(200).as_array().unwrap().len(), 2, "each is listed once");
+
+    let again = rotate(&old, json!(1)).await.expect(409);
+    assert!(text(&again["message"]).contains("rotated already"));
+    for _ in 0..2 {
+        assert_eq!(step(&dev, &recipient, &old, "revoke").await.expect(200), json!({"success": true}));
+        assert_eq!(dev.verify(&recipient, &old_value).await, invalid(), "at once");
+    }
+    let shown = dev.get(&format!("{path}/{old}")).await.expect(200);
+    assert_eq!((&shown["status"], &shown["rotatedTo"]), (&json!("REVOKED"), &new["id"]));
+    assert_eq!(
+        dev.verify(&recipient, text(&new["secret"])).await,
+        valid(text(&new["id"])),
+        "the new one stays"
+    );
+}
+
+#[tokio::test]
+async fn a_grace_ends_no_later_than_the_secret_and_leaves_nothing_to_verify() {
+    let dev = Dev::start().await;
+    let recipient = dev.recipient().await;
+    let path = format!("/v1/recipients/{recipient}/secrets");
+    let body = dev.generate_secret(&recipient, json!({"name": "S", "expiresInDays": 1})).await.expect(201);
+    let (id, value) = (text(&body["id"]), text(&body["secret"]));
+    send(dev.post(&format!("{path}/{id}/rotate")).json(&json!({"graceHours": 168}))).await.expect(201);
+    let shown = dev.get(&format!("{path}/{id}")).await.expect(200);
+    assert_eq!(shown["expiresAt"], body["expiresAt"], "its own expiry comes first");
+
+    // The item that still verifies goes by its time to live, so that verifying does not become dearer for ever.
+    let items = dev.table.items().await;
+    let active = items.iter().find(|item| item["sk"].as_s().unwrap() == &format!("SECRET#{id}")).unwrap();
+    let expiry = docyard_core::values::clock::Timestamp::parse(text(&body["expiresAt"])).unwrap();
+    assert_eq!(active["ttl"].as_n().unwrap(), &expiry.unix_seconds_rounded_up().to_string());
+
+    // The grace goes by, and DynamoDB has not removed the item yet.
+    let past = AttributeValue::S("2025-01-15T10:32:00.000Z".to_owned());
+    for (sk, field) in [("SECRET", "expiresAt"), ("SECRET_RETIRED", "graceEndsAt")] {
+        let update = dev.table.client.update_item().table_name(TABLE);
+        let update =
+            update.key("pk", active["pk"].clone()).key("sk", AttributeValue::S(format!("{sk}#{id}")));
+        let update = update.update_expression(format!("SET {field} = :past"));
+        update.expression_attribute_values(":past", past.clone()).send().await.unwrap();
+    }
+    assert_eq!(dev.verify(&recipient, value).await, invalid());
+    assert_eq!(dev.get(&format!("{path}/{id}")).await.expect(200)["status"], "ROTATED");
+    step(&dev, &recipient, id, "revoke").await.expect(409);
+}
+
+#[tokio::test]
+async fn a_grace_is_an_integer_from_0_to_168() {
+    let dev = Dev::start().await;
+    let recipient = dev.recipient().await;
+    let (id, value) = dev.secret(&recipient).await;
+    let rotate =
+        |body: String| send(dev.post(&format!("/v1/recipients/{recipient}/secrets/{id}/rotate")).body(body));
+    for hours in ["-1", "169", "1.0", "\"1\"", "true", "[]"] {
+        assert_invalid(&rotate(format!("{{\"graceHours\":{hours}}}")).await, "graceHours", "from 0 to 168");
+    }
+    assert_eq!(dev.verify(&recipient, &value).await, valid(&id), "nothing was rotated");
+    rotate("{\"graceHours\":0}".to_owned()).await.expect(201);
+    assert_eq!(dev.verify(&recipient, &value).await, invalid());
+}
+
+#[tokio::test]
 async fn a_step_takes_no_body_or_an_empty_object() {
     let dev = Dev::start().await;
     let recipient = dev.recipient().await;
@@ -342,7 +450,11 @@ async fn a_step_takes_no_body_or_an_empty_object() {
     send(dev.post(&path).body("x")).await.expect(400);
     send(dev.post(&path).body(" ".repeat(64 * 1024 + 1))).await.expect(413);
     send(dev.post(&path).header("content-type", "text/plain").body("{}")).await.expect(415);
-    let new = send(dev.post(&path).json(&json!({}))).await.expect(201);
+    let mut new = send(dev.post(&path).json(&json!({}))).await.expect(201);
+    for none in [" ", "null", "\u{feff}"] {
+        let path = format!("/v1/recipients/{recipient}/secrets/{}/rotate", text(&new["id"]));
+        new = send(dev.post(&path).body(none)).await.expect(201);
+    }
     let path = format!("/v1/recipients/{recipient}/secrets/{}/revoke", new["id"].as_str().unwrap());
     send(dev.post(&path).json(&json!({"x": 1}))).await.expect(400);
     send(dev.post(&path).body(" ".repeat(64 * 1024 + 1))).await.expect(413);

@@ -1,9 +1,10 @@
 //! The functions as Lambda runs them: their real binaries against the Lambda Runtime API, with events of API Gateway,
 //! a table in an embedded DynamoDB, and faults between the two.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
@@ -12,6 +13,7 @@ use docyard_test_support::cases::{self, THERE, Things};
 use docyard_test_support::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Unprocessed};
 use docyard_test_support::fault::{CONFLICT, IN_MESSAGE, InjectedFault};
 use docyard_test_support::proxy::Proxy;
+use docyard_test_support::relay::{Death, Relay};
 use docyard_test_support::sandbox::{Sandbox, command};
 use docyard_test_support::{binary, for_each};
 use proptest::prelude::*;
@@ -185,7 +187,24 @@ async fn connections_are_opened_before_the_first_event() {
     let account = Account::new().await;
     let (proxy, url) = Proxy::before(&account.table).await;
     let _create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
-    assert_eq!(proxy.take_calls(), ["GetItem", "GetItem"]);
+    let _other = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
+    let requests = proxy.take_requests();
+    assert_eq!(requests.len(), 4);
+    assert!(requests.iter().all(|request| request["ConsistentRead"] != true));
+    let keys: BTreeSet<String> =
+        requests.iter().map(|request| request["Key"]["pk"]["S"].to_string()).collect();
+    assert_eq!(keys.len(), 4, "sandboxes that start at once do not meet on one partition");
+}
+
+#[tokio::test]
+async fn a_function_without_the_table_does_not_ask_it() {
+    let account = Account::new().await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let health = Sandbox::start(binary("get-health"), &url).await;
+    let event = account.request(endpoints::named("get-health"), &[], "", None);
+    let (body, _) = health.expect(200, event).await;
+    assert_eq!(body, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}));
+    assert!(proxy.take_calls().is_empty());
 }
 
 #[tokio::test]
@@ -272,6 +291,30 @@ async fn a_transient_fault_is_not_noticed() {
             (n + 1, &pointers),
             "{shown} on {operation}: written once"
         );
+    }
+}
+
+#[tokio::test]
+async fn connections_that_died_in_a_freeze_cost_less_than_a_second() {
+    // One call after the other, and several at once.
+    for name in ["create-dock", CREATE_RECIPIENT, "list-secrets"] {
+        for death in [Death::Silent, Death::Reset] {
+            let account = Account::new().await;
+            let mut relay = Relay::before(&account.table).await;
+            let sandbox = Sandbox::start(binary(name), &relay.url).await;
+            let case = cases::all().into_iter().find(|case| case.endpoint == name).unwrap();
+            let things = Things::create(&account, &case, THERE).await;
+            let mut took = Vec::new();
+            // Once the machine may be busy.
+            while took.len() < 3 && !took.iter().any(|milliseconds| *milliseconds < 1000.0) {
+                sandbox.expect(case.status, case.event(&account, &things, 2 * took.len())).await;
+                sandbox.freeze(Duration::from_millis(1100), || relay.kill(death)).await;
+                sandbox.expect(case.status, case.event(&account, &things, 2 * took.len() + 1)).await;
+                let (lines, _) = sandbox.request_and_metric_lines();
+                took.push(lines.last().unwrap()["milliseconds"].as_f64().unwrap());
+            }
+            assert!(took.iter().any(|milliseconds| *milliseconds < 1000.0), "{name}, {death:?}: {took:?}");
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     memory: 128,
     credentials: [ApiKey],
     grants: [
-        GetItem on [Key, Recipient],
+        GetItem on [Dock, Key, Recipient],
         Query on [Recipient],
         BatchWriteItem on [Recipient],
         DeleteItem on [Dock, Recipient],

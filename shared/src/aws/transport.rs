@@ -3,9 +3,13 @@
 //! The SDK's own (`aws-smithy-http-client`) also brings HTTP/2, proxies and the operating system's root certificates,
 //! none of which a function uses; `docs/performance.md` has what they cost. Time limits and retries are the SDK's: see
 //! [`crate::aws::dynamodb`].
+//!
+//! Lambda freezes a sandbox between two events, for minutes. Meanwhile its connections may end, and nobody in it is told:
+//! a router that forgot one swallows what is sent on it. So the first exchange after a pause has a short time limit, and
+//! if it fails, all connections from before the pause are given up.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
 use aws_smithy_runtime_api::client::http::{
@@ -15,10 +19,10 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{
     CaptureConnection, HttpConnector as TcpConnector, capture_connection,
 };
+use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
@@ -49,6 +53,13 @@ pub fn amazon_roots() -> RootCertStore {
     roots
 }
 
+/// After how long a pause connections may be dead without our knowing.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the first exchange after a pause may take: many times what DynamoDB takes, and little enough that another
+/// attempt ends within a second.
+const AFTER_PAUSE_TIMEOUT: Duration = Duration::from_millis(400);
+
 /// An HTTP client for the SDK that trusts `roots`. It opens a connection when it is first used.
 pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
     let mut tcp = TcpConnector::new();
@@ -57,45 +68,115 @@ pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     let provider = Arc::new(ring::default_provider());
     let tls = ClientConfig::builder_with_provider(provider).with_protocol_versions(rustls::DEFAULT_VERSIONS);
-    let client = tls.map(|tls| {
+    let connections = tls.map(|tls| {
         let tls = tls.with_root_certificates(roots).with_no_client_auth();
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .build(connector)
+        Arc::new(Connections { pool: Mutex::new(Pool::new(connector.clone())), connector })
     });
-    let connector = SharedHttpConnector::new(Transport { client });
+    let connector = SharedHttpConnector::new(Transport { connections });
     http_client_fn(move |_settings, _components| connector.clone())
 }
 
 #[derive(Debug)]
 struct Transport {
-    client: Result<Client<HttpsConnector<TcpConnector>, SdkBody>, rustls::Error>,
+    connections: Result<Arc<Connections>, rustls::Error>,
 }
 
 impl HttpConnector for Transport {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let client = self.client.clone();
+        let connections = self.connections.clone();
         HttpConnectorFuture::new(async move {
-            let client = client.map_err(|error| ConnectorError::user(error.into()))?;
+            let connections = connections.map_err(|error| ConnectorError::user(error.into()))?;
             let mut request =
                 request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let connection = capture_connection(&mut request);
             if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
                 capture.set_connection_retriever(move || Some(metadata(connection.clone())));
             }
-            // Whatever ends an exchange before its response may pass, and every call here can be repeated: reads by
-            // nature, transactions by their token, and the one update sets what it sets.
-            let response = client.request(request).await.map_err(|error| ConnectorError::io(error.into()))?;
+            let response = connections.exchange(|client| client.request(request)).await?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
     }
+}
+
+/// The connections, and how to open new ones.
+#[derive(Debug)]
+struct Connections {
+    connector: HttpsConnector<TcpConnector>,
+    pool: Mutex<Pool>,
+}
+
+type HttpClient = Client<HttpsConnector<TcpConnector>, SdkBody>;
+
+/// Connections that are kept, and when an answer last came over one of them, by both clocks: which of them stands still
+/// in a freeze depends on how the sandbox is frozen.
+#[derive(Clone, Debug)]
+struct Pool {
+    client: HttpClient,
+    answered: Option<(Instant, SystemTime)>,
+}
+
+impl Pool {
+    fn new(connector: HttpsConnector<TcpConnector>) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .build(connector);
+        Self { client, answered: None }
+    }
+
+    /// Whether its connections have been idle for so long that they may be dead.
+    fn is_doubtful(&self, now: (Instant, SystemTime)) -> bool {
+        self.answered.is_some_and(|(instant, time)| {
+            let by_wall_clock = now.1.duration_since(time).unwrap_or_default();
+            now.0.duration_since(instant).max(by_wall_clock) > PAUSE
+        })
+    }
+}
+
+impl Connections {
+    /// Sends a request and waits for the head of its response.
+    ///
+    /// Whatever ends an exchange before its response may pass, and every call here can be repeated: reads by nature,
+    /// transactions by their token.
+    async fn exchange<T, F: Future<Output = Result<T, legacy::Error>>>(
+        &self,
+        send: impl FnOnce(&HttpClient) -> F,
+    ) -> Result<T, ConnectorError> {
+        let pool = self.pool().clone();
+        let exchange = send(&pool.client);
+        if !pool.is_doubtful(now()) {
+            let response = exchange.await.map_err(|error| ConnectorError::io(error.into()))?;
+            self.pool().answered = Some(now());
+            return Ok(response);
+        }
+        let result = match tokio::time::timeout(AFTER_PAUSE_TIMEOUT, exchange).await {
+            Ok(result) => result.map_err(|error| ConnectorError::io(error.into())),
+            Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
+        };
+        let mut current = self.pool();
+        match result {
+            Ok(_) => current.answered = Some(now()),
+            // Unless another exchange has done so.
+            Err(_) if current.answered == pool.answered => *current = Pool::new(self.connector.clone()),
+            Err(_) => {}
+        }
+        result
+    }
+
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "measures a pause; nothing of the domain depends on it")]
+fn now() -> (Instant, SystemTime) {
+    (Instant::now(), SystemTime::now())
 }
 
 /// Lets the SDK close the connection of a failed attempt, so that the next attempt takes another.

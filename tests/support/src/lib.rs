@@ -22,6 +22,7 @@ pub mod iam;
 pub mod import;
 pub mod operations;
 pub mod proxy;
+pub mod relay;
 pub mod sandbox;
 pub mod table;
 

@@ -27,6 +27,7 @@ struct Call {
     operation: String,
     /// The actions that IAM must allow for it, each with the kind of partition that it is done on: `DOCK#*`.
     actions: Vec<(String, String)>,
+    request: Value,
 }
 
 /// Stands between a function and DynamoDB, and makes the calls of one operation fail.
@@ -123,6 +124,11 @@ impl Proxy {
         operations
     }
 
+    /// Takes the requests of the calls since this was last asked.
+    pub fn take_requests(&self) -> Vec<Value> {
+        std::mem::take(&mut *self.calls.lock().unwrap()).into_iter().map(|call| call.request).collect()
+    }
+
     /// The IAM actions that the calls since then needed, each with the partitions that it needed them for.
     pub fn take_actions(&self) -> BTreeSet<(String, String)> {
         let calls = std::mem::take(&mut *self.calls.lock().unwrap());
@@ -136,7 +142,7 @@ impl Proxy {
         let actions = actions(&operation, &request);
         let expected = proxy.await_group(&operation).await;
         assert!(expected, "{operation} was not expected now");
-        proxy.calls.lock().unwrap().push(Call { operation, actions });
+        proxy.calls.lock().unwrap().push(Call { operation, actions, request: request.clone() });
         let forward = || async { Ok::<_, Infallible>(proxy.forward(headers, request.clone()).await) };
         let answer = match fault {
             Some(fault) => fault.apply(&request, forward).await,

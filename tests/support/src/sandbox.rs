@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -139,6 +140,19 @@ impl Sandbox {
     pub fn end(mut self) {
         self.events = mpsc::channel(1).0;
         tokio::task::block_in_place(|| self.process.wait()).unwrap();
+    }
+
+    /// Freezes it for this long, as Lambda does between two events, while `meanwhile` happens.
+    pub async fn freeze(&self, pause: Duration, meanwhile: impl FnOnce()) {
+        self.signal("STOP");
+        meanwhile();
+        tokio::time::sleep(pause).await;
+        self.signal("CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
     }
 
     pub fn process_id(&self) -> u32 {
