@@ -75,15 +75,15 @@ async fn a_change_is_made_to_the_state_that_it_names_alone() {
 async fn of_changes_to_one_state_that_race_one_wins() {
     let dev = Dev::start().await;
     for (path, etag) in new_things(&dev).await {
-        let changes =
-            (0..8).map(|n| {
-                let (dev, path, etag) = (&dev, &path, &etag);
-                async move {
-                    request(dev, Method::PATCH, path, etag, Some(json!({"name": format!("N{n}")}))).await
-                }
-            });
-        let answers = futures_util::future::join_all(changes).await;
-        let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+        let changes = (0..8).map(|n| {
+            let request = dev.http.patch(format!("{}{path}", dev.url)).bearer_auth(&dev.key);
+            let request = request.header("if-match", &etag).json(&json!({"name": format!("N{n}")}));
+            tokio::spawn(send(request))
+        });
+        let mut statuses = Vec::new();
+        for answer in changes.collect::<Vec<_>>() {
+            statuses.push(answer.await.unwrap().status);
+        }
         statuses.sort_unstable();
         assert_eq!(statuses, [vec![200], vec![412; 7]].concat());
     }

@@ -280,7 +280,9 @@ async fn a_clock_that_went_back_changes_nothing_before_its_creation() {
     let now = std::sync::Arc::new(std::sync::Mutex::new("2025-01-15T10:32:00.000Z"));
     let clock = {
         let now = now.clone();
-        Clock::new(move || docyard_core::values::clock::Timestamp::parse(*now.lock().unwrap()).unwrap())
+        docyard_core::values::clock::Clock::new(move || {
+            docyard_core::values::clock::Timestamp::parse(*now.lock().unwrap()).unwrap()
+        })
     };
     let table = docyard_test_support::table::TestTable::start().await;
     let account = table.account().await;
