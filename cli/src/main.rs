@@ -3,6 +3,7 @@
 mod dev;
 mod operator;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
 }
 
 fn fail(reason: &str) -> ExitCode {
-    eprintln!("docyard: {reason}");
+    // Whoever reads may be gone.
+    let _ = writeln!(std::io::stderr(), "docyard: {reason}");
     ExitCode::FAILURE
 }
