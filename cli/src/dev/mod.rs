@@ -246,7 +246,7 @@ fn announce(url: &str, dynamodb_url: Option<&str>, data_dir: &DataDir, ephemeral
 Create a recipient, from another terminal:
 
 . {env}
-RECIPIENT_ID=$(curl -sS "$DOCYARD_URL/v1/docks/$DOCYARD_DOCK_ID/recipients" \
+RECIPIENT_ID=$(curl -sS -w '\n' "$DOCYARD_URL/v1/docks/$DOCYARD_DOCK_ID/recipients" \
   -H "Authorization: Bearer $DOCYARD_API_KEY" -H "Content-Type: application/json" \
   -d '{{"name":"First National Bank","email":"bulk@firstnational.example","stakeholderClass":"mortgagee","identifiers":{{"lender_id":"LND-4821","policy_number":"POL-2025-88401"}}}}' \
   | tee /dev/stderr | grep -o 'rcp_[0-9A-Z]*' | head -n 1)
@@ -254,7 +254,7 @@ RECIPIENT_ID=$(curl -sS "$DOCYARD_URL/v1/docks/$DOCYARD_DOCK_ID/recipients" \
 Then generate its secret:
 
 . {env}
-curl -sS "$DOCYARD_URL/v1/recipients/$RECIPIENT_ID/secrets" \
+curl -sS -w '\n' "$DOCYARD_URL/v1/recipients/$RECIPIENT_ID/secrets" \
   -H "Authorization: Bearer $DOCYARD_API_KEY" -H "Content-Type: application/json" \
   -d '{{"name":"First National Bank — Bulk API Passphrase","expiresInDays":90}}'
 
