@@ -238,6 +238,24 @@ async fn a_database_that_is_not_its_own_is_named_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_transaction_that_was_interrupted_is_undone() {
+    let (own, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dev = Dev::start_in(own.path(), &[]).await;
+    let created = dev.recipient().await;
+    dev.kill();
+    let connection = rusqlite::Connection::open(own.path().join("dynamodb.sqlite")).unwrap();
+    // So that pages are written, and their old content to a journal, before the transaction ends.
+    connection.pragma_update(None, "journal_mode", "delete").unwrap();
+    connection.pragma_update(None, "cache_size", 1).unwrap();
+    connection.execute_batch("BEGIN; CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(1000000))").unwrap();
+    for file in ["dynamodb.sqlite", "dynamodb.sqlite-journal"] {
+        std::fs::copy(own.path().join(file), copy.path().join(file)).unwrap();
+    }
+    let dev = Dev::start_in(copy.path(), &[]).await;
+    assert!(recipients(&dev).await == HashSet::from([created]));
+}
+
+#[tokio::test]
 async fn the_last_writes_of_a_database_that_is_gone_are_not_added_to_another() {
     let directory = tempfile::tempdir().unwrap();
     let dev = Dev::start_in(directory.path(), &[]).await;
@@ -260,7 +278,8 @@ async fn a_server_whose_data_is_taken_away_says_so_and_stops() {
     let remove_all = |directory: &Path| std::fs::remove_dir_all(directory).unwrap();
     let move_away = |directory: &Path| std::fs::rename(directory, directory.with_extension("old")).unwrap();
     let remove_database = |directory: &Path| std::fs::remove_file(directory.join("dynamodb.sqlite")).unwrap();
-    for take_away in [remove_all, move_away, remove_database] {
+    let remove_lock = |directory: &Path| std::fs::remove_file(directory.join("lock")).unwrap();
+    for take_away in [remove_all, move_away, remove_database, remove_lock] {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("data");
         std::fs::create_dir(&directory).unwrap();
@@ -298,4 +317,14 @@ async fn nothing_is_acknowledged_once_the_data_is_taken_away() {
     second.kill();
     let third = Dev::start_in(&directory, &[]).await;
     assert!(recipients(&third).await == HashSet::from([created, also]));
+}
+
+#[tokio::test]
+async fn a_server_whose_data_is_in_memory_needs_no_directory() {
+    let directory = tempfile::tempdir().unwrap();
+    let dev = Dev::start_in(directory.path(), &["--ephemeral"]).await;
+    let created = dev.recipient().await;
+    std::fs::remove_dir_all(directory.path()).unwrap();
+    let also = dev.recipient().await;
+    assert!(recipients(&dev).await == HashSet::from([created, also]));
 }

@@ -13,13 +13,16 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::TABLE;
 use super::disk::DiskFailure;
 
+/// Without the same file for all there is no lock: who removes it lets a second server in.
+const LOCK: &str = "lock";
+
 const KEY_VARIABLE: &str = "DOCYARD_API_KEY";
 
 /// An open data directory. No other server uses it until this is dropped.
 pub(super) struct DataDir {
     path: PathBuf,
     _lock: File,
-    /// The files that must stay the same.
+    /// The files that must stay the same; none while the database is not open.
     opened: Vec<(PathBuf, FileIdentity)>,
 }
 
@@ -37,13 +40,12 @@ impl DataDir {
         let cannot = |error| format!("cannot use the data directory {shown}: {error}");
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(cannot)?;
         let path = path.canonicalize().map_err(cannot)?;
-        let lock_path = path.join("lock");
         let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(&lock_path)
+            .open(path.join(LOCK))
             .map_err(|error| format!("cannot write to the data directory {shown}: {error}"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
@@ -51,8 +53,7 @@ impl DataDir {
             }
             TryLockError::Error(error) => cannot(error),
         })?;
-        let identity = identity(&lock_path).map_err(cannot)?;
-        Ok(Self { path, _lock: lock, opened: vec![(lock_path, identity)] })
+        Ok(Self { path, _lock: lock, opened: Vec::new() })
     }
 
     /// Its absolute path.
@@ -60,8 +61,8 @@ impl DataDir {
         &self.path
     }
 
-    /// Whether its files are still those that were opened. An error says that they were removed or replaced: what is
-    /// written from then on is lost.
+    /// Whether the lock and the open database are still its files. An error says that they were removed or replaced:
+    /// what is written from then on is lost. Always fine while no database is open.
     pub(super) fn check(&self) -> Result<(), String> {
         let is_same =
             |(path, opened): &(PathBuf, FileIdentity)| identity(path).is_ok_and(|now| now == *opened);
@@ -107,8 +108,10 @@ impl DataDir {
             error if error.contains("newer version") => refused("a newer version wrote it"),
             error => cannot_use(&path, &error),
         })?;
-        let identity = identity(&path).map_err(|error| cannot_use(&path, &error.to_string()))?;
-        self.opened.push((path, identity));
+        for path in [self.path.join(LOCK), path] {
+            let identity = identity(&path).map_err(|error| cannot_use(&path, &error.to_string()))?;
+            self.opened.push((path, identity));
+        }
         Ok(database)
     }
 
@@ -178,8 +181,7 @@ fn cannot_use(path: &Path, error: &str) -> String {
     }
 }
 
-/// Why this file is no database of `docyard dev`, found without writing to it; `None` if it is one. An error says why
-/// that cannot be found out.
+/// Why this file is no database of `docyard dev`; `None` if it is one. An error says why that cannot be found out.
 fn foreignness(path: &Path) -> Result<Option<String>, String> {
     let file = fs::metadata(path).map_err(|error| error.to_string())?;
     if !file.is_file() {
@@ -200,8 +202,9 @@ fn foreignness(path: &Path) -> Result<Option<String>, String> {
 }
 
 /// Whether an SQLite database has the table, as the emulator lists its tables; `None` if it is not the emulator's.
+/// Only SQLite itself may write to it: it undoes what was interrupted, which a read-only connection could not.
 fn has_table(path: &Path) -> rusqlite::Result<Option<bool>> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let database = Connection::open_with_flags(path, flags)?;
     if !database.table_exists(None, "_tables")? {
         return Ok(None);
