@@ -1,5 +1,7 @@
 //! `docyard`: runs the whole API on this machine (`dev`), and an operator's commands on a deployed one.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod dev;
 mod operator;
 mod output;

@@ -32,6 +32,7 @@ fn raw(url: &str, request: &[u8]) -> Vec<u8> {
             Ok(0) => break,
             Ok(length) => answer.extend(&buffer[..length]),
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => panic!("{error} in answer to {:?}", redacted(&String::from_utf8_lossy(request))),
         }
     }
@@ -235,7 +236,9 @@ async fn the_key_stays_the_same_with_and_without_the_data() {
         dev.recipient().await;
         dev.kill();
     }
-    std::fs::remove_file(directory.path().join("dynamodb.sqlite")).unwrap();
+    for file in ["dynamodb.sqlite", "dynamodb.sqlite-wal"] {
+        std::fs::remove_file(directory.path().join(file)).unwrap();
+    }
     let dev = Dev::start_in(directory.path(), &[]).await;
     assert!(dev.key == key);
     dev.recipient().await;
@@ -523,7 +526,7 @@ async fn neither_secret_nor_key_is_anywhere_but_in_its_own_place() {
 }
 
 /// Runs `docyard dev` where it must refuse to start.
-fn refused(arguments: &[&str]) -> String {
+pub fn refused(arguments: &[&str]) -> String {
     let Output { status, stdout, stderr } =
         Command::new(env!("CARGO_BIN_EXE_docyard")).arg("dev").args(arguments).output().unwrap();
     assert_eq!(status.code(), Some(1));
@@ -557,18 +560,4 @@ async fn what_stands_in_its_way_is_said_in_one_line() {
     let message = refused(&["--port", "0", "--data-dir", &path("")]);
     assert!(message.contains("another docyard dev uses"), "{message}");
     dev.kill();
-
-    let database = rusqlite::Connection::open(path("dynamodb.sqlite")).unwrap();
-    let newer = "UPDATE _config SET value = '999' WHERE key = 'schema_version'";
-    assert_eq!(database.execute(newer, []).unwrap(), 1);
-    drop(database);
-    let message = refused(&["--port", "0", "--data-dir", &path("")]);
-    assert!(message.contains("newer"), "{message}");
-
-    std::fs::write(path("dynamodb.sqlite"), "this is no database".repeat(1000)).unwrap();
-    for leftover in ["dynamodb.sqlite-wal", "dynamodb.sqlite-shm"] {
-        let _ = std::fs::remove_file(path(leftover));
-    }
-    let message = refused(&["--port", "0", "--data-dir", &path("")]);
-    assert!(message.contains("cannot open the database"), "{message}");
 }

@@ -1,13 +1,20 @@
 //! The data directory of `docyard dev`: the database, a lock against a second server, and `dev.env`.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use docyard_core::model::api_key::ApiKey;
 use docyard_core::values::id::DockId;
 use dynoxide::Database;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::TABLE;
+use super::disk::DiskFailure;
+
+/// Without the same file for all there is no lock: who removes it lets a second server in.
+const LOCK: &str = "lock";
 
 const KEY_VARIABLE: &str = "DOCYARD_API_KEY";
 
@@ -15,6 +22,15 @@ const KEY_VARIABLE: &str = "DOCYARD_API_KEY";
 pub(super) struct DataDir {
     path: PathBuf,
     _lock: File,
+    /// The files that must stay the same; none while the database is not open.
+    opened: Vec<(PathBuf, FileIdentity)>,
+}
+
+/// What tells a file from another at the same path: its device and its inode.
+type FileIdentity = (u64, u64);
+
+fn identity(path: &Path) -> io::Result<FileIdentity> {
+    fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
 impl DataDir {
@@ -29,7 +45,7 @@ impl DataDir {
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(path.join("lock"))
+            .open(path.join(LOCK))
             .map_err(|error| format!("cannot write to the data directory {shown}: {error}"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
@@ -37,7 +53,7 @@ impl DataDir {
             }
             TryLockError::Error(error) => cannot(error),
         })?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, _lock: lock, opened: Vec::new() })
     }
 
     /// Its absolute path.
@@ -45,30 +61,83 @@ impl DataDir {
         &self.path
     }
 
-    /// Whether it has a database.
-    pub(super) fn has_database(&self) -> bool {
-        self.database_path().exists()
+    /// Whether the lock and the open database are still its files. An error says that they were removed or replaced:
+    /// what is written from then on is lost. Always fine while no database is open.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let is_same =
+            |(path, opened): &(PathBuf, FileIdentity)| identity(path).is_ok_and(|now| now == *opened);
+        if self.opened.iter().all(is_same) {
+            return Ok(());
+        }
+        Err(format!(
+            "the data in {} was removed or replaced, so what is written now would be lost",
+            self.path.display()
+        ))
     }
 
-    /// Opens its database.
-    pub(super) fn database(&self) -> Result<Database, String> {
-        Database::new(&self.database_path().to_string_lossy()).map_err(|error| error.to_string())
+    /// Whether it has a database. A part of one that is gone is an error: SQLite would add it to the next one.
+    pub(super) fn has_database(&self) -> Result<bool, String> {
+        let path = self.database_path();
+        let log = self.path.join("dynamodb.sqlite-wal");
+        if path.try_exists().map_err(|error| cannot_use(&path, &error.to_string()))? {
+            return Ok(true);
+        }
+        if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            return Err(format!(
+                "{} is gone, but not its last writes in {}: put it back, or move those away too",
+                path.display(),
+                log.display()
+            ));
+        }
+        Ok(false)
+    }
+
+    /// Opens its database. A file that is none of `docyard dev` is an error, and stays as it is.
+    pub(super) fn database(&mut self) -> Result<Database, String> {
+        let path = self.database_path();
+        let shown = path.display();
+        let refused = |reason: &str| {
+            format!(
+                "{shown} is not a database of this docyard dev: {reason}; move it away, and a new one is made"
+            )
+        };
+        if let Some(reason) = foreignness(&path).map_err(|error| cannot_use(&path, &error))? {
+            return Err(refused(&reason));
+        }
+        let database = Database::new(&path.to_string_lossy()).map_err(|error| match error.to_string() {
+            error if error.contains("newer version") => refused("a newer version wrote it"),
+            error => cannot_use(&path, &error),
+        })?;
+        for path in [self.path.join(LOCK), path] {
+            let identity = identity(&path).map_err(|error| cannot_use(&path, &error.to_string()))?;
+            self.opened.push((path, identity));
+        }
+        Ok(database)
     }
 
     /// Stores a copy of `database`, completely or not at all, readable only by its owner (SQLite gives its own files
     /// the same mode). The emulator creates a table in several steps, so a database of a server that was killed between
     /// them would be unusable.
     pub(super) fn keep(&self, database: &Database) -> Result<(), String> {
-        let directory = tempfile::tempdir_in(&self.path).map_err(|error| error.to_string())?;
-        let copy = directory.path().join("dynamodb.sqlite");
-        database.vacuum_into(&copy.to_string_lossy()).map_err(|error| error.to_string())?;
-        let finish = || {
-            let file = File::open(&copy)?;
-            file.set_permissions(Permissions::from_mode(0o600))?;
-            file.sync_all()?;
-            fs::rename(&copy, self.database_path())
+        let path = self.database_path();
+        let store = || {
+            let directory = tempfile::tempdir_in(&self.path).map_err(|error| error.to_string())?;
+            let copy = directory.path().join("dynamodb.sqlite");
+            database.vacuum_into(&copy.to_string_lossy()).map_err(|error| error.to_string())?;
+            let finish = || {
+                let file = File::open(&copy)?;
+                file.set_permissions(Permissions::from_mode(0o600))?;
+                file.sync_all()?;
+                fs::rename(&copy, &path)
+            };
+            finish().map_err(|error| error.to_string())
         };
-        finish().map_err(|error| error.to_string())
+        store().map_err(|error| cannot_use(&path, &error))
+    }
+
+    /// What to say of a failure of the disk.
+    pub(super) fn cannot_write(&self, failure: &DiskFailure) -> String {
+        format!("cannot write {}: {failure}", self.database_path().display())
     }
 
     fn database_path(&self) -> PathBuf {
@@ -103,4 +172,43 @@ impl DataDir {
     fn env_path(&self) -> PathBuf {
         self.path.join("dev.env")
     }
+}
+
+fn cannot_use(path: &Path, error: &str) -> String {
+    match DiskFailure::told_by(error) {
+        Some(failure) => format!("cannot write {}: {failure}", path.display()),
+        None => format!("cannot use {}: {error}", path.display()),
+    }
+}
+
+/// Why this file is no database of `docyard dev`; `None` if it is one. An error says why that cannot be found out.
+fn foreignness(path: &Path) -> Result<Option<String>, String> {
+    let file = fs::metadata(path).map_err(|error| error.to_string())?;
+    if !file.is_file() {
+        return Ok(Some("it is no file".to_owned()));
+    }
+    if file.len() == 0 {
+        return Ok(Some("it is empty".to_owned()));
+    }
+    match has_table(path) {
+        Ok(Some(true)) => Ok(None),
+        Ok(Some(false)) => Ok(Some(format!("it has no table {TABLE}"))),
+        Ok(None) => Ok(Some("it is another program's".to_owned())),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+            Ok(Some("it is no SQLite database".to_owned()))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether an SQLite database has the table, as the emulator lists its tables; `None` if it is not the emulator's.
+/// Only SQLite itself may write to it: it undoes what was interrupted, which a read-only connection could not.
+fn has_table(path: &Path) -> rusqlite::Result<Option<bool>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(path, flags)?;
+    if !database.table_exists(None, "_tables")? {
+        return Ok(None);
+    }
+    let mut tables = database.prepare("SELECT table_name FROM _tables WHERE table_name = ?1")?;
+    tables.exists([TABLE]).map(Some)
 }

@@ -30,11 +30,19 @@ use lambda_http::tower::ServiceExt;
 use percent_encoding::percent_decode_str;
 use rand::Rng;
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
+
+use super::data_dir::DataDir;
+use super::disk;
+use super::server::READ_TIMEOUT;
 
 /// The most bytes of a request line and its header values together.
 const MAX_HEAD_BYTES: usize = 10_240;
 /// The most bytes of a request's body.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+/// How many functions run at once. Further requests wait, without a limit of time: the embedded database does one thing
+/// at a time, and calls that wait for it inside a function would reach its time limits.
+const MAX_RUNNING: usize = 32;
 
 /// Headers that concern only one connection (RFC 9110 §7.6.1), and those that API Gateway sets itself.
 const NOT_SENT_ON: [&str; 10] = [
@@ -53,6 +61,8 @@ const NOT_SENT_ON: [&str; 10] = [
 /// The API: every route and its function.
 pub(super) struct Gateway {
     context: Context,
+    data_dir: Arc<DataDir>,
+    running: Arc<Semaphore>,
 }
 
 /// Why a request does not reach a function, or its output not the client.
@@ -71,12 +81,20 @@ const NOT_FOUND: Refusal = Refusal(StatusCode::NOT_FOUND, "Not Found");
 const BODY_TOO_LARGE: Refusal = Refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
 const HEAD_TOO_LARGE: Refusal =
     Refusal(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
+const BODY_TOO_SLOW: Refusal = Refusal(StatusCode::REQUEST_TIMEOUT, "Request Timeout");
+/// API Gateway has neither a disk nor a directory, so these two have no words of its own.
+const DISK_FAILED: Refusal = Refusal(
+    StatusCode::INSUFFICIENT_STORAGE,
+    "The disk is full, or fails; free some space and repeat the request",
+);
+const DATA_TAKEN_AWAY: Refusal =
+    Refusal(StatusCode::INTERNAL_SERVER_ERROR, "The data of docyard dev was removed or replaced");
 const FUNCTION_FAILED: Refusal = Refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
 
 impl Gateway {
-    /// The API over this context.
-    pub(super) fn new(context: Context) -> Self {
-        Self { context }
+    /// The API over this context, whose data is in this directory and whose client has a [`disk::Observer`].
+    pub(super) fn new(context: Context, data_dir: Arc<DataDir>) -> Self {
+        Self { context, data_dir, running: Arc::new(Semaphore::new(MAX_RUNNING)) }
     }
 
     /// The router for an HTTP server.
@@ -90,9 +108,10 @@ impl Gateway {
         let path = decoded_segments(head.uri.path())?;
         let (endpoint, path_parameters) =
             find(endpoints::all(), head.method.as_str(), &path).ok_or(NOT_FOUND)?;
-        let body = Limited::new(body, MAX_BODY_BYTES)
-            .collect()
+        let body = Limited::new(body, MAX_BODY_BYTES).collect();
+        let body = tokio::time::timeout(READ_TIMEOUT, body)
             .await
+            .map_err(|_elapsed| BODY_TOO_SLOW)?
             .map_err(|error| if error.is::<LengthLimitError>() { BODY_TOO_LARGE } else { BAD_REQUEST })?;
         let body = body.to_bytes();
         let event = event(endpoint.route, &head, &path, path_parameters, &body, gateway.context.now());
@@ -107,8 +126,24 @@ impl Gateway {
         })?;
         let function = service(endpoint, self.context.clone());
         let call = function.oneshot(LambdaEvent::new(event, lambda_http::Context::default()));
-        let Ok(Ok(output)) = tokio::spawn(call).await else { return Err(FUNCTION_FAILED) };
-        serde_json::to_value(&output).ok().as_ref().and_then(response).ok_or(FUNCTION_FAILED)
+        let permit = self.running.clone().acquire_owned().await.map_err(|_closed| FUNCTION_FAILED)?;
+        let run = async move {
+            let output = disk::observed(call).await;
+            drop(permit);
+            output
+        };
+        let Ok((Ok(output), failure)) = tokio::spawn(run).await else { return Err(FUNCTION_FAILED) };
+        let output = serde_json::to_value(&output).ok();
+        let response = output.as_ref().and_then(response).ok_or(FUNCTION_FAILED)?;
+        // What was written after this is known to be lost must not be acknowledged.
+        self.data_dir.check().map_err(|_reason| DATA_TAKEN_AWAY)?;
+        match failure {
+            Some(failure) if response.status().is_server_error() => {
+                tracing::error!("{}", self.data_dir.cannot_write(&failure));
+                Err(DISK_FAILED)
+            }
+            _ => Ok(response),
+        }
     }
 }
 

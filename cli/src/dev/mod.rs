@@ -3,17 +3,23 @@
 //! The embedded DynamoDB has its own port, on the loopback address unless another is asked for, and like DynamoDB Local
 //! it accepts any credentials. The port is printed on request.
 //!
-//! Here: its options, and the order in which everything starts and stops. In [`gateway`]: what API Gateway does. In
-//! [`data_dir`]: the files. In [`documentation`]: the API's document and its page.
+//! Here: its options, and the order in which everything starts and stops. In [`server`]: connections. In [`gateway`]:
+//! what API Gateway does. In [`data_dir`]: the files. In [`disk`]: whether the disk failed a request. In
+//! [`documentation`]: the API's document and its page.
 
 mod data_dir;
+mod disk;
 mod documentation;
 mod gateway;
+mod server;
 
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
 use docyard_core::aws::dynamodb;
 use docyard_core::context::Context;
 use docyard_core::model::account::Account;
@@ -42,6 +48,9 @@ const DOCK_ID: &str = "dock_0000000000000000000000DEV0";
 /// How often expired items are deleted. DynamoDB takes some days.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How often the server looks whether its data is still there.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long running requests may take once the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
@@ -68,7 +77,7 @@ pub(crate) struct Options {
     dynamodb_host: Ipv4Addr,
 }
 
-/// Serves until Ctrl-C or TERM.
+/// Serves until Ctrl-C or TERM. An error says why it cannot start, or that its data was taken away.
 pub(crate) async fn run(options: Options) -> Result<(), String> {
     // From here on a signal waits until the server can stop.
     let mut terminate = listen_for(SignalKind::terminate())?;
@@ -81,16 +90,16 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let url = format!("http://{}", local_address(&listener)?);
     let dynamodb_url = format!("http://{}", local_address(&dynamodb_listener)?);
 
-    let data_dir = DataDir::open(&options.data_dir)?;
-    let database = match (options.ephemeral, data_dir.has_database()) {
-        (false, true) => data_dir.database(),
-        (ephemeral, _) => match new_database().await {
-            Ok(database) if ephemeral => Ok(database),
-            Ok(database) => data_dir.keep(&database).and_then(|()| data_dir.database()),
-            Err(error) => Err(error),
-        },
-    }
-    .map_err(|error| format!("cannot open the database in {}: {error}", options.data_dir.display()))?;
+    let mut data_dir = DataDir::open(&options.data_dir)?;
+    let database = if options.ephemeral {
+        new_database().await?
+    } else {
+        if !data_dir.has_database()? {
+            data_dir.keep(&new_database().await?)?;
+        }
+        data_dir.database()?
+    };
+    let data_dir = Arc::new(data_dir);
 
     let (stop, stopped) = watch::channel(false);
     let until_stopped = |mut stopped: watch::Receiver<bool>| async move {
@@ -102,26 +111,41 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         database.clone(),
         until_stopped(stopped.clone()),
     ));
-    let store = Store::new(dynamodb::local_client(&dynamodb_url), TABLE);
+    let config = dynamodb::local_config(&dynamodb_url).interceptor(disk::Observer);
+    let store = Store::new(Client::from_conf(config.build()), TABLE);
     let context = Context::new(store, Mode::Live, Clock::system());
-    let (key, dock) = prepare(&context, &data_dir).await.map_err(message)?;
+    let (key, dock) = match disk::observed(prepare(&context, &data_dir)).await {
+        (Err(_), Some(failure)) => return Err(data_dir.cannot_write(&failure)),
+        (prepared, _) => prepared.map_err(message)?,
+    };
     data_dir.write_env(&url, &key, dock)?;
     let sweeper = tokio::spawn(sweep(database));
 
-    let router = documentation::router()?.merge(Gateway::new(context).router());
-    let server = axum::serve(listener, router).with_graceful_shutdown(until_stopped(stopped));
-    let server = tokio::spawn(server.into_future());
+    let router = documentation::router()?.merge(Gateway::new(context, data_dir.clone()).router());
+    let server = tokio::spawn(server::serve(listener, router, until_stopped(stopped)));
     announce(&url, options.dynamodb_port.map(|_| dynamodb_url.as_str()), &data_dir, options.ephemeral);
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let result = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        reason = taken_away(&data_dir) => Err(reason),
+    };
     let _ = stop.send(true);
     sweeper.abort();
     // A client with a half-sent request does not delay the end.
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, dynamodb_server) }).await;
-    Ok(())
+    result
+}
+
+/// Waits until the data is no longer where it was opened, and gives the reason to stop.
+async fn taken_away(data_dir: &DataDir) -> String {
+    let mut interval = tokio::time::interval(CHECK_INTERVAL);
+    loop {
+        interval.tick().await;
+        if let Err(reason) = data_dir.check() {
+            return reason;
+        }
+    }
 }
 
 async fn listen(address: impl tokio::net::ToSocketAddrs, shown: &str) -> Result<TcpListener, String> {
@@ -139,7 +163,7 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
 
 /// A database in memory with the empty table in it.
 async fn new_database() -> Result<Database, String> {
-    let database = Database::memory().map_err(|error| error.to_string())?;
+    let database = Database::memory().map_err(|error| format!("cannot make a database: {error}"))?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let listener = listen(address, &address.to_string()).await?;
     let url = format!("http://{}", local_address(&listener)?);
@@ -213,16 +237,16 @@ fn listen_for(kind: SignalKind) -> Result<Signal, String> {
 fn announce(url: &str, dynamodb_url: Option<&str>, data_dir: &DataDir, ephemeral: bool) {
     let place = if ephemeral { "in memory".to_owned() } else { format!("in {}", data_dir.path().display()) };
     let env = data_dir.quoted_env_path();
-    println!("Docyard Access is at {url}, its data {place}. Ctrl-C stops it.");
-    if let Some(dynamodb_url) = dynamodb_url {
-        println!("DynamoDB's API is at {dynamodb_url}, the table is {TABLE}.");
-    }
-    println!(
-        r#"
+    let dynamodb = dynamodb_url
+        .map(|url| format!("DynamoDB's API is at {url}, the table is {TABLE}.\n"))
+        .unwrap_or_default();
+    let text = format!(
+        r#"Docyard Access is at {url}, its data {place}. Ctrl-C stops it.
+{dynamodb}
 Create a recipient, from another terminal:
 
 . {env}
-RECIPIENT_ID=$(curl -sS "$DOCYARD_URL/v1/docks/$DOCYARD_DOCK_ID/recipients" \
+RECIPIENT_ID=$(curl -sS -w '\n' "$DOCYARD_URL/v1/docks/$DOCYARD_DOCK_ID/recipients" \
   -H "Authorization: Bearer $DOCYARD_API_KEY" -H "Content-Type: application/json" \
   -d '{{"name":"First National Bank","email":"bulk@firstnational.example","stakeholderClass":"mortgagee","identifiers":{{"lender_id":"LND-4821","policy_number":"POL-2025-88401"}}}}' \
   | tee /dev/stderr | grep -o 'rcp_[0-9A-Z]*' | head -n 1)
@@ -230,9 +254,12 @@ RECIPIENT_ID=$(curl -sS "$DOCYARD_URL/v1/docks/$DOCYARD_DOCK_ID/recipients" \
 Then generate its secret:
 
 . {env}
-curl -sS "$DOCYARD_URL/v1/recipients/$RECIPIENT_ID/secrets" \
+curl -sS -w '\n' "$DOCYARD_URL/v1/recipients/$RECIPIENT_ID/secrets" \
   -H "Authorization: Bearer $DOCYARD_API_KEY" -H "Content-Type: application/json" \
   -d '{{"name":"First National Bank — Bulk API Passphrase","expiresInDays":90}}'
+
 "#
     );
+    // Whoever reads may be gone, which is no reason to stop.
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

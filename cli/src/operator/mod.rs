@@ -1,8 +1,6 @@
 //! An operator's commands, on a table in AWS under the operator's own credentials. One module for each noun; in [`aws`]
 //! how they reach the table.
 
-#![deny(clippy::print_stdout, clippy::print_stderr)]
-
 pub(crate) mod accounts;
 mod aws;
 pub(crate) mod docks;

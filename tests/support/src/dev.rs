@@ -60,6 +60,7 @@ pub struct Dev {
     pub http: reqwest::Client,
     process: Child,
     directory: PathBuf,
+    log: tempfile::NamedTempFile,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -81,14 +82,14 @@ impl Dev {
 
     /// A server with this data directory, by the command that names the program.
     pub async fn start_command(mut command: Command, directory: &Path, arguments: &[&str]) -> Self {
-        let output = std::fs::File::create(directory.join("output.log")).unwrap();
+        let log = tempfile::NamedTempFile::new().unwrap();
         let process = command
             .args(["dev", "--port", "0", "--dynamodb-port", "0", "--data-dir"])
             .arg(directory)
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
+            .stdout(log.as_file().try_clone().unwrap())
+            .stderr(log.as_file().try_clone().unwrap())
             .spawn()
             .unwrap();
         let mut dev = Self {
@@ -99,6 +100,7 @@ impl Dev {
             http: reqwest::Client::new(),
             process,
             directory: directory.to_owned(),
+            log,
             _temporary: None,
         };
         let announced = Instant::now();
@@ -118,7 +120,7 @@ impl Dev {
 
     /// All that it has printed and logged.
     pub fn output(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.directory.join("output.log")).unwrap()).into_owned()
+        String::from_utf8_lossy(&std::fs::read(self.log.path()).unwrap()).into_owned()
     }
 
     /// A variable that `dev.env` sets, as a shell reads it.
@@ -138,18 +140,23 @@ impl Dev {
         self.process.wait().unwrap();
     }
 
-    /// Ends it with a signal, and gives its exit code.
-    pub async fn end_with(mut self, signal: &str) -> Option<i32> {
-        let id = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
-        let sent = Instant::now();
+    /// Waits until it has ended, and gives its exit code.
+    pub async fn end(&mut self) -> Option<i32> {
+        let begun = Instant::now();
         loop {
             if let Some(status) = self.process.try_wait().unwrap() {
                 return status.code();
             }
-            assert!(sent.elapsed() < PATIENCE, "docyard dev does not end");
+            assert!(begun.elapsed() < PATIENCE, "docyard dev does not end");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// Ends it with a signal, and gives its exit code.
+    pub async fn end_with(mut self, signal: &str) -> Option<i32> {
+        let id = self.process.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
+        self.end().await
     }
 
     pub fn post(&self, path: &str) -> reqwest::RequestBuilder {
