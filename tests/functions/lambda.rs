@@ -6,6 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_test_support::account::Account;
@@ -259,6 +260,128 @@ async fn what_cannot_be_a_key_of_this_deployment_costs_no_read() {
         assert!(proxy.take_calls().is_empty(), "{}", endpoint.name);
     })
     .await;
+}
+
+/// The event of a request with a key that is well-formed and unknown.
+fn with_unknown_key(mut event: Value) -> Value {
+    let mode = docyard_core::model::api_key::Mode::Live;
+    let key =
+        docyard_core::model::api_key::ApiKey::generate(mode, &mut docyard_core::values::random::system());
+    event["headers"]["authorization"] = json!(format!("Bearer {}", key.expose()));
+    event
+}
+
+#[tokio::test]
+async fn a_refused_key_is_answered_without_waiting_for_anything_else() {
+    let account = Account::new().await;
+    let (recipient, _) = account.recipient_with_secret("a@example.com").await;
+    for (name, thing) in [("list-recipients", &account.dock), ("verify-secret", &recipient)] {
+        let (proxy, url) = Proxy::before(&account.table).await;
+        let endpoint = endpoints::named(name);
+        let sandbox = Sandbox::start(binary(name), &url).await;
+        proxy.take_calls();
+        // No answer ever comes to the Query. Whoever waits for one asks again and again.
+        proxy.expect("Query", [SilenceBefore; 50]);
+        sandbox.expect(401, with_unknown_key(account.request(endpoint, &[thing], "", None))).await;
+        let queries = proxy.take_calls().into_iter().filter(|call| call == "Query").count();
+        assert!(queries <= 1, "{name}: {queries}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_page_is_read_only_for_its_owner() {
+    let account = Account::new().await;
+    let (recipient, _) = account.recipient_with_secret("a@example.com").await;
+    let key = account.table.key(account.table.account().await).await;
+    for (name, thing) in [("list-recipients", &account.dock), ("list-secrets", &recipient)] {
+        let (proxy, url) = Proxy::before(&account.table).await;
+        let endpoint = endpoints::named(name);
+        let sandbox = Sandbox::start(binary(name), &url).await;
+        for query in ["limit=1000", "limit=101"] {
+            let event = || account.request(endpoint, &[thing], query, None);
+            let mut anothers = event();
+            anothers["headers"]["authorization"] = json!(format!("Bearer {key}"));
+            for (status, event) in [(401, with_unknown_key(event())), (404, anothers)] {
+                proxy.take_calls();
+                sandbox.expect(status, event).await;
+                assert_eq!(proxy.take_calls(), ["GetItem", "GetItem"], "{name}?{query}, {status}");
+            }
+            sandbox.expect(200, event()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_table_is_not_asked_many_times_over() {
+    let account = Account::new().await;
+    let (recipient, secret) = account.recipient_with_secret("a@example.com").await;
+    let throttled = InjectedFault::Canceled(&["ThrottlingError", "None"]);
+    for (name, operation, fault, at_most) in [
+        (CREATE_RECIPIENT, "TransactWriteItems", throttled, 4),
+        (CREATE_RECIPIENT, "TransactWriteItems", Refused("ThrottlingException"), 4),
+        ("get-secret", "BatchGetItem", Unprocessed, 3),
+        ("delete-recipient", "BatchWriteItem", Unprocessed, 3),
+    ] {
+        let (proxy, url) = Proxy::before(&account.table).await;
+        let sandbox = Sandbox::start(binary(name), &url).await;
+        let endpoint = endpoints::named(name);
+        let event = match name {
+            CREATE_RECIPIENT => account.create_recipient(),
+            "get-secret" => account.request(endpoint, &[&recipient, &secret], "", None),
+            _ => account.request(endpoint, &[&account.dock, &recipient], "", None),
+        };
+        proxy.expect(operation, [fault; 50]);
+        proxy.take_calls();
+        sandbox.expect(503, event).await;
+        let calls = proxy.take_calls().into_iter().filter(|call| call == operation).count();
+        assert_eq!(calls, at_most, "{name}, {fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sandbox_that_meets_little_but_throttles_stops_to_try_again() {
+    let account = Account::new().await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let sandbox = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
+    let throttled = InjectedFault::Canceled(&["ThrottlingError", "None"]);
+    for _ in 0..60 {
+        proxy.expect("TransactWriteItems", [throttled; 50]);
+        proxy.take_calls();
+        sandbox.expect(503, account.create_recipient()).await;
+        if proxy.take_calls() == ["GetItem", "GetItem", "TransactWriteItems"] {
+            return;
+        }
+    }
+    panic!("after 60 throttled requests it still tries several times");
+}
+
+#[tokio::test]
+async fn a_recipient_whose_email_keeps_moving_is_looked_for_with_pauses() {
+    let account = Account::new().await;
+    let (recipient, _) = account.recipient_with_secret("a@example.com").await;
+    // A pointer to a place where another recipient is: what a reader meets while emails change hands.
+    account.recipient_with_secret("b@example.com").await;
+    let client = &account.table.client;
+    let pointer = client.update_item().table_name(docyard_test_support::table::TABLE);
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let pointer = pointer.key("pk", text(&format!("RECIPIENT#{recipient}"))).key("sk", text("RECIPIENT"));
+    let pointer = pointer.update_expression("SET email = :email");
+    pointer.expression_attribute_values(":email", text("b@example.com")).send().await.unwrap();
+
+    let times = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let called = times.clone();
+    let decide = move |_: &str| {
+        called.lock().unwrap().push(std::time::Instant::now());
+        None
+    };
+    let store = docyard_test_support::faulty_client::store(&account.table.url, Arc::new(decide));
+    let id = docyard_core::values::id::RecipientId::parse(&recipient).unwrap();
+    let at = store.recipient_pointer(id).await.unwrap().unwrap();
+    assert!(store.recipient(id, at).await.is_err());
+    let times = times.lock().unwrap();
+    let (first, last) = (times.first().unwrap(), times.last().unwrap());
+    assert_eq!(times.len(), 16, "eight tries");
+    assert!(last.duration_since(*first) > Duration::from_millis(100), "it pauses, longer each time");
 }
 
 #[tokio::test]

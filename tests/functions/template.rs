@@ -149,16 +149,19 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
 
 /// The operations of DynamoDB that the functions call.
 pub(super) const OPERATIONS: &[&str] =
-    &["BatchGetItem", "BatchWriteItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"];
+    &["BatchGetItem", "BatchWriteItem", "GetItem", "Query", "TransactWriteItems"];
 
 /// IAM actions, each with the partitions that it is allowed on.
 pub(super) type Permissions = BTreeSet<(String, String)>;
 
 /// What a function's role allows.
 pub(super) fn permissions(function: &Yaml) -> Permissions {
-    let policies = function["Properties"]["Policies"].as_sequence().unwrap();
+    let policies = function["Properties"].as_mapping_get("Policies");
+    let policies = policies.map(|policies| policies.as_sequence().unwrap());
     let mut allowed = BTreeSet::new();
-    for statement in policies.iter().flat_map(|policy| policy["Statement"].as_sequence().unwrap()) {
+    for statement in
+        policies.into_iter().flatten().flat_map(|policy| policy["Statement"].as_sequence().unwrap())
+    {
         assert_eq!(text(&statement["Effect"]), "Allow");
         assert_eq!(short_form(&statement["Resource"]), ("GetAtt", "Table.Arn"));
         assert_eq!(statement["Condition"].as_mapping().unwrap().len(), 1);
@@ -290,7 +293,8 @@ fn alarms_watch_metrics_that_aws_publishes() {
     for (name, alarm) in alarms(&template) {
         assert_eq!(watched(alarm), expected(name), "{name}");
         assert!(metrics(alarm).len() <= 10, "{name}: CloudWatch adds up ten metrics at most");
-        assert!(alarm["DatapointsToAlarm"].as_integer() <= alarm["EvaluationPeriods"].as_integer());
+        let periods = |name: &str| alarm[name].as_integer().unwrap_or_else(|| panic!("{name} is no number"));
+        assert!((1..=periods("EvaluationPeriods")).contains(&periods("DatapointsToAlarm")), "{name}");
         // Without requests nothing is wrong.
         assert_eq!(text(&alarm["TreatMissingData"]), "notBreaching");
     }
@@ -326,15 +330,17 @@ fn the_table_is_kept_and_can_be_restored() {
 }
 
 #[test]
-fn verifying_has_a_limit_of_its_own_and_access_logs_hold_nothing_that_a_client_sends() {
+fn what_must_not_starve_others_has_a_limit_of_its_own_and_access_logs_hold_nothing_that_a_client_sends() {
     let template = template();
     let api = &template["Resources"]["Api"]["Properties"];
-    let verify = endpoints::named("verify-secret").route.to_string();
-    let limits = &api["RouteSettings"][verify.as_str()];
     let default = template["Parameters"]["RequestsPerSecond"]["Default"].as_integer().unwrap();
     assert_eq!(short_form(&api["DefaultRouteSettings"]["ThrottlingRateLimit"]), ("Ref", "RequestsPerSecond"));
-    for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
-        assert!(limits[limit].as_integer().unwrap() < default, "{limit}");
+    for limited in ["verify-secret", "create-recipient"] {
+        let route = endpoints::named(limited).route.to_string();
+        let limits = &api["RouteSettings"][route.as_str()];
+        for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
+            assert!(limits[limit].as_integer().unwrap() < default, "{limit} of {limited}");
+        }
     }
     let Yaml::Tagged(tag, only_domain) = &api["DisableExecuteApiEndpoint"] else { panic!("not an !If") };
     assert_eq!((tag.suffix.as_str(), only_domain[0].as_str()), ("If", Some("HasTruststore")));
@@ -356,6 +362,28 @@ fn verifying_has_a_limit_of_its_own_and_access_logs_hold_nothing_that_a_client_s
         "$context.integrationErrorMessage",
     ];
     assert_eq!(values, BTreeSet::from(harmless));
+}
+
+#[test]
+fn verifying_can_have_concurrency_of_its_own() {
+    let template = template();
+    for (name, function) in functions(&template).values() {
+        let reserved = function["Properties"].as_mapping_get("ReservedConcurrentExecutions");
+        assert_eq!(reserved.is_some(), *name == "VerifySecretFunction", "{name}");
+        let Some(Yaml::Tagged(tag, choice)) = reserved else { continue };
+        assert_eq!((tag.suffix.as_str(), text(&choice[0])), ("If", "HasVerifySecretConcurrency"));
+        assert_eq!(short_form(&choice[1]), ("Ref", "VerifySecretConcurrency"));
+        assert_eq!(short_form(&choice[2]), ("Ref", "AWS::NoValue"));
+    }
+    let default = &template["Parameters"]["VerifySecretConcurrency"]["Default"];
+    assert_eq!(default.as_integer(), Some(0), "none, unless it is asked for");
+}
+
+#[test]
+fn the_table_is_reached_over_tls_alone() {
+    let template = template();
+    let pattern = text(&template["Parameters"]["DynamoDbEndpoint"]["AllowedPattern"]);
+    assert!(pattern.contains("https://") && !pattern.contains("https?"), "{pattern}");
 }
 
 #[test]
