@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
-use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig};
+use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Config, Credentials, Region};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
@@ -51,6 +51,10 @@ pub fn function_client() -> Result<Client, String> {
     Ok(Client::from_conf(with_limits(config).build()))
 }
 
+/// The tokens of a client's bucket. A retry costs 5, 10 after a timeout, until it succeeds; a call that succeeds at once
+/// gives one back. The SDK's 500 are for clients of many requests at once; a function has one.
+const RETRY_TOKENS: usize = 100;
+
 /// Whether a text is the URL of an HTTP server.
 fn is_http_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -59,7 +63,7 @@ fn is_http_url(text: &str) -> bool {
 }
 
 /// Sets the time limits and retries of a client: 2 s for one attempt, 6 s for an operation with its retries, four
-/// attempts, and the SDK's token bucket, which ends the retries of a client that has little else but failures.
+/// attempts, and a token bucket of its own, which ends the retries of a client that has little else but failures.
 pub fn with_limits(config: Builder) -> Builder {
     config
         .retry_config(
@@ -67,6 +71,11 @@ pub fn with_limits(config: Builder) -> Builder {
                 .with_max_attempts(4)
                 .with_initial_backoff(Duration::from_millis(50))
                 .with_max_backoff(Duration::from_secs(1)),
+        )
+        .retry_partition(
+            RetryPartition::custom("docyard")
+                .token_bucket(TokenBucket::builder().capacity(RETRY_TOKENS).build())
+                .build(),
         )
         .retry_classifier(ThrottledTransactions)
         .timeout_config(
