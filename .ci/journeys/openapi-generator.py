@@ -10,7 +10,9 @@ from openapi_client import (
     DocksApi,
     ErrorBody,
     GenerateSecret,
+    HealthApi,
     RecipientsApi,
+    RotateSecret,
     SecretsApi,
     SecretStatus,
     StakeholderClass,
@@ -18,10 +20,12 @@ from openapi_client import (
     UpdateRecipient,
     VerifySecret,
 )
-from openapi_client.exceptions import ConflictException, NotFoundException
+from openapi_client.exceptions import ApiException, ConflictException, NotFoundException
 
 client = ApiClient(Configuration(host=os.environ["DOCYARD_URL"], access_token=os.environ["DOCYARD_API_KEY"]))
 docks, recipients, secrets = DocksApi(client), RecipientsApi(client), SecretsApi(client)
+
+assert HealthApi(client).get_health().status == "ok"
 
 # The API takes white space around a text, and an Idempotency-Key in quotes.
 dock = docks.create_dock(CreateDock(name=" Título \n", domain="claims.example"), idempotency_key='"openapi-generator"')
@@ -52,6 +56,14 @@ changed = recipients.update_recipient(dock.id, recipient.id, UpdateRecipient(sta
 assert (changed.stakeholder_class, changed.identifiers) == (None, identifiers), changed
 assert changed.updated_at >= changed.created_at
 
+version = recipients.get_recipient_with_http_info(dock.id, recipient.id).headers["ETag"]
+try:
+    recipients.update_recipient(dock.id, recipient.id, UpdateRecipient(name="Late"), if_match='"0"')
+    raise AssertionError("another state was changed")
+except ApiException as outdated:
+    assert outdated.status == 412 and isinstance(outdated.data, ErrorBody), outdated
+recipients.update_recipient(dock.id, recipient.id, UpdateRecipient(name="In time"), if_match=version)
+
 generated = secrets.generate_secret(recipient.id, GenerateSecret(name="Passphrase", expires_in_days=90))
 value = VerifySecret(secret=generated.secret)
 assert secrets.verify_secret(recipient.id, value).secret_id == generated.id
@@ -59,6 +71,11 @@ rotated = secrets.rotate_secret(recipient.id, generated.id)
 assert not secrets.verify_secret(recipient.id, value).valid
 statuses = {secret.id: secret.status for secret in secrets.list_secrets(recipient.id)}
 assert statuses == {rotated.id: SecretStatus.ACTIVE, generated.id: SecretStatus.ROTATED}, statuses
+overlapping = secrets.rotate_secret(recipient.id, rotated.id, rotate_secret=RotateSecret(grace_hours=24))
+for secret in (rotated, overlapping):
+    assert secrets.verify_secret(recipient.id, VerifySecret(secret=secret.secret)).secret_id == secret.id
+in_grace = secrets.get_secret(recipient.id, rotated.id)
+assert (in_grace.status, in_grace.rotated_to) == (SecretStatus.ACTIVE, overlapping.id), in_grace
 assert secrets.revoke_secret(recipient.id, rotated.id).success
 verification = secrets.verify_secret(recipient.id, VerifySecret(secret=rotated.secret))
 assert (verification.valid, verification.secret_id) == (False, None), verification

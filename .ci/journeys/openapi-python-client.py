@@ -4,6 +4,7 @@ import os
 
 from docyard_access_client import AuthenticatedClient
 from docyard_access_client.api.docks import create_dock, get_dock, list_docks, update_dock
+from docyard_access_client.api.health import get_health
 from docyard_access_client.api.recipients import (
     create_recipient,
     delete_recipient,
@@ -13,6 +14,7 @@ from docyard_access_client.api.recipients import (
 )
 from docyard_access_client.api.secrets import (
     generate_secret,
+    get_secret,
     list_secrets,
     revoke_secret,
     rotate_secret,
@@ -24,6 +26,7 @@ from docyard_access_client.models import (
     ErrorBody,
     GenerateSecret,
     Identifiers,
+    RotateSecret,
     SecretStatus,
     StakeholderClass,
     UpdateDock,
@@ -34,6 +37,8 @@ from docyard_access_client.models import (
 client = AuthenticatedClient(
     os.environ["DOCYARD_URL"], os.environ["DOCYARD_API_KEY"], raise_on_unexpected_status=True
 )
+
+assert get_health.sync(client=client).status == "ok"
 
 # The API takes white space around a text, and an Idempotency-Key in quotes.
 dock = create_dock.sync(
@@ -65,6 +70,12 @@ changed = update_recipient.sync(dock.id, recipient.id, client=client, body=Updat
 assert (changed.stakeholder_class, changed.identifiers) == (None, identifiers), changed
 assert changed.updated_at >= changed.created_at
 
+version = get_recipient.sync_detailed(dock.id, recipient.id, client=client).headers["ETag"]
+late = update_recipient.sync(dock.id, recipient.id, client=client, body=UpdateRecipient(name="Late"), if_match='"0"')
+assert isinstance(late, ErrorBody) and late.status_code == 412, late
+in_time = UpdateRecipient(name="In time")
+assert update_recipient.sync(dock.id, recipient.id, client=client, body=in_time, if_match=version).name == "In time"
+
 generated = generate_secret.sync(
     recipient.id, client=client, body=GenerateSecret(name="Passphrase", expires_in_days=90)
 )
@@ -74,6 +85,13 @@ rotated = rotate_secret.sync(recipient.id, generated.id, client=client)
 assert not verify_secret.sync(recipient.id, client=client, body=value).valid
 statuses = {secret.id: secret.status for secret in list_secrets.sync(recipient.id, client=client)}
 assert statuses == {rotated.id: SecretStatus.ACTIVE, generated.id: SecretStatus.ROTATED}, statuses
+grace = RotateSecret(grace_hours=24)
+overlapping = rotate_secret.sync(recipient.id, rotated.id, client=client, body=grace)
+for secret in (rotated, overlapping):
+    presented = VerifySecret(secret=secret.secret)
+    assert verify_secret.sync(recipient.id, client=client, body=presented).secret_id == secret.id
+in_grace = get_secret.sync(recipient.id, rotated.id, client=client)
+assert (in_grace.status, in_grace.rotated_to) == (SecretStatus.ACTIVE, overlapping.id), in_grace
 assert revoke_secret.sync(recipient.id, rotated.id, client=client).success
 verification = verify_secret.sync(recipient.id, client=client, body=VerifySecret(secret=rotated.secret))
 assert (verification.valid, verification.secret_id) == (False, None), verification

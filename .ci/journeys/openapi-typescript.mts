@@ -25,6 +25,8 @@ async function errorOf(request: Promise<{ data?: unknown; error?: ErrorBody }>):
   return error;
 }
 
+assert.equal((await of(client.GET("/v1/healthz"))).status, "ok");
+
 // The API takes white space around a text, and an Idempotency-Key in quotes.
 let dock = await of(
   client.POST("/v1/docks", {
@@ -57,6 +59,12 @@ assert.deepEqual(await of(client.GET(path, one)), recipient);
 const changed = await of(client.PATCH(path, { ...one, body: { stakeholderClass: null } }));
 assert.deepEqual([changed.stakeholderClass, changed.identifiers], [null, identifiers]);
 
+const version = (await client.GET(path, one)).response.headers.get("ETag") ?? "";
+const ifMatch = (tag: string) => ({ params: { ...one.params, header: { "If-Match": tag } } });
+const late = await errorOf(client.PATCH(path, { ...ifMatch('"0"'), body: { name: "Late" } }));
+assert.equal(late.statusCode, 412);
+assert.equal((await of(client.PATCH(path, { ...ifMatch(version), body: { name: "In time" } }))).name, "In time");
+
 const recipientId = recipient.id;
 const ofRecipient = { params: { path: { recipientId } } };
 const ofSecret = (secretId: string) => ({ params: { path: { recipientId, secretId } } });
@@ -75,6 +83,17 @@ assert.deepEqual(
   secrets.map(({ id, status }) => [id, status]),
   [[rotated.id, "ACTIVE"], [generated.id, "ROTATED"]],
 );
+const overlapping = await of(
+  client.POST("/v1/recipients/{recipientId}/secrets/{secretId}/rotate", {
+    ...ofSecret(rotated.id),
+    body: { graceHours: 24 },
+  }),
+);
+for (const { id, secret } of [rotated, overlapping]) {
+  assert.deepEqual(await verify(secret), { valid: true, secretId: id });
+}
+const inGrace = await of(client.GET("/v1/recipients/{recipientId}/secrets/{secretId}", ofSecret(rotated.id)));
+assert.deepEqual([inGrace.status, inGrace.rotatedTo], ["ACTIVE", overlapping.id]);
 await of(client.POST("/v1/recipients/{recipientId}/secrets/{secretId}/revoke", ofSecret(rotated.id)));
 assert.deepEqual(await verify(rotated.secret), { valid: false, secretId: null });
 

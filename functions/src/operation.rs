@@ -255,6 +255,15 @@ impl Operation {
         self.header("ETag", "The version of the resource, for `If-Match`", json!("\"0\""))
     }
 
+    /// The header `Idempotent-Replayed` of the response.
+    pub fn replayable(self) -> Self {
+        self.header(
+            "Idempotent-Replayed",
+            "`true` if it was given before, to the same Idempotency-Key",
+            json!("true"),
+        )
+    }
+
     /// The header `Location` of the response.
     pub fn location(self, example: &str) -> Self {
         self.header("Location", "The path of the created resource", json!(example))

@@ -45,6 +45,7 @@ fn document(operation: Operation) -> Operation {
         .accepts_idempotency_key()
         .response::<DockOutput>(201, "The dock")
         .etag()
+        .replayable()
         .location("/v1/docks/dock_01JHMV2B4MP0YHZX6Q3T0V1W2X")
         .link("get-dock", &[("dockId", "$response.body#/id")])
         .link("update-dock", &[("dockId", "$response.body#/id")])

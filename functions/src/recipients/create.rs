@@ -53,6 +53,7 @@ fn document(operation: Operation) -> Operation {
         .accepts_idempotency_key()
         .response::<RecipientOutput>(201, "The recipient")
         .etag()
+        .replayable()
         .location("/v1/docks/dock_01JHMV2B4MP0YHZX6Q3T0V1W2X/recipients/rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y")
         .link("get-recipient", super::CREATED)
         .link("update-recipient", super::CREATED)

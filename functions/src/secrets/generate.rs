@@ -56,6 +56,7 @@ fn document(operation: Operation) -> Operation {
         )
         .accepts_idempotency_key()
         .response::<GeneratedSecretOutput>(200, "A repeated request: the secret that the first one created, without its value")
+        .replayable()
         .response::<GeneratedSecretOutput>(201, "The secret and its value")
         .link("rotate-secret", super::CREATED)
         .link("revoke-secret", super::CREATED)

@@ -56,6 +56,7 @@ fn document(operation: Operation) -> Operation {
         .optional_request_body::<Input>(serde_json::json!({"graceHours": 24}))
         .accepts_idempotency_key()
         .response::<GeneratedSecretOutput>(200, "A repeated request: the replacement, without its value")
+        .replayable()
         .response::<GeneratedSecretOutput>(201, "The replacement and its value")
         .link("rotate-secret", super::CREATED)
         .link("revoke-secret", super::CREATED)
