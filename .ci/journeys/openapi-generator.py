@@ -56,7 +56,7 @@ changed = recipients.update_recipient(dock.id, recipient.id, UpdateRecipient(sta
 assert (changed.stakeholder_class, changed.identifiers) == (None, identifiers), changed
 assert changed.updated_at >= changed.created_at
 
-version = recipients.get_recipient_with_http_info(dock.id, recipient.id).headers["ETag"]
+version = recipients.get_recipient_with_http_info(dock.id, recipient.id).headers["etag"]
 try:
     recipients.update_recipient(dock.id, recipient.id, UpdateRecipient(name="Late"), if_match='"0"')
     raise AssertionError("another state was changed")

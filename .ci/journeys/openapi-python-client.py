@@ -70,7 +70,7 @@ changed = update_recipient.sync(dock.id, recipient.id, client=client, body=Updat
 assert (changed.stakeholder_class, changed.identifiers) == (None, identifiers), changed
 assert changed.updated_at >= changed.created_at
 
-version = get_recipient.sync_detailed(dock.id, recipient.id, client=client).headers["ETag"]
+version = get_recipient.sync_detailed(dock.id, recipient.id, client=client).headers["etag"]
 late = update_recipient.sync(dock.id, recipient.id, client=client, body=UpdateRecipient(name="Late"), if_match='"0"')
 assert isinstance(late, ErrorBody) and late.status_code == 412, late
 in_time = UpdateRecipient(name="In time")
