@@ -15,6 +15,9 @@ def map_case(context, case):
     """Gives every request an Idempotency-Key of its own: a repeated one gets the first answer, whatever became of it."""
     if is_valid(case) and "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = f"key-{next(keys)}"
+    # Any state: which one there is, no schema knows.
+    if is_valid(case) and "If-Match" in (case.headers or {}):
+        case.headers["If-Match"] = "*"
     return case
 
 
@@ -44,11 +47,30 @@ def is_long(email) -> bool:
 
 def is_beyond_schemas(body: dict) -> bool:
     identifiers = body.get("identifiers")
-    birth = identifiers.get("date_of_birth") if isinstance(identifiers, dict) else None
+    identifiers = identifiers if isinstance(identifiers, dict) else {}
     return (
         # To JSON Schema 90.0 is an integer.
         isinstance(body.get("expiresInDays"), float)
-        # No schema knows today.
-        or (isinstance(birth, str) and birth > date.today().isoformat())
+        or isinstance(body.get("graceHours"), float)
+        or is_no_past_date(identifiers.get("date_of_birth"))
+        or is_cluttered(identifiers.get("phone"))
         or is_long(body.get("email"))
+        or is_long(body.get("businessEmail"))
     )
+
+
+def is_no_past_date(birth) -> bool:
+    """No schema knows the calendar and today."""
+    try:
+        return isinstance(birth, str) and date.fromisoformat(birth.strip()) > date.today()
+    except ValueError:
+        return True
+
+
+def is_cluttered(phone) -> bool:
+    """How many separators there are in all, and whether parentheses are balanced, no regular expression tells."""
+    if not isinstance(phone, str):
+        return False
+    separators = [c for c in phone.strip() if c in " .()-"]
+    parentheses = "".join(c for c in separators if c in "()")
+    return len(separators) > 10 or parentheses.replace("()", "") != ""

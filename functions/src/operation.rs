@@ -165,7 +165,7 @@ impl Operation {
         // Bare, or in quotes, which generators do not escape: hence \x22.
         let schema = ObjectBuilder::new()
             .schema_type(Type::String)
-            .pattern(Some(r"^([!#-~]([ -~]{0,253}[!-~])?|\x22[ !#-\[\]-~]{1,255}\x22)$"));
+            .pattern(Some(r"^([!#-+\--~]([ -+\--~]{0,253}[!-+\--~])?|\x22[ !#-\[\]-~]{1,255}\x22)$"));
         let key = ParameterBuilder::new()
             .name("Idempotency-Key")
             .parameter_in(ParameterIn::Header)
@@ -181,7 +181,8 @@ impl Operation {
 
     /// The header `If-Match`.
     pub fn accepts_if_match(self) -> Self {
-        let schema = ObjectBuilder::new().schema_type(Type::String);
+        let schema =
+            ObjectBuilder::new().schema_type(Type::String).pattern(Some(r#"^(\*|(W/)?\x22[!#-~]*\x22)$"#));
         let if_match = ParameterBuilder::new()
             .name("If-Match")
             .parameter_in(ParameterIn::Header)

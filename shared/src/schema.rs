@@ -58,6 +58,24 @@ fn keyword(schema: ObjectBuilder, name: &str, value: Value) -> ObjectBuilder {
     schema.extensions(Some(Extensions::from_iter([(name, value)])))
 }
 
+/// White space that is taken off a string, in a pattern for all languages.
+const SPACE: &str = r"[ \t\r\n]*";
+
+/// The pattern of a value around which white space is taken off.
+fn trimmed(pattern: &str) -> Option<String> {
+    Some(format!("^{SPACE}{pattern}{SPACE}$"))
+}
+
+/// A text of at most so many characters, by the rule of [`text::check`].
+fn readable(max: usize) -> ObjectBuilder {
+    without(
+        string().min_length(Some(1)).max_length(Some(max)),
+        // Invisible characters alone, control characters that are no white space, those and line separators with something
+        // on both sides, and those that override the direction of text.
+        r"^[\s\u0085\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8]*$|[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f\u202a-\u202e\u2066-\u2069]|\S\s*[\t-\r\u0085\u2028\u2029]\s*\S",
+    )
+}
+
 /// An id: a prefix and a ULID in Crockford's base 32.
 fn id(prefix: &str, example: &str) -> ObjectBuilder {
     string().pattern(Some(format!("^{prefix}_[0-7][0-9A-HJKMNP-TV-Z]{{25}}$"))).examples([json!(example)])
@@ -79,14 +97,11 @@ schema!(
 schema!(
     Text,
     "Text",
-    without(
-        string().min_length(Some(1)).max_length(Some(text::MAX_CHARS)),
-        // White space alone, control characters that are no white space, and those with something on both sides.
-        r"^[\s\u0085]*$|[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f]|\S\s*[\t-\r\u0085]\s*\S",
-    )
-    .description(Some(
-        "A text in any script, without control characters. White space around it is taken off, and not counted"
-    ))
+    readable(text::MAX_CHARS)
+        .description(Some(
+            "A text in any script, with a visible character, without control characters, line separators and characters \
+             that override the direction of text. White space around it is taken off, and not counted"
+        ))
     .examples([json!("First National Bank")])
 );
 
@@ -96,8 +111,8 @@ schema!(
     // Without the format `email`, which allows no white space around it.
     string()
         .max_length(Some(email::MAX_BYTES))
-        .pattern(Some(
-            r"^[ \t\r\n]*[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[ \t\r\n]*$"
+        .pattern(trimmed(
+            r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
         ))
         .description(Some(
             "An email address by the rule of the HTML standard, at most 64 characters of it before the @; kept and \
@@ -111,8 +126,8 @@ schema!(
     "Domain",
     string()
         .max_length(Some(domain::MAX_BYTES))
-        .pattern(Some(
-            r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$"
+        .pattern(trimmed(
+            r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
         ))
         .description(Some("A domain name; one beyond ASCII in its ASCII form. Kept and given in lower case"))
         .examples([json!("firstnational.example")])
@@ -152,17 +167,18 @@ schema!(
 /// The identifiers whose values have rules of their own.
 fn special_identifiers() -> Value {
     json!({
-        "^nda_hash$": string().pattern(Some("^(sha256:)?[0-9A-Fa-f]{64}$")).description(Some(
+        "^nda_hash$": string().pattern(trimmed("(sha256:)?[0-9A-Fa-f]{64}")).description(Some(
             "The SHA-256 of the signed NDA, as sha256sum prints it; kept as sha256: and lower-case digits"
         )).build(),
         "^date_of_birth$": string()
-            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
-            .description(Some("A calendar date, not in the future (UTC)"))
+            .pattern(trimmed("(18[5-9][0-9]|19[0-9]{2}|2[0-9]{3})-[0-9]{2}-[0-9]{2}"))
+            .description(Some("A calendar date in 1850 or later, and today or earlier somewhere on earth (UTC+14)"))
             .build(),
         "^phone$": string()
-            .pattern(Some(r"^\+[0-9]([ .()-]*[0-9]){6,14}$"))
-            .max_length(Some(identifiers::MAX_VALUE_CHARS))
-            .description(Some("+ and 7 to 15 digits, with spaces, -, ., ( and ) between them"))
+            .pattern(trimmed(r"\+[1-9]([ .()-]{0,10}[0-9]){6,14}"))
+            .description(Some(
+                "+ and 7 to 15 digits, the first not 0, with at most 10 of space, -, . and balanced ( ) between them",
+            ))
             .build(),
     })
 }
@@ -178,11 +194,7 @@ schema!(
                 .build()
         )))
         .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(Schema::Object(
-            without(
-                string().min_length(Some(1)).max_length(Some(identifiers::MAX_VALUE_CHARS)),
-                r"[\u0000-\u001f\u007f-\u009f]",
-            )
-            .build()
+            readable(identifiers::MAX_VALUE_CHARS).build()
         )))))
         .max_properties(Some(identifiers::MAX_ENTRIES))
         .description(Some(

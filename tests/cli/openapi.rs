@@ -222,9 +222,22 @@ fn the_document_takes_the_white_space_that_the_api_takes_off() {
         (false, "First \t National"),
         (false, "First\0"),
         (false, "\u{9f}First"),
+        (false, "\u{200b}\u{2060}"),
+        (false, "First\u{2028}National"),
+        (false, "\u{202e}First"),
+        (true, "\u{645}\u{200c}\u{645}"),
     ] {
         assert_eq!(!refused.is_match(given), taken, "{given:?}");
     }
+    let special = schemas["Identifiers"]["patternProperties"].as_object().unwrap();
+    for (key, value) in
+        [("phone", "+1 (860) 555-0147"), ("date_of_birth", "1983-06-15"), ("nda_hash", &"0a".repeat(32))]
+    {
+        let pattern = Regex::new(special[&format!("^{key}$")]["pattern"].as_str().unwrap()).unwrap();
+        assert!(pattern.is_match(&format!(" {value}\n")) && !pattern.is_match(&format!("x{value}")), "{key}");
+    }
+    let domain = Regex::new(schemas["Domain"]["pattern"].as_str().unwrap()).unwrap();
+    assert!(domain.is_match("\tFirstNational.example ") && !domain.is_match("https://firstnational.example"));
 }
 
 #[test]
@@ -241,6 +254,8 @@ fn the_document_takes_an_idempotency_key_bare_or_quoted() {
         (false, String::new()),
         (false, "\"\"".to_owned()),
         (false, "\"8e03978e".to_owned()),
+        (true, "\"k,k\"".to_owned()),
+        (false, "k,k".to_owned()),
         (false, "k".repeat(256)),
         (false, "é".to_owned()),
     ] {
