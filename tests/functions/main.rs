@@ -9,6 +9,7 @@
 )]
 
 mod dependencies;
+mod documentation;
 mod lambda;
 mod layers;
 mod logging;

@@ -46,14 +46,20 @@ pub fn function_client() -> Result<Client, String> {
         .behavior_version(BehaviorVersion::latest())
         .http_client(transport::http_client(transport::amazon_roots()))
         .region(Region::new(region))
+        .retry_partition(retries_within(TokenBucket::builder().capacity(RETRY_TOKENS).build()))
         .credentials_provider(credentials);
     config.set_endpoint_url(endpoint);
     Ok(Client::from_conf(with_limits(config).build()))
 }
 
-/// The tokens of a client's bucket. A retry costs 5, 10 after a timeout, until it succeeds; a call that succeeds at once
+/// The tokens of a function's bucket. A retry costs 5, 10 after a timeout, until it succeeds; a call that succeeds at once
 /// gives one back. The SDK's 500 are for clients of many requests at once; a function has one.
 const RETRY_TOKENS: usize = 100;
+
+/// Retries within a bucket of this client's own.
+fn retries_within(bucket: TokenBucket) -> RetryPartition {
+    RetryPartition::custom("docyard").token_bucket(bucket).build()
+}
 
 /// Whether a text is the URL of an HTTP server.
 fn is_http_url(text: &str) -> bool {
@@ -63,7 +69,7 @@ fn is_http_url(text: &str) -> bool {
 }
 
 /// Sets the time limits and retries of a client: 2 s for one attempt, 6 s for an operation with its retries, four
-/// attempts, and a token bucket of its own, which ends the retries of a client that has little else but failures.
+/// attempts, within the SDK's token bucket, which ends the retries of a client that has little else but failures.
 pub fn with_limits(config: Builder) -> Builder {
     config
         .retry_config(
@@ -71,11 +77,6 @@ pub fn with_limits(config: Builder) -> Builder {
                 .with_max_attempts(4)
                 .with_initial_backoff(Duration::from_millis(50))
                 .with_max_backoff(Duration::from_secs(1)),
-        )
-        .retry_partition(
-            RetryPartition::custom("docyard")
-                .token_bucket(TokenBucket::builder().capacity(RETRY_TOKENS).build())
-                .build(),
         )
         .retry_classifier(ThrottledTransactions)
         .timeout_config(
@@ -137,6 +138,8 @@ pub fn local_config(url: &str) -> Builder {
         .http_client(transport::http_client(transport::amazon_roots()))
         .endpoint_url(url)
         .region(Region::from_static("local"))
+        // Thousands of requests may share this one client.
+        .retry_partition(retries_within(TokenBucket::unlimited()))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"));
     with_limits(config)
 }
