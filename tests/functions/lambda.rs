@@ -275,16 +275,24 @@ fn with_unknown_key(mut event: Value) -> Value {
 async fn a_refused_key_is_answered_without_waiting_for_anything_else() {
     let account = Account::new().await;
     let (recipient, _) = account.recipient_with_secret("a@example.com").await;
+    let live = docyard_core::model::api_key::Mode::Live;
+    let expired = docyard_core::values::clock::Clock::system().now();
+    let expired = account.table.key_with(account.table.account().await, live, Some(expired)).await;
     for (name, thing) in [("list-recipients", &account.dock), ("verify-secret", &recipient)] {
         let (proxy, url) = Proxy::before(&account.table).await;
         let endpoint = endpoints::named(name);
         let sandbox = Sandbox::start(binary(name), &url).await;
-        proxy.take_calls();
-        // No answer ever comes to the Query. Whoever waits for one asks again and again.
-        proxy.expect("Query", [SilenceBefore; 50]);
-        sandbox.expect(401, with_unknown_key(account.request(endpoint, &[thing], "", None))).await;
-        let queries = proxy.take_calls().into_iter().filter(|call| call == "Query").count();
-        assert!(queries <= 1, "{name}: {queries}");
+        let event = || account.request(endpoint, &[thing], "", None);
+        let mut with_expired_key = event();
+        with_expired_key["headers"]["authorization"] = json!(format!("Bearer {expired}"));
+        for event in [with_unknown_key(event()), with_expired_key] {
+            proxy.take_calls();
+            // No answer ever comes to the Query. Whoever waits for one asks again and again.
+            proxy.expect("Query", [SilenceBefore; 50]);
+            sandbox.expect(401, event).await;
+            let queries = proxy.take_calls().into_iter().filter(|call| call == "Query").count();
+            assert!(queries <= 1, "{name}: {queries}");
+        }
     }
 }
 
@@ -423,28 +431,60 @@ async fn a_transient_fault_is_not_noticed() {
     }
 }
 
+/// How long the first request after a freeze took, in milliseconds, in which so many connections died; if the machine was
+/// busy, the best of three.
+async fn after_a_freeze(name: &str, death: Death, count: usize, has_served: bool) -> f64 {
+    let account = Account::new().await;
+    let mut relay = Relay::before(&account.table).await;
+    let sandbox = Sandbox::start(binary(name), &relay.url).await;
+    let case = cases::all().into_iter().find(|case| case.endpoint == name).unwrap();
+    let things = Things::create(&account, &case, THERE).await;
+    let mut best = f64::MAX;
+    for n in 0..3 {
+        if has_served || n > 0 {
+            sandbox.expect(case.status, case.event(&account, &things, 2 * n)).await;
+        }
+        sandbox.freeze(Duration::from_millis(1100), || relay.kill(death, count)).await;
+        sandbox.expect(case.status, case.event(&account, &things, 2 * n + 1)).await;
+        let (lines, _) = sandbox.request_and_metric_lines();
+        best = best.min(lines.last().unwrap()["milliseconds"].as_f64().unwrap());
+        if best < 1000.0 {
+            break;
+        }
+    }
+    best
+}
+
 #[tokio::test]
 async fn connections_that_died_in_a_freeze_cost_less_than_a_second() {
+    let mut freezes = Vec::new();
     // One call after the other, and several at once.
     for name in ["create-dock", CREATE_RECIPIENT, "list-secrets"] {
         for death in [Death::Silent, Death::Reset] {
-            let account = Account::new().await;
-            let mut relay = Relay::before(&account.table).await;
-            let sandbox = Sandbox::start(binary(name), &relay.url).await;
-            let case = cases::all().into_iter().find(|case| case.endpoint == name).unwrap();
-            let things = Things::create(&account, &case, THERE).await;
-            let mut took = Vec::new();
-            // Once the machine may be busy.
-            while took.len() < 3 && !took.iter().any(|milliseconds| *milliseconds < 1000.0) {
-                sandbox.expect(case.status, case.event(&account, &things, 2 * took.len())).await;
-                sandbox.freeze(Duration::from_millis(1100), || relay.kill(death)).await;
-                sandbox.expect(case.status, case.event(&account, &things, 2 * took.len() + 1)).await;
-                let (lines, _) = sandbox.request_and_metric_lines();
-                took.push(lines.last().unwrap()["milliseconds"].as_f64().unwrap());
-            }
-            assert!(took.iter().any(|milliseconds| *milliseconds < 1000.0), "{name}, {death:?}: {took:?}");
+            freezes.extend([(name, death, 9, true), (name, death, 1, true), (name, death, 9, false)]);
         }
     }
+    for_each(freezes, async |(name, death, count, has_served)| {
+        let milliseconds = after_a_freeze(name, death, count, has_served).await;
+        assert!(milliseconds < 1000.0, "{name}, {death:?} of {count}, {has_served}: {milliseconds}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_key_costs_no_connection() {
+    let account = Account::new().await;
+    let relay = Relay::before(&account.table).await;
+    let sandbox = Sandbox::start(binary("list-recipients"), &relay.url).await;
+    let event = || account.request(endpoints::named("list-recipients"), &[&account.dock], "", None);
+    sandbox.expect(200, event()).await;
+    let before = relay.opened();
+    for _ in 0..20 {
+        sandbox.expect(401, with_unknown_key(event())).await;
+    }
+    sandbox.expect(200, event()).await;
+    // Where the machine is busy, a read may take longer than it is waited for.
+    assert!(relay.opened() < before + 10, "{} and then {}", before, relay.opened());
 }
 
 #[tokio::test]

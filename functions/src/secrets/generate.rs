@@ -19,7 +19,7 @@ use docyard_core::values::text::Text;
 use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 
-use super::{GeneratedSecretOutput, list_url};
+use super::{GeneratedSecretOutput, TOO_MANY, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
@@ -42,8 +42,6 @@ pub const ENDPOINT: Endpoint = endpoint! {
         PutItem on [Idempotency, Recipient],
     ],
 };
-
-const TOO_MANY: &str = "This recipient has 100 active secrets; revoke one that is no longer used first";
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
@@ -93,8 +91,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         recipient_id.zip(recipient).ok_or(Error::NotFound(Resource::Recipient))?;
     let now = context.now();
     let attempt = Attempt::new(key, account, &list_url(recipient_id), request, now);
-    let active = recipient.active.iter().filter(|secret| !secret.is_expired(now)).count();
-    if active >= secret::MAX_ACTIVE {
+    if secret::is_full(&recipient.active, now) {
         // The hundredth may have been created by this very request.
         return match context.store.stored_response(attempt.request()).await? {
             Some(replay) => idempotency::replay(replay, response::without_value),

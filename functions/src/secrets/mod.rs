@@ -33,6 +33,8 @@ pub const ENDPOINTS: Endpoints = Endpoints {
     ],
 };
 
+const TOO_MANY: &str = "This recipient has 100 active secrets; revoke one that is no longer used first";
+
 /// The path of a recipient's secrets.
 fn list_url(recipient: RecipientId) -> String {
     format!("/v1/recipients/{recipient}/secrets")

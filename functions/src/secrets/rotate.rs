@@ -1,16 +1,17 @@
-//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/rotate`: rotates a secret. At the same instant the old value
-//! stops verifying and the new one starts.
+//! `POST /v1/recipients/{recipientId}/secrets/{secretId}/rotate`: rotates a secret. The new value starts verifying, and at
+//! the same instant or after a grace the old one stops.
 //!
-//! Takes optionally `graceHours`, for which the old value still verifies, though never beyond its own expiry. Returns 201 and the replacement with its value, which no other response shows. It has the same label,
-//! and the same lifetime from now on. Of concurrent requests one succeeds and the others get 409. Accepts an
-//! `Idempotency-Key`; a repeated request gets 200 without the value.
+//! Takes optionally `graceHours`, for which the old value still verifies, though never beyond its own expiry. Returns 201
+//! and the replacement with its value, which no other response shows. It has the same label, and the same lifetime from
+//! now on. Of concurrent requests one succeeds and the others get 409. Accepts an `Idempotency-Key`; a repeated request
+//! gets 200 without the value.
 //!
-//! Two round trips to DynamoDB: reads the key and the secret with its recipient's pointer at once, then writes the
-//! rotation.
+//! Two round trips to DynamoDB, three with a grace: reads the key and the secret with its recipient's pointer at once, then
+//! with a grace the active secrets, of which there will be one more, then writes the rotation.
 
 use docyard_core::context::Context;
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
-use docyard_core::model::secret::{Grace, Retirement, Secret, SecretValue};
+use docyard_core::model::secret::{self, Grace, Retirement, Secret, SecretValue};
 use docyard_core::store::RotationRefused;
 use docyard_core::values::field_error::Rejected;
 use docyard_core::values::id::SecretId;
@@ -18,7 +19,7 @@ use docyard_core::values::random;
 use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 
-use super::{GeneratedSecretOutput, find, list_url};
+use super::{GeneratedSecretOutput, TOO_MANY, find, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::Fields;
 use crate::http::error::{Error, Resource};
@@ -37,6 +38,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     grants: [
         GetItem on [Idempotency, Key, Recipient],
         BatchGetItem on [Recipient],
+        Query on [Recipient],
         ConditionCheckItem on [Idempotency, Recipient],
         DeleteItem on [Idempotency, Recipient],
         PutItem on [Idempotency, Recipient],
@@ -49,9 +51,8 @@ const EXPIRED: &str = "This secret has expired; generate a new one";
 fn document(operation: Operation) -> Operation {
     operation
         .description(
-            "At the same instant the old value stops verifying and the new one starts; with `graceHours` the old one \
-             verifies that much longer, though never beyond its own expiry. The replacement has the same label, and the \
-             same lifetime from now on.",
+            "The new value starts verifying, and the old one stops at the same instant, or after `graceHours`, though never \
+             later than its own expiry. The replacement has the same label, and the same lifetime from now on.",
         )
         .optional_request_body::<Input>(serde_json::json!({"graceHours": 24}))
         .accepts_idempotency_key()
@@ -61,7 +62,7 @@ fn document(operation: Operation) -> Operation {
         .link("rotate-secret", super::CREATED)
         .link("revoke-secret", super::CREATED)
         .not_found(Resource::Secret, "No such secret in the key's account")
-        .conflict("It was rotated, was revoked or has expired; the message says which", EXPIRED)
+        .conflict("It was rotated, was revoked or has expired, or the recipient has 100 active secrets; the message says which", EXPIRED)
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = RotateSecret, rename_all = "camelCase"))]
@@ -90,7 +91,13 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let attempt = Attempt::new(key, account, &path, request, now);
 
     let value = SecretValue::generate(&mut random::system());
+    // In its grace the old secret is active beside the new one, so there is one more.
+    let is_full = !body.grace_hours.is_none() && {
+        let recipient = context.store.recipient_with_secrets(recipient).await?;
+        recipient.is_some_and(|recipient| secret::is_full(&recipient.active, now))
+    };
     let rotation = match secret {
+        Secret::Active(_) if is_full => Err(Error::Conflict(TOO_MANY)),
         Secret::Retired(retired) => Err(refusal(retired.retirement)),
         Secret::Active(secret) => secret
             .rotate(SecretId::generate(now, &mut random::system()), value.digest(), body.grace_hours, now)

@@ -5,9 +5,11 @@
 //! [`crate::aws::dynamodb`].
 //!
 //! Lambda freezes a sandbox between two events, for minutes. Meanwhile its connections may end, and nobody in it is told:
-//! a router that forgot one swallows what is sent on it. So the first exchange after a pause has a short time limit, and
-//! if it fails, all connections from before the pause are given up.
+//! a router that forgot one swallows what is sent on it. So an exchange over a connection that was idle for long has a
+//! short time limit, and if it fails, all connections are given up.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -20,7 +22,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{
-    CaptureConnection, HttpConnector as TcpConnector, capture_connection,
+    CaptureConnection, HttpConnector as TcpConnector, HttpInfo, capture_connection,
 };
 use hyper_util::client::legacy::{self, Client};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -53,12 +55,12 @@ pub fn amazon_roots() -> RootCertStore {
     roots
 }
 
-/// After how long a pause connections may be dead without our knowing.
-const PAUSE: Duration = Duration::from_secs(1);
+/// After how long a connection that was not used may be dead without our knowing.
+const LONG_IDLE: Duration = Duration::from_secs(1);
 
-/// How long the first exchange after a pause may take: many times what DynamoDB takes, and little enough that another
-/// attempt ends within a second.
-const AFTER_PAUSE_TIMEOUT: Duration = Duration::from_millis(400);
+/// How long an exchange over such a connection may take: many times what DynamoDB takes, and little enough that another
+/// attempt over a new connection ends within a second.
+const AFTER_IDLE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// An HTTP client for the SDK that trusts `roots`. It opens a connection when it is first used.
 pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
@@ -75,7 +77,7 @@ pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
-        Arc::new(Connections { pool: Mutex::new(Pool::new(connector.clone())), connector })
+        Arc::new(Connections { pool: Mutex::new(Pool::new(connector.clone(), 0)), connector })
     });
     let connector = SharedHttpConnector::new(Transport { connections });
     http_client_fn(move |_settings, _components| connector.clone())
@@ -95,9 +97,10 @@ impl HttpConnector for Transport {
                 request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
             let connection = capture_connection(&mut request);
             if let Some(capture) = request.extensions().get::<CaptureSmithyConnection>() {
+                let connection = connection.clone();
                 capture.set_connection_retriever(move || Some(metadata(connection.clone())));
             }
-            let response = connections.exchange(|client| client.request(request)).await?;
+            let response = connections.exchange(connection, |client| client.request(request)).await?;
             HttpResponse::try_from(response.map(SdkBody::from_body_1_x))
                 .map_err(|error| ConnectorError::other(error.into(), None))
         })
@@ -113,60 +116,80 @@ struct Connections {
 
 type HttpClient = Client<HttpsConnector<TcpConnector>, SdkBody>;
 
-/// Connections that are kept, and when an answer last came over one of them, by both clocks: which of them stands still
-/// in a freeze depends on how the sandbox is frozen.
-#[derive(Clone, Debug)]
+/// A time by both clocks: which of them stands still in a freeze depends on how the sandbox is frozen.
+type Time = (Instant, SystemTime);
+
+/// Connections that are kept.
+#[derive(Debug)]
 struct Pool {
     client: HttpClient,
-    answered: Option<(Instant, SystemTime)>,
+    /// When an answer last came over a connection, by its address here.
+    used: HashMap<SocketAddr, Time>,
+    /// How many pools there were before.
+    generation: u64,
 }
 
 impl Pool {
-    fn new(connector: HttpsConnector<TcpConnector>) -> Self {
+    fn new(connector: HttpsConnector<TcpConnector>, generation: u64) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build(connector);
-        Self { client, answered: None }
+        Self { client, used: HashMap::new(), generation }
     }
 
-    /// Whether its connections have been idle for so long that they may be dead.
-    fn is_doubtful(&self, now: (Instant, SystemTime)) -> bool {
-        self.answered.is_some_and(|(instant, time)| {
-            let by_wall_clock = now.1.duration_since(time).unwrap_or_default();
-            now.0.duration_since(instant).max(by_wall_clock) > PAUSE
+    /// Whether a connection was idle for so long that it may be dead. A new one was not.
+    fn is_doubtful(&self, connection: Option<SocketAddr>) -> bool {
+        let now = now();
+        connection.and_then(|address| self.used.get(&address)).is_some_and(|(instant, time)| {
+            let by_wall_clock = now.1.duration_since(*time).unwrap_or_default();
+            now.0.duration_since(*instant).max(by_wall_clock) > LONG_IDLE
         })
     }
 }
 
 impl Connections {
-    /// Sends a request and waits for the head of its response.
+    /// Sends a request, over the connection that `connection` will tell of, and waits for the head of its response. If
+    /// it fails over a doubtful connection, all connections are given up.
     ///
     /// Whatever ends an exchange before its response may pass, and every call here can be repeated: reads by nature,
     /// transactions by their token.
     async fn exchange<T, F: Future<Output = Result<T, legacy::Error>>>(
         &self,
+        connection: CaptureConnection,
         send: impl FnOnce(&HttpClient) -> F,
     ) -> Result<T, ConnectorError> {
-        let pool = self.pool().clone();
-        let exchange = send(&pool.client);
-        if !pool.is_doubtful(now()) {
-            let response = exchange.await.map_err(|error| ConnectorError::io(error.into()))?;
-            self.pool().answered = Some(now());
-            return Ok(response);
-        }
-        let result = match tokio::time::timeout(AFTER_PAUSE_TIMEOUT, exchange).await {
-            Ok(result) => result.map_err(|error| ConnectorError::io(error.into())),
-            Err(elapsed) => Err(ConnectorError::timeout(elapsed.into())),
+        let (client, generation) = {
+            let pool = self.pool();
+            (pool.client.clone(), pool.generation)
         };
-        let mut current = self.pool();
-        match result {
-            Ok(_) => current.answered = Some(now()),
-            // Unless another exchange has done so.
-            Err(_) if current.answered == pool.answered => *current = Pool::new(self.connector.clone()),
-            Err(_) => {}
+        let result = tokio::select! {
+            biased;
+            result = send(&client) => result.map_err(|error| ConnectorError::io(error.into())),
+            () = self.end_of_patience(connection.clone()) => {
+                Err(ConnectorError::timeout("a connection that was idle for long does not answer".into()))
+            }
+        };
+        let address = address(&connection);
+        let mut pool = self.pool();
+        match (&result, address) {
+            (Ok(_), Some(address)) if pool.generation == generation => drop(pool.used.insert(address, now())),
+            (Err(_), _) if pool.generation == generation && pool.is_doubtful(address) => {
+                *pool = Pool::new(self.connector.clone(), generation + 1);
+            }
+            _ => {}
         }
         result
+    }
+
+    /// Ends when an exchange over a doubtful connection has taken too long, counted from when it has the connection.
+    /// Over another connection it never ends.
+    async fn end_of_patience(&self, mut connection: CaptureConnection) {
+        connection.wait_for_connection_metadata().await;
+        if !self.pool().is_doubtful(address(&connection)) {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(AFTER_IDLE_TIMEOUT).await;
     }
 
     fn pool(&self) -> MutexGuard<'_, Pool> {
@@ -174,8 +197,15 @@ impl Connections {
     }
 }
 
+/// The address of a connection here, once there is one.
+fn address(connection: &CaptureConnection) -> Option<SocketAddr> {
+    let mut extensions = Default::default();
+    connection.connection_metadata().as_ref()?.get_extras(&mut extensions);
+    extensions.get::<HttpInfo>().map(HttpInfo::local_addr)
+}
+
 #[expect(clippy::disallowed_methods, reason = "measures a pause; nothing of the domain depends on it")]
-fn now() -> (Instant, SystemTime) {
+fn now() -> Time {
     (Instant::now(), SystemTime::now())
 }
 

@@ -99,6 +99,11 @@ pub struct Grace(u8);
 pub const MAX_GRACE_HOURS: u8 = 168;
 
 impl Grace {
+    /// Whether the old value ends at once.
+    pub fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
     /// Reads a number of hours: an integer, written without fraction or exponent.
     ///
     /// # Errors
@@ -189,6 +194,11 @@ impl Secret {
             Self::Retired(retired) => retired.secret.id,
         }
     }
+}
+
+/// Whether a recipient has as many active, unexpired secrets as it may have.
+pub fn is_full(secrets: &[ActiveSecret], now: Timestamp) -> bool {
+    secrets.iter().filter(|secret| !secret.is_expired(now)).count() >= MAX_ACTIVE
 }
 
 /// Returns the unexpired secret whose value has this digest. The time it takes depends on the number of secrets, not on

@@ -53,7 +53,7 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[Recipient, Secret])
             .body(json!({"graceHours": 24}))
             .status(201)
-            .calls(&[READ_AND_BATCH, WRITE])
+            .calls(&[READ_AND_BATCH, &["Query"], WRITE])
             .repeated(409)
             .with_idempotency_key(200),
         case("rotate-secret").what("none").path(&[Recipient, MissingSecret]).status(404),
