@@ -63,6 +63,10 @@ try:
 except ApiException as outdated:
     assert outdated.status == 412 and isinstance(outdated.data, ErrorBody), outdated
 recipients.update_recipient(dock.id, recipient.id, UpdateRecipient(name="In time"), if_match=version)
+without = recipients.update_recipient(dock.id, recipient.id, UpdateRecipient(identifiers={"phone": None}))
+assert without.identifiers.keys() == {"lender_id", "date_of_birth"}, without
+sent_back = UpdateRecipient.from_dict(without.to_dict())
+assert recipients.update_recipient(dock.id, recipient.id, sent_back) == without
 
 generated = secrets.generate_secret(recipient.id, GenerateSecret(name="Passphrase", expires_in_days=90))
 value = VerifySecret(secret=generated.secret)

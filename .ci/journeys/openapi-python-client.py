@@ -76,6 +76,12 @@ assert isinstance(late, ErrorBody) and late.status_code == 412, late
 in_time = UpdateRecipient(name="In time")
 assert update_recipient.sync(dock.id, recipient.id, client=client, body=in_time, if_match=version).name == "In time"
 
+changes = UpdateRecipient.from_dict({"identifiers": {"phone": None}})
+without = update_recipient.sync(dock.id, recipient.id, client=client, body=changes)
+assert without.identifiers.to_dict().keys() == {"lender_id", "date_of_birth"}, without
+sent_back = UpdateRecipient.from_dict(without.to_dict())
+assert update_recipient.sync(dock.id, recipient.id, client=client, body=sent_back) == without
+
 generated = generate_secret.sync(
     recipient.id, client=client, body=GenerateSecret(name="Passphrase", expires_in_days=90)
 )

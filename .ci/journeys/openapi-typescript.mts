@@ -64,6 +64,9 @@ const ifMatch = (tag: string) => ({ params: { ...one.params, header: { "If-Match
 const late = await errorOf(client.PATCH(path, { ...ifMatch('"0"'), body: { name: "Late" } }));
 assert.equal(late.statusCode, 412);
 assert.equal((await of(client.PATCH(path, { ...ifMatch(version), body: { name: "In time" } }))).name, "In time");
+const without = await of(client.PATCH(path, { ...one, body: { identifiers: { phone: null } } }));
+assert.deepEqual(Object.keys(without.identifiers).sort(), ["date_of_birth", "lender_id"]);
+assert.deepEqual(await of(client.PATCH(path, { ...one, body: without })), without);
 
 const recipientId = recipient.id;
 const ofRecipient = { params: { path: { recipientId } } };

@@ -9,6 +9,8 @@ from schemathesis import GenerationMode
 
 keys = count()
 
+READ_ONLY = {"id", "dockId", "createdAt", "updatedAt"}
+
 
 @schemathesis.hook
 def map_case(context, case):
@@ -27,7 +29,7 @@ def filter_case(context, case) -> bool:
         return True
     query = case.query or {}
     body = case.body if isinstance(case.body, dict) else {}
-    return not (has_cursor(query) or is_long(query.get("email")) or is_beyond_schemas(body))
+    return not (has_cursor(query) or is_long(query.get("email")) or is_beyond_schemas(case, body))
 
 
 def is_valid(case) -> bool:
@@ -45,7 +47,10 @@ def is_long(email) -> bool:
     return isinstance(email, str) and len(email.split("@")[0].strip()) > 64
 
 
-def is_beyond_schemas(body: dict) -> bool:
+def is_beyond_schemas(case, body: dict) -> bool:
+    if case.operation.method.upper() == "PATCH" and READ_ONLY & body.keys():
+        # Which value a read-only field has, no schema knows.
+        return True
     identifiers = body.get("identifiers")
     identifiers = identifiers if isinstance(identifiers, dict) else {}
     return (

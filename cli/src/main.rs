@@ -54,10 +54,11 @@ fn main() -> ExitCode {
 
 fn run() -> Result<ExitCode, Failure> {
     // Before anything repeats it in a message.
-    if std::env::args_os()
-        .filter_map(|word| word.into_string().ok())
-        .any(|word| ApiKey::parse(&word).is_some())
-    {
+    let has_key = |argument: &str| {
+        let words = argument.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        words.into_iter().any(|word| ApiKey::parse(word).is_some())
+    };
+    if std::env::args_os().any(|argument| has_key(&argument.to_string_lossy())) {
         let reason = "an API key must not be an argument, since others can read it there: \
                       in the list of processes and in the shell's history. \
                       `keys find` and `keys revoke` read it from the standard input";

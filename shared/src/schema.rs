@@ -9,12 +9,12 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::model::identifiers;
-use crate::model::identifiers::Identifiers;
+use crate::model::identifiers::{IdentifierChanges, Identifiers};
 use crate::model::secret;
 use crate::model::secret::{Grace, Lifetime, SecretValue};
 use crate::values::clock::Timestamp;
@@ -164,42 +164,55 @@ schema!(
         .examples([json!("dk_sec_7f2a9b4c1e8d3f6a0b5c2d9e4f7a1b8c")])
 );
 
-/// The identifiers whose values have rules of their own.
-fn special_identifiers() -> Value {
-    json!({
-        "^nda_hash$": string().pattern(trimmed("(sha256:)?[0-9A-Fa-f]{64}")).description(Some(
+/// An object of strings with free keys, but for three whose values have rules of their own; with `null` for those that a
+/// merge patch removes, if it is one.
+fn identifiers(is_patch: bool) -> ObjectBuilder {
+    let value = |value: ObjectBuilder| match is_patch {
+        true => value.schema_type(SchemaType::from_iter([Type::String, Type::Null])),
+        false => value,
+    };
+    let special = json!({
+        "^nda_hash$": value(string()).pattern(trimmed("(sha256:)?[0-9A-Fa-f]{64}")).description(Some(
             "The SHA-256 of the signed NDA, as sha256sum prints it; kept as sha256: and lower-case digits"
         )).build(),
-        "^date_of_birth$": string()
+        "^date_of_birth$": value(string())
             .pattern(trimmed("(18[5-9][0-9]|19[0-9]{2}|2[0-9]{3})-[0-9]{2}-[0-9]{2}"))
             .description(Some("A calendar date in 1850 or later, and today or earlier somewhere on earth (UTC+14)"))
             .build(),
-        "^phone$": string()
+        "^phone$": value(string())
             .pattern(trimmed(r"\+[1-9]([ .()-]{0,10}[0-9]){6,14}"))
             .description(Some(
                 "+ and 7 to 15 digits, the first not 0, with at most 10 of space, -, . and balanced ( ) between them",
             ))
             .build(),
-    })
+    });
+    let key =
+        string().pattern(Some(format!("^[A-Za-z][A-Za-z0-9_-]{{0,{}}}$", identifiers::MAX_KEY_CHARS - 1)));
+    let other = AdditionalProperties::RefOr(RefOr::T(Schema::Object(
+        value(readable(identifiers::MAX_VALUE_CHARS)).build(),
+    )));
+    // No `properties`: beside those, many clients have no place for other keys.
+    keyword(ObjectBuilder::new(), "patternProperties", special)
+        .property_names(Some(Schema::Object(key.build())))
+        .additional_properties(Some(other))
+        .max_properties(Some(identifiers::MAX_ENTRIES))
 }
 
 schema!(
     Identifiers,
     "Identifiers",
-    // No `properties`: beside those, many clients have no place for other keys.
-    keyword(ObjectBuilder::new(), "patternProperties", special_identifiers())
-        .property_names(Some(Schema::Object(
-            string()
-                .pattern(Some(format!("^[A-Za-z][A-Za-z0-9_-]{{0,{}}}$", identifiers::MAX_KEY_CHARS - 1)))
-                .build()
-        )))
-        .additional_properties(Some(AdditionalProperties::RefOr(RefOr::T(Schema::Object(
-            readable(identifiers::MAX_VALUE_CHARS).build()
-        )))))
-        .max_properties(Some(identifiers::MAX_ENTRIES))
+    identifiers(false)
         .description(Some(
             "What a recipient is known by. The keys are free, each industry has its own: lender_id, policy_number, \
              agency_code, badge_id, …"
         ))
         .examples([json!({"lender_id": "LND-4821", "policy_number": "POL-2025-88401"})])
+);
+
+schema!(
+    IdentifierChanges,
+    "IdentifierChanges",
+    identifiers(true)
+        .description(Some("A string sets its key, null removes it; the others stay. At most 50 are left"))
+        .examples([json!({"policy_number": "POL-2026-10377", "lender_id": null})])
 );

@@ -560,6 +560,37 @@ async fn every_endpoint_overcomes_transient_faults() {
 }
 
 #[tokio::test]
+async fn a_deletion_of_a_version_that_was_interrupted_is_completed_by_a_repetition() {
+    let endpoint = endpoints::named("delete-recipient");
+    let account = Account::new().await;
+    let (recipient, _) = account.recipient_with_secret("a@example.com").await;
+    let (other, _) = account.recipient_with_secret("b@example.com").await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let sandbox = Sandbox::start(binary(endpoint.name), &url).await;
+    let left = async |id: &str| {
+        let items = account.table.items().await;
+        items.iter().filter(|item| item["pk"].as_s().unwrap().contains(id)).count()
+    };
+    let mut event = account.request(endpoint, &[&account.dock, &recipient], "", None);
+    event["headers"]["if-match"] = json!("\"0\"");
+    proxy.expect("BatchWriteItem", [Refused("ThrottlingException"); 50]);
+    sandbox.expect(503, event.clone()).await;
+    assert_eq!(left(&recipient).await, 1, "its secret, which verifies for nobody");
+    proxy.expect("BatchWriteItem", []);
+    sandbox.expect(404, event).await;
+    assert_eq!(left(&recipient).await, 0);
+
+    // Of a recipient that is merely not the caller's, nothing is touched.
+    let stranger = Account::new().await;
+    let key = account.table.key(account.table.account().await).await;
+    let mut event = account.request(endpoint, &[&stranger.dock, &other], "", None);
+    sandbox.expect(404, event.clone()).await;
+    event["headers"]["authorization"] = json!(format!("Bearer {key}"));
+    sandbox.expect(404, event).await;
+    assert_eq!(left(&other).await, 2, "the pointer and the secret");
+}
+
+#[tokio::test]
 async fn a_deletion_can_be_interrupted_anywhere_and_repeated() {
     let endpoint = endpoints::named("delete-recipient");
     let lasting = |fault: InjectedFault| vec![fault; 50];

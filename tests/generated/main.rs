@@ -287,7 +287,8 @@ fn template() -> String {
 
 /// The anchor of a heading, as GitHub makes it.
 fn anchor(heading: &str) -> String {
-    heading.to_lowercase().replace(' ', "-")
+    let kept = |c: char| c.is_alphanumeric() || [' ', '-', '_'].contains(&c);
+    heading.to_lowercase().replace(|c: char| !kept(c), "").replace(' ', "-")
 }
 
 fn api_page() -> String {

@@ -1,15 +1,19 @@
 //! `PATCH /v1/docks/{dockId}`: updates a dock by JSON Merge Patch (RFC 7396).
 //!
-//! Takes any of `name`, `domain`, `legalName`, `businessType` and `businessEmail`; what cannot be changed is taken if it is
-//! unchanged. `null` clears all but the name; `{}` changes nothing. Returns the dock. Honours `If-Match`.
+//! Takes any of `name`, `domain`, `legalName`, `businessType` and `businessEmail`; read-only fields are accepted if they
+//! equal the current values. `null` clears all but the name; `{}` changes nothing. Returns the dock. Honours `If-Match`.
 //!
 //! Two round trips to DynamoDB: reads the key and the dock at once, then writes the change.
 
 use docyard_core::context::Context;
 use docyard_core::model::dock::{Dock, DockChanges};
+#[cfg(feature = "openapi")]
+use docyard_core::values::clock::Timestamp;
 use docyard_core::values::domain::Domain;
 use docyard_core::values::email::Email;
 use docyard_core::values::field_error::Rejected;
+#[cfg(feature = "openapi")]
+use docyard_core::values::id::DockId;
 use docyard_core::values::text::Text;
 use lambda_http::Request;
 use lambda_http::http::Response;
@@ -35,14 +39,34 @@ pub const ENDPOINT: Endpoint = endpoint! {
 fn document(operation: Operation) -> Operation {
     operation
         .description(
-            "By JSON Merge Patch (RFC 7396): an absent field stays as it is, `null` clears it, except the name. What \
-             cannot be changed may be sent as GET returns it.",
+            "By JSON Merge Patch (RFC 7396): an absent field stays as it is, `null` clears it, except the name. \
+             Read-only fields may be sent as GET returns them.",
         )
         .accepts_if_match()
-        .request_body::<DockChanges>(serde_json::json!({"legalName": "First National Bank, N.A."}))
+        .request_body::<Input>(serde_json::json!({"legalName": "First National Bank, N.A."}))
         .response::<DockOutput>(200, "The dock")
         .etag()
         .not_found(Resource::Dock, "No such dock in the key's account")
+}
+
+/// The body, for the document.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = UpdateDock, rename_all = "camelCase")]
+#[expect(dead_code, reason = "`parse` reads the body")]
+struct Input {
+    #[schema(value_type = Text, required = false)]
+    name: Text,
+    domain: Option<Domain>,
+    legal_name: Option<Text>,
+    business_type: Option<Text>,
+    business_email: Option<Email>,
+    /// Taken if it is unchanged.
+    #[schema(value_type = DockId, required = false)]
+    id: DockId,
+    /// Taken if it is unchanged.
+    #[schema(value_type = Timestamp, required = false)]
+    created_at: Timestamp,
 }
 
 /// Reads a merge patch of the dock; `None` if there is no such dock.

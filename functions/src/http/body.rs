@@ -1,5 +1,6 @@
 //! The JSON body of a request: one object, whose unknown and duplicate fields are refused. [`super::input`] reads it.
 
+use docyard_core::values::clock::Timestamp;
 use docyard_core::values::field_error::{FieldError, Rejected, ValueErrors, shown};
 use docyard_core::values::json::Json;
 use docyard_core::values::patch::Patch;
@@ -86,7 +87,7 @@ impl Fields {
         for field in fields {
             let (Some(given), Some(current)) = (self.take(field), current) else { continue };
             let is_unchanged = match (given, current.get(field)) {
-                (Json::String(given), Some(Value::String(current))) => given == *current,
+                (Json::String(given), Some(Value::String(current))) => is_same(&given, current),
                 (Json::Null, None | Some(Value::Null)) => true,
                 _ => false,
             };
@@ -144,6 +145,12 @@ pub fn string<T>(
     }
 }
 
+/// Whether two texts are the same, or the same point in time: clients write `Z` as `+00:00`, or leave milliseconds out.
+fn is_same(given: &str, current: &str) -> bool {
+    let is_same_time = || Timestamp::parse(given).zip(Timestamp::parse(current)).is_some_and(|(a, b)| a == b);
+    given == current || is_same_time()
+}
+
 /// Why a body has no fields to read.
 pub(super) enum Unreadable {
     /// The request is refused whatever else it has.
@@ -152,8 +159,7 @@ pub(super) enum Unreadable {
     Header(FieldError),
 }
 
-/// Reads the object that is a request's body, declared as one of `media_types`, into a domain value, and adds what is
-/// wrong to `errors`.
+/// Reads the members of a request's body into a domain value, and adds what is wrong to `errors`.
 ///
 /// `parse` takes every field it knows out of [`Fields`] before it returns an error, so that all errors are collected. A
 /// field that it leaves is refused as unknown.
@@ -170,7 +176,7 @@ pub(super) fn parse_object<T>(
     value
 }
 
-/// The members of the object that is a request's body.
+/// The members of the object that is a request's body, declared as one of `media_types`.
 pub(super) fn object(request: &Request, media_types: &[&str]) -> Result<Vec<(String, Json)>, Unreadable> {
     match json(request, media_types)? {
         Json::Object(members) => Ok(members),
@@ -445,12 +451,17 @@ mod tests {
 
     #[test]
     fn a_patch_may_repeat_what_it_cannot_change() {
-        let current = serde_json::json!({"id": "1", "at": "t"});
+        let current = serde_json::json!({"id": "1", "at": "2025-01-15T10:32:00.000Z"});
         let read_only = |body: &str, current: Option<&Value>| {
             let errors = patch(body, |fields| fields.read_only(&["id", "at", "none"], current)).err();
             errors.map(|errors| errors.into_iter().map(|error| error.field).collect::<Vec<_>>())
         };
-        for same in ["{}", r#"{"id":"1"}"#, r#"{"at":"t","id":"1","none":null}"#] {
+        for same in [
+            "{}",
+            r#"{"id":"1"}"#,
+            r#"{"at":"2025-01-15T10:32:00.000Z","id":"1","none":null}"#,
+            r#"{"at":"2025-01-15T10:32:00+00:00"}"#,
+        ] {
             assert_eq!(read_only(same, Some(&current)), None, "{same}");
         }
         assert_eq!(

@@ -120,7 +120,7 @@ pub struct ErrorBody {
     /// The status in words.
     #[cfg_attr(feature = "openapi", schema(required = false))]
     error: &'static str,
-    /// With 400: everything that is wrong, field by field.
+    /// With 400: everything that is wrong with fields, query parameters and headers.
     #[cfg_attr(feature = "openapi", schema(required = false))]
     details: Vec<FieldError>,
     /// With 409 for a value that is taken: the resource that has it, under the name of its id, such as `recipientId`.

@@ -1,7 +1,8 @@
 //! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: deletes a recipient and its secrets. Once it has returned,
 //! none of them verifies and the email is free. Honours `If-Match`.
 //!
-//! An interrupted deletion may leave the recipient with fewer secrets; repeating the request completes it.
+//! An interrupted deletion may leave the recipient with fewer secrets or, with `If-Match`, secrets without a recipient;
+//! repeating the request completes it.
 
 use docyard_core::context::Context;
 use docyard_core::store::RecipientDeletion;
@@ -12,7 +13,7 @@ use super::find;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::if_match::IfMatch;
-use crate::http::{input, response};
+use crate::http::{input, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -42,15 +43,20 @@ fn document(operation: Operation) -> Operation {
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let found = find(context, request).await?;
     let if_match = input::read(request, |input| input.if_match())?;
-    let (id, pointer) = found.ok_or(Error::NotFound(Resource::Recipient))?;
-    let version = match if_match {
-        IfMatch::Any => None,
-        IfMatch::Version(version) => Some(version),
-        IfMatch::None => return Err(Error::PreconditionFailed),
+    let Some((id, pointer)) = found else {
+        if let Some(id) = path::id(request) {
+            context.store.delete_leftover_secrets(id).await?;
+        }
+        return Err(Error::NotFound(Resource::Recipient));
     };
-    match context.store.delete_recipient(id, pointer, version).await? {
+    let deletion = match if_match {
+        IfMatch::Any => context.store.delete_recipient(id, pointer).await?,
+        IfMatch::Version(version) => context.store.delete_recipient_of_version(id, pointer, version).await?,
+        IfMatch::None => RecipientDeletion::Changed,
+    };
+    match deletion {
         RecipientDeletion::Deleted => response::success(),
-        RecipientDeletion::Changed => Err(Error::PreconditionFailed),
         RecipientDeletion::NoRecipient => Err(Error::NotFound(Resource::Recipient)),
+        RecipientDeletion::Changed => Err(Error::PreconditionFailed),
     }
 }

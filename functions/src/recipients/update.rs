@@ -1,7 +1,7 @@
 //! `PATCH /v1/docks/{dockId}/recipients/{recipientId}`: updates a recipient by JSON Merge Patch (RFC 7396).
 //!
-//! Takes any of `name`, `email`, `stakeholderClass` and `identifiers`, of which it sets and removes single keys; what
-//! cannot be changed is taken if it is unchanged. `null` clears the last two; `{}` changes nothing. Returns the recipient.
+//! Takes any of `name`, `email`, `stakeholderClass` and `identifiers`, of which it sets and removes single keys; read-only
+//! fields are accepted if they equal the current values. `null` clears the last two; `{}` changes nothing. Returns the recipient.
 //! A new email frees the old one; one that another recipient of the dock has gets 409 with its `recipientId`. Honours
 //! `If-Match`.
 //!
@@ -9,13 +9,15 @@
 //! change; two if nothing changes.
 
 use docyard_core::context::Context;
+#[cfg(feature = "openapi")]
+use docyard_core::model::identifiers::IdentifierChanges;
 use docyard_core::model::recipient::{Recipient, RecipientChanges, StakeholderClass};
 use docyard_core::store::RecipientUpdate;
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::email::Email;
 use docyard_core::values::field_error::Rejected;
 #[cfg(feature = "openapi")]
-use docyard_core::values::id::RecipientId;
+use docyard_core::values::id::{DockId, RecipientId};
 use docyard_core::values::text::Text;
 use lambda_http::Request;
 use lambda_http::http::Response;
@@ -47,15 +49,40 @@ fn document(operation: Operation) -> Operation {
     operation
         .description(
             "By JSON Merge Patch (RFC 7396): what is absent stays as it is, also a single identifier; `null` removes an \
-             identifier, all of them, or `stakeholderClass`. What cannot be changed may be sent as GET returns it. A new \
+             identifier, all of them, or `stakeholderClass`. Read-only fields may be sent as GET returns them. A new \
              email frees the old one.",
         )
         .accepts_if_match()
-        .request_body::<RecipientChanges>(serde_json::json!({"email": "access@firstnational.example"}))
+        .request_body::<Input>(serde_json::json!({"email": "access@firstnational.example"}))
         .response::<RecipientOutput>(200, "The recipient")
         .etag()
         .not_found(Resource::Recipient, "No such recipient in this dock")
         .taken::<RecipientId>("Another recipient of this dock has the email: `recipientId`", super::EMAIL_TAKEN)
+}
+
+/// The body, for the document.
+#[cfg(feature = "openapi")]
+#[derive(utoipa::ToSchema)]
+#[schema(as = UpdateRecipient, rename_all = "camelCase")]
+#[expect(dead_code, reason = "`parse` reads the body")]
+struct Input {
+    #[schema(value_type = Text, required = false)]
+    name: Text,
+    #[schema(value_type = Email, required = false)]
+    email: Email,
+    stakeholder_class: Option<StakeholderClass>,
+    identifiers: Option<IdentifierChanges>,
+    /// Taken if it is unchanged.
+    #[schema(value_type = RecipientId, required = false)]
+    id: RecipientId,
+    /// Taken if it is unchanged.
+    #[schema(value_type = DockId, required = false)]
+    dock_id: DockId,
+    /// Taken if it is unchanged.
+    #[schema(value_type = Timestamp, required = false)]
+    created_at: Timestamp,
+    /// Taken if it is unchanged.
+    updated_at: Option<Timestamp>,
 }
 
 /// Reads a merge patch of the recipient; `None` if there is no such recipient.

@@ -1,5 +1,6 @@
 //! The DynamoDB client: its endpoint, credentials, time limits and retries.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -20,10 +21,12 @@ use crate::aws::transport;
 /// # Errors
 /// Which variable is missing or malformed.
 pub fn function_client() -> Result<Client, String> {
-    let given = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let given = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let variable = |name| given(name).ok_or_else(|| format!("{name} is not set"));
     let region = variable("AWS_REGION")?;
-    if !region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+    let is_region = region.starts_with(|c: char| c.is_ascii_lowercase())
+        && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if !is_region {
         return Err("AWS_REGION must be the name of a region, such as eu-central-1".to_owned());
     }
     // They stay the same for as long as the sandbox lives.
@@ -63,9 +66,18 @@ fn retries_within(bucket: TokenBucket) -> RetryPartition {
 
 /// Whether a text is the URL of an HTTP server.
 fn is_http_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let authority = rest.and_then(|rest| rest.split('/').next()).unwrap_or_default();
-    !authority.is_empty() && authority.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match authority.rsplit_once(':') {
+        // The colons of an IPv6 address are in brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().is_ok()),
+        _ => (authority, true),
+    };
+    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    port && match in_brackets {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
+    }
 }
 
 /// Sets the time limits and retries of a client: 2 s for one attempt, 6 s for an operation with its retries, four
@@ -142,4 +154,38 @@ pub fn local_config(url: &str) -> Builder {
         .retry_partition(retries_within(TokenBucket::unlimited()))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"));
     with_limits(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_http_url_has_a_host_and_perhaps_a_port() {
+        for url in [
+            "http://127.0.0.1:8000",
+            "https://dynamodb.eu-central-1.amazonaws.com",
+            "https://dynamodb-fips.us-east-1.amazonaws.com/",
+            "http://[::1]:8000",
+            "http://localhost",
+        ] {
+            assert!(is_http_url(url), "{url}");
+        }
+        for url in [
+            "",
+            "127.0.0.1:8000",
+            "https://",
+            "https://:80",
+            "https://a:x",
+            "https://a:",
+            "https://[",
+            "https://[::1",
+            "https://a:99999",
+            "ftp://a",
+            "https://a b",
+            "https://user@a",
+        ] {
+            assert!(!is_http_url(url), "{url}");
+        }
+    }
 }

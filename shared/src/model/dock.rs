@@ -53,22 +53,16 @@ pub struct Profile {
 
 /// A merge patch of a dock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UpdateDock, rename_all = "camelCase"))]
 pub struct DockChanges {
     /// Its new name.
-    #[cfg_attr(feature = "openapi", schema(value_type = Text, required = false))]
     pub name: Option<Text>,
     /// Its new domain.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Domain>))]
     pub domain: Patch<Domain>,
     /// Its new legal name.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>))]
     pub legal_name: Patch<Text>,
     /// Its new kind of business.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Text>))]
     pub business_type: Patch<Text>,
     /// Its new contact address.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Email>))]
     pub business_email: Patch<Email>,
 }
 

@@ -22,6 +22,10 @@ pub const MAX_VALUE_CHARS: usize = 512;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identifiers(BTreeMap<String, String>);
 
+/// A merge patch of identifiers, as the API's document describes it; [`Identifiers::merged`] reads it.
+#[cfg(feature = "openapi")]
+pub enum IdentifierChanges {}
+
 impl Identifiers {
     /// Reads an object of strings. `latest` is the latest date of birth.
     ///
@@ -39,6 +43,8 @@ impl Identifiers {
     pub fn merged(&self, patch: Json, latest: Date) -> Result<Self, ValueErrors> {
         self.edited(patch, |key, json| match json {
             Json::Null => Ok(None),
+            // As GET returned it, whatever rule held when it was stored.
+            Json::String(value) if self.0.get(key) == Some(&value) => Ok(Some(value)),
             json => entry(key, json, latest).map(Some),
         })
     }
@@ -318,6 +324,9 @@ mod tests {
         );
         assert_eq!(shown(merged(r#"{"lender_id":null,"none":null}"#).unwrap()), r#"{"policy_number":"P-1"}"#);
         assert_eq!(merged("{}").unwrap(), before);
+        let stored: Identifiers = serde_json::from_str(r#"{"phone":"+0 1"}"#).unwrap();
+        let unchanged = stored.merged(object(r#"{"phone":"+0 1","k":"v"}"#), today()).unwrap();
+        assert_eq!(shown(unchanged), r#"{"k":"v","phone":"+0 1"}"#, "an older rule's value, unchanged");
         assert_eq!(at_identifiers(merged(r#"{"phone":"1"}"#).unwrap_err())[0].field, "identifiers.phone");
         assert!(merged("[]").is_err());
         let many: Vec<_> = (0..49).map(|i| (format!("k{i}"), Json::String("v".into()))).collect();

@@ -75,20 +75,14 @@ pub struct Recipient {
 
 /// A merge patch of a recipient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = UpdateRecipient, rename_all = "camelCase"))]
 pub struct RecipientChanges {
     /// Its new name.
-    #[cfg_attr(feature = "openapi", schema(value_type = Text, required = false))]
     pub name: Option<Text>,
     /// Its new email address.
-    #[cfg_attr(feature = "openapi", schema(value_type = Email, required = false))]
     pub email: Option<Email>,
     /// Its new class.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<StakeholderClass>))]
     pub stakeholder_class: Patch<StakeholderClass>,
-    /// What it is known by after the patch. In the request a string sets its key and `null` removes it; `null` for the
-    /// whole removes all.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Identifiers>))]
+    /// What it is known by after the patch.
     pub identifiers: Patch<Identifiers>,
 }
 

@@ -4,6 +4,7 @@
 //! Between a read of the pointer and the read or write of the item that it points to, the email can change hands. So
 //! the item must have the id that was asked for; if not, the pointer is read again.
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
 use super::retry::{MAX_ATTEMPTS, back_off};
@@ -279,43 +280,20 @@ impl Store {
 
     /// Deletes the recipient whose pointer was read, its secrets first. It can be interrupted anywhere and repeated:
     /// what is left is a recipient with fewer secrets.
-    ///
-    /// With `version`, only that version is deleted, and the recipient goes before its secrets, since another version
-    /// keeps them: what an interruption then leaves are secrets that verify for nobody.
     pub async fn delete_recipient(
         &self,
         id: RecipientId,
         pointer: RecipientPointer,
-        version: Option<u64>,
     ) -> Result<RecipientDeletion, Error> {
-        if version.is_none() {
-            self.delete_secrets(id).await?;
-        }
+        self.delete_secrets(id).await?;
         let mut pointer = Some(pointer);
         for attempt in 1..=MAX_ATTEMPTS {
-            let Some(mut at) = self.next_pointer(id, &mut pointer).await? else {
+            let Some(at) = self.next_pointer(id, &mut pointer).await? else {
                 return Ok(RecipientDeletion::NoRecipient);
             };
-            let dock = docks::partition(at.dock);
-            let deletion = match version {
-                None => {
-                    self.delete(Self::key(dock, sort_key(&at.email)), "id = :id", &[(":id", text(id))])?
-                }
-                Some(version) => {
-                    let Some(current) = self.recipient(id, at.clone()).await? else {
-                        return Ok(RecipientDeletion::NoRecipient);
-                    };
-                    if current.version != version {
-                        return Ok(RecipientDeletion::Changed);
-                    }
-                    current.email.as_str().clone_into(&mut at.email);
-                    self.delete_if_version(Self::key(dock, sort_key(&at.email)), id, version)?
-                }
-            };
-            let pointer_key = Self::key(partition(id), POINTER_SORT_KEY);
-            let items =
-                vec![self.delete(pointer_key, "email = :email", &[(":email", text(at.email))])?, deletion];
-            if let Transaction::Done = self.transact(items, token()).await? {
+            let key = Self::key(docks::partition(at.dock), sort_key(&at.email));
+            let recipient = self.delete(key, "id = :id", &[(":id", text(id))])?;
+            if let Transaction::Done = self.delete_with_pointer(id, recipient, &at.email).await? {
                 // A secret that was generated in the meantime verifies for nobody, but would stay forever. The
                 // recipient is deleted, so a failure here is not reported.
                 let _ = self.delete_secrets(id).await;
@@ -324,5 +302,48 @@ impl Store {
             back_off(attempt).await;
         }
         Err(Error::unavailable("delete recipient: its email keeps changing"))
+    }
+
+    /// Deletes the recipient whose pointer was read if it has this version, and then its secrets, which another version
+    /// keeps. If it is interrupted, [`Store::delete_leftover_secrets`] completes it.
+    pub async fn delete_recipient_of_version(
+        &self,
+        id: RecipientId,
+        pointer: RecipientPointer,
+        version: u64,
+    ) -> Result<RecipientDeletion, Error> {
+        let mut pointer = Some(pointer);
+        for attempt in 1..=MAX_ATTEMPTS {
+            let Some(at) = self.next_pointer(id, &mut pointer).await? else {
+                return Ok(RecipientDeletion::NoRecipient);
+            };
+            let Some(current) = self.recipient(id, at).await? else {
+                return Ok(RecipientDeletion::NoRecipient);
+            };
+            if current.version != version {
+                return Ok(RecipientDeletion::Changed);
+            }
+            let email = current.email.as_str();
+            let key = Self::key(docks::partition(current.dock), sort_key(email));
+            let recipient = self.delete_if_version(key, id, version)?;
+            if let Transaction::Done = self.delete_with_pointer(id, recipient, email).await? {
+                self.delete_secrets(id).await?;
+                return Ok(RecipientDeletion::Deleted);
+            }
+            back_off(attempt).await;
+        }
+        Err(Error::unavailable("delete recipient: its email keeps changing"))
+    }
+
+    /// Deletes a recipient's pointer while it points to this email, and the recipient with it.
+    async fn delete_with_pointer(
+        &self,
+        id: RecipientId,
+        recipient: TransactWriteItem,
+        email: &str,
+    ) -> Result<Transaction, Error> {
+        let key = Self::key(partition(id), POINTER_SORT_KEY);
+        let pointer = self.delete(key, "email = :email", &[(":email", text(email))])?;
+        self.transact(vec![pointer, recipient], token()).await
     }
 }

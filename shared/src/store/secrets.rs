@@ -354,6 +354,16 @@ impl Store {
         ])
     }
 
+    /// Deletes the secrets that an interrupted deletion left of a recipient that no longer exists. They verify for
+    /// nobody.
+    pub async fn delete_leftover_secrets(&self, recipient: RecipientId) -> Result<(), Error> {
+        // An id is never given twice, so a recipient that does not exist never will again.
+        match self.recipient_pointer(recipient).await? {
+            Some(_) => Ok(()),
+            None => self.delete_secrets(recipient).await,
+        }
+    }
+
     /// Deletes all secrets of a recipient, active and retired.
     pub(super) async fn delete_secrets(&self, recipient: RecipientId) -> Result<(), Error> {
         let pk = recipients::partition(recipient);

@@ -211,6 +211,7 @@ impl Store {
                     if !codes.iter().all(is_known) {
                         return Err(Error::Internal(fault));
                     }
+                    // The SDK has retried it already.
                     if codes.iter().any(|code| is_throttling_code(code)) {
                         return Err(Error::Unavailable(fault));
                     }

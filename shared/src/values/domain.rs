@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The longest name, in bytes.
 pub const MAX_BYTES: usize = 253;
 
-/// A domain name in lower case, of at least two labels (RFC 1123 §2.1); one beyond ASCII is in its ASCII form (RFC 5891).
+/// A domain name in lower case, of at least two labels, and no IP address (RFC 1123 §2.1); one beyond ASCII is in its ASCII form (RFC 5891).
 ///
 /// A stored name is shown as it is: it kept the rules of the day it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,8 @@ impl Domain {
     /// Trims white space, lower-cases ASCII letters, and checks the rest. The error says what is wrong.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let name = text.trim().to_ascii_lowercase();
-        if name.len() <= MAX_BYTES && is_domain(&name) {
+        let is_address = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+        if name.len() <= MAX_BYTES && is_domain(&name) && !is_address {
             Ok(Self(name))
         } else if !name.is_ascii() {
             Err("must be in ASCII, such as xn--bcher-kva.example for bücher.example")
@@ -62,6 +63,7 @@ mod tests {
             "a_b.example",
             "a b.example",
             "a@b.example",
+            "192.0.2.1",
             "bücher.example",
             &format!("{}.example", "a".repeat(64)),
             &format!("{0}.{0}.{0}.{1}.x", "a".repeat(63), "a".repeat(60)),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::domain;
+use super::{domain, text};
 
 /// The longest address, in bytes.
 pub const MAX_BYTES: usize = 254;
@@ -23,15 +23,17 @@ pub struct Email(String);
 
 impl Email {
     /// Trims white space, lower-cases ASCII letters, and checks the rest. The error says what is wrong.
-    pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let address = text.trim().to_ascii_lowercase();
+    pub fn parse(given: &str) -> Result<Self, &'static str> {
+        let address = given.trim().to_ascii_lowercase();
         let Some((local, domain)) = address.split_once('@') else { return Err(NO_ADDRESS) };
         if address.len() > MAX_BYTES {
             Err("must have at most 254 characters")
         } else if is_local_part(local) && domain::is_domain(domain) {
             Ok(Self(address))
-        } else if local.contains(' ') {
+        } else if address.contains(char::is_whitespace) {
             Err("must be an email address without spaces; in a URL, write a + in it as %2B")
+        } else if address.contains(text::is_invisible) {
+            Err("must not contain invisible characters, such as zero-width ones that were pasted with it")
         } else if !local.is_ascii() {
             Err("must have only ASCII characters before the @")
         } else if !domain.is_ascii() {
@@ -118,6 +120,8 @@ mod tests {
     fn an_error_says_what_to_send() {
         for (address, hint) in [
             ("a b@c.example", "%2B"),
+            ("a@c. example", "without spaces"),
+            ("a@c.example\u{200b}", "invisible"),
             ("bücher@c.example", "before the @"),
             ("a@bücher.example", "xn--"),
             ("a@b", "ops@example.com"),

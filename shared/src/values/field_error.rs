@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// A validation error of one field of a request body, or of one query parameter.
+/// A validation error of one field of a request body, of one query parameter or of one header.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {

@@ -59,17 +59,19 @@ pub fn check<'a>(text: &'a str, max: usize, length: &'static str) -> Result<&'a 
 }
 
 /// Whether a character alone shows nothing: white space, the code points that Unicode calls default ignorable
-/// ([`DerivedCoreProperties.txt`]), and the blank braille pattern.
+/// ([`DerivedCoreProperties.txt`]), interlinear annotation marks, noncharacters, the blank braille pattern, and the musical
+/// symbol null notehead.
 ///
 /// [`DerivedCoreProperties.txt`]: https://www.unicode.org/Public/16.0.0/ucd/DerivedCoreProperties.txt
-fn is_invisible(c: char) -> bool {
+pub(super) fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
-            | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}')
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}' | '\u{fdd0}'..='\u{fdef}')
+        || u32::from(c) & 0xfffe == 0xfffe
 }
 
 #[cfg(test)]

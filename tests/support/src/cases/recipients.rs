@@ -77,6 +77,8 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[Dock, Recipient])
             .header("if-match", "\"0\"")
             .calls(&[READ_TWO, READ, WRITE, &["Query"], &["BatchWriteItem"]])
-            .repeated(404),
+            .repeated(404)
+            .overcomes("BatchWriteItem", [Unprocessed, AnswerLost])
+            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
     ]
 }
