@@ -1,8 +1,14 @@
 //! Docks: created, listed, read, updated.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::values::id::DockId;
 use docyard_test_support::dev::{Answer, Dev, send};
+use docyard_test_support::table::TABLE;
 use serde_json::{Value, json};
+
+fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
 
 async fn create(dev: &Dev, body: Value) -> Answer {
     send(dev.post("/v1/docks").json(&body)).await
@@ -105,6 +111,33 @@ async fn a_patch_changes_what_it_names_in_the_list_too() {
     {
         assert_eq!(dev.patch(&path, change).await.expect(400)["details"][0]["field"], field);
     }
+}
+
+#[tokio::test]
+async fn what_was_stored_by_older_rules_is_shown_and_refused_when_sent_again() {
+    let dev = Dev::start().await;
+    let path = format!("/v1/docks/{}", dev.dock);
+    for item in dev.table.items().await {
+        let is_dock =
+            [&item["pk"], &item["sk"]].iter().any(|key| **key == text(&format!("DOCK#{}", dev.dock)));
+        if !is_dock {
+            continue;
+        }
+        let update = dev.table.client.update_item().table_name(TABLE).key("pk", item["pk"].clone());
+        let update =
+            update.key("sk", item["sk"].clone()).update_expression("SET #d = :d, businessEmail = :e");
+        let update = update.expression_attribute_names("#d", "domain");
+        let update = update.expression_attribute_values(":d", text("First National"));
+        update.expression_attribute_values(":e", text("none")).send().await.unwrap();
+    }
+    let shown = dev.get(&path).await.expect(200);
+    assert_eq!((&shown["domain"], &shown["businessEmail"]), (&json!("First National"), &json!("none")));
+    let kept = dev.patch(&path, json!({"name": "B"})).await.expect(200);
+    assert_eq!((&kept["domain"], &kept["name"]), (&json!("First National"), &json!("B")));
+    let details = dev.patch(&path, kept).await.expect(400)["details"].clone();
+    assert_eq!((&details[0]["field"], &details[1]["field"]), (&json!("domain"), &json!("businessEmail")));
+    let cleared = dev.patch(&path, json!({"domain": null, "businessEmail": null})).await.expect(200);
+    assert!(cleared["domain"].is_null());
 }
 
 #[tokio::test]

@@ -262,6 +262,23 @@ async fn what_get_returns_can_be_sent_back() {
 }
 
 #[tokio::test]
+async fn identifiers_that_are_merged_at_the_same_time_all_stay() {
+    let dev = Dev::start().await;
+    let path = path_of(&recipient(&dev, "a@example.com").await);
+    let merges = (0..6).map(|n| {
+        let request = dev.http.patch(format!("{}{path}", dev.url)).bearer_auth(&dev.key);
+        tokio::spawn(send(request.json(&json!({"identifiers": {format!("k{n}"): "v"}}))))
+    });
+    for answer in merges.collect::<Vec<_>>() {
+        answer.await.unwrap().expect(200);
+    }
+    let identifiers = dev.get(&path).await.expect(200)["identifiers"].clone();
+    for n in 0..6 {
+        assert_eq!(identifiers[format!("k{n}")], "v", "{identifiers}");
+    }
+}
+
+#[tokio::test]
 async fn identifiers_are_at_most_50_after_the_merge() {
     let dev = Dev::start().await;
     let path = path_of(&recipient(&dev, "a@example.com").await);

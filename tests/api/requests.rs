@@ -193,6 +193,37 @@ async fn a_condition_that_an_operation_does_not_honour_is_refused() {
 }
 
 #[tokio::test]
+async fn a_header_that_must_be_single_is_refused_if_it_is_repeated() {
+    let dev = Dev::start().await;
+    for valid in requests(&dev).await {
+        for (name, value) in
+            [("idempotency-key", "k"), ("if-match", "\"0\""), ("content-type", "application/json")]
+        {
+            let request =
+                dev.http.request(valid.operation.method.clone(), format!("{}{}", dev.url, valid.path));
+            let request = request.bearer_auth(&dev.key).header(name, value).header(name, value);
+            let answer = send(match &valid.operation.body {
+                Some(body) => request.body(body.to_string()),
+                None => request,
+            })
+            .await;
+            let details = answer.expect(400)["details"].clone();
+            let field = details[0]["field"].as_str().unwrap();
+            assert!(field.eq_ignore_ascii_case(name), "{} with two {name}: {details}", valid.operation.id);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_health_of_the_service_is_told_whatever_else_is_sent() {
+    let dev = Dev::start().await;
+    let get = || dev.http.get(format!("{}/v1/healthz", dev.url));
+    for request in [get().bearer_auth("x"), get().body("x"), get().header("content-encoding", "gzip")] {
+        send(request).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn a_body_in_disguise_is_refused() {
     let dev = Dev::start().await;
     for (valid, body) in requests_with_body(&dev).await {

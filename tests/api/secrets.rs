@@ -425,6 +425,26 @@ async fn a_grace_ends_no_later_than_the_secret_and_leaves_nothing_to_verify() {
 }
 
 #[tokio::test]
+async fn a_secret_in_its_grace_is_one_of_the_hundred_and_listed_once() {
+    let dev = Dev::start().await;
+    let recipient = dev.recipient().await;
+    let path = format!("/v1/recipients/{recipient}/secrets");
+    let rotate = |id: String, body: Value| send(dev.post(&format!("{path}/{id}/rotate")).json(&body));
+    let (mut id, _) = dev.secret(&recipient).await;
+    for _ in 1..100 {
+        let new = rotate(id, json!({"graceHours": 168})).await.expect(201);
+        id = text(&new["id"]).to_owned();
+    }
+    let full = rotate(id.clone(), json!({"graceHours": 1})).await.expect(409);
+    assert!(text(&full["message"]).contains("100 active secrets"));
+    rotate(id, json!({})).await.expect(201);
+
+    let (paged, pages) = dev.pages(&format!("{path}?limit=1")).await;
+    let listed = dev.get(&format!("{path}?limit=1000")).await.expect(200);
+    assert_eq!((json!(paged), pages), (listed, 101));
+}
+
+#[tokio::test]
 async fn a_grace_is_an_integer_from_0_to_168() {
     let dev = Dev::start().await;
     let recipient = dev.recipient().await;

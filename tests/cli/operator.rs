@@ -306,8 +306,14 @@ async fn a_value_that_is_no_key_is_not_found_and_never_shown() {
         }
     }
     // An argument is in the list of processes and in the shell's history.
-    for (line, last) in [("keys find", &[&*unknown][..]), ("keys revoke --account", &[NO_ACCOUNT, &unknown])]
-    {
+    let (account, name) =
+        (format!("--account={unknown}"), format!("--name=x{},", unknown.replace("dk_", "-dk_")));
+    for (line, last) in [
+        ("keys find", &[&*unknown][..]),
+        ("keys revoke --account", &[NO_ACCOUNT, &unknown]),
+        ("keys revoke", &[&account]),
+        ("accounts create", &[&name]),
+    ] {
         let mut command = program(line);
         command.args(last).stdout(Stdio::piped());
         let refusal = refusal_in_one_line(run(command, "").await);

@@ -316,7 +316,8 @@ async fn a_large_page_is_read_only_for_its_owner() {
             for (status, event) in [(401, with_unknown_key(event())), (404, anothers)] {
                 proxy.take_calls();
                 sandbox.expect(status, event).await;
-                assert_eq!(proxy.take_calls(), ["GetItem", "GetItem"], "{name}?{query}, {status}");
+                let calls = proxy.take_calls();
+                assert!(!calls.contains(&"Query".to_owned()), "{name}?{query}, {status}: {calls:?}");
             }
             proxy.expect_calls(&groups);
             sandbox.expect(200, event()).await;

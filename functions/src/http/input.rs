@@ -6,21 +6,27 @@ use std::collections::BTreeSet;
 use docyard_core::values::field_error::{FieldError, Rejected, shown};
 use docyard_core::values::json::Json;
 use lambda_http::http::HeaderName;
-use lambda_http::http::header::IF_MATCH;
+use lambda_http::http::header::{CONTENT_TYPE, IF_MATCH};
 use lambda_http::{Request, RequestExt};
 
-use super::body::{self, Fields, JSON, MERGE_PATCH, Unreadable};
+use super::body::{self, Fields, JSON, MERGE_PATCH};
 use super::error::Error;
+use super::header::is_repeated;
 use super::idempotency::IdempotencyKey;
 use super::if_match::IfMatch;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// The headers that must be single.
+const SINGLE: [(&str, HeaderName); 3] =
+    [("Idempotency-Key", IDEMPOTENCY_KEY), ("If-Match", IF_MATCH), ("Content-Type", CONTENT_TYPE)];
+
 /// The input of a request. A parser takes out of it what it knows.
 pub struct Input<'a> {
     request: &'a Request,
     parameters: Vec<(String, String)>,
-    takes_if_match: bool,
+    /// The headers that were taken.
+    taken: Vec<HeaderName>,
     errors: Vec<FieldError>,
     /// Why the body cannot be read.
     refused: Option<Error>,
@@ -29,7 +35,7 @@ pub struct Input<'a> {
 /// Reads a request's input into a domain value.
 ///
 /// `parse` takes everything it knows before it returns an error, so that all errors are collected. A query parameter or
-/// an `If-Match` that it leaves is refused.
+/// an `If-Match` that it leaves is refused, and so is any header that must be single and is given twice.
 ///
 /// # Errors
 /// 400, 413 or 415, as `Error` describes them.
@@ -42,18 +48,23 @@ pub fn read<T>(
     let mut input = Input {
         request,
         parameters: parameters.map(Iterator::collect).unwrap_or_default(),
-        takes_if_match: false,
+        taken: Vec::new(),
         errors: Vec::new(),
         refused: None,
     };
     let value = parse(&mut input);
-    let Input { parameters, takes_if_match, mut errors, refused, .. } = input;
+    let Input { parameters, taken, mut errors, refused, .. } = input;
     for name in parameters.into_iter().map(|(name, _)| name).collect::<BTreeSet<String>>() {
         errors.push(FieldError::new(shown(&name), "is not a query parameter of this request"));
     }
-    if !takes_if_match && request.headers().contains_key(IF_MATCH) {
-        let message = "is not a header of this request; PATCH and DELETE of what has an ETag take it";
-        errors.push(FieldError::new("If-Match", message));
+    for (name, header) in SINGLE.into_iter().filter(|(_, header)| !taken.contains(header)) {
+        let Some(value) = request.headers().get(&header) else { continue };
+        if is_repeated(value.as_bytes()) {
+            errors.push(FieldError::new(name, "must be given once"));
+        } else if header == IF_MATCH {
+            let message = "is not a header of this request; PATCH and DELETE of what has an ETag take it";
+            errors.push(FieldError::new(name, message));
+        }
     }
     match (value, refused) {
         (_, Some(Error::BadRequest { message, .. })) => Err(Error::BadRequest { message, errors }),
@@ -103,7 +114,6 @@ impl Input<'_> {
     /// # Errors
     /// [`Rejected`] if it is neither one entity tag nor `*`.
     pub fn if_match(&mut self) -> Result<IfMatch, Rejected> {
-        self.takes_if_match = true;
         Ok(self.header("If-Match", &IF_MATCH, IfMatch::parse)?.unwrap_or(IfMatch::Any))
     }
 
@@ -148,16 +158,12 @@ impl Input<'_> {
 
     fn object<T>(
         &mut self,
-        members: Result<Vec<(String, Json)>, Unreadable>,
+        members: Result<Vec<(String, Json)>, Error>,
         parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
     ) -> Result<T, Rejected> {
         match members {
             Ok(members) => body::parse_object(members, &mut self.errors, parse),
-            Err(Unreadable::Header(error)) => {
-                self.errors.push(error);
-                Err(Rejected)
-            }
-            Err(Unreadable::Refused(error)) => {
+            Err(error) => {
                 self.refused = Some(error);
                 Err(Rejected)
             }
@@ -170,7 +176,11 @@ impl Input<'_> {
         header: &HeaderName,
         parse: impl FnOnce(&str) -> Result<T, &'static str>,
     ) -> Result<Option<T>, Rejected> {
+        self.taken.push(header.clone());
         let Some(value) = self.request.headers().get(header) else { return Ok(None) };
+        if is_repeated(value.as_bytes()) {
+            return self.accept(name, Err("must be given once; a comma in it needs double quotes"));
+        }
         // What is not ASCII fails the rule of every header.
         self.accept(name, parse(&String::from_utf8_lossy(value.as_bytes()))).map(Some)
     }
@@ -233,6 +243,22 @@ mod tests {
         assert!(read_none(&request("", &[], "ignored")).is_ok());
         assert_eq!(fields(read_none(&request("a=1&a=2", &[], "")).unwrap_err()), ["a"]);
         assert_eq!(fields(read_none(&request("", &[("if-match", "\"0\"")], "")).unwrap_err()), ["If-Match"]);
+    }
+
+    #[test]
+    fn a_header_that_must_be_single_is_refused_where_it_is_repeated_even_if_it_is_not_read() {
+        for (name, value) in [
+            ("idempotency-key", "k,k"),
+            ("idempotency-key", "\"a\",\"a\""),
+            ("if-match", "\"1\", \"2\""),
+            ("content-type", "application/json, application/json"),
+        ] {
+            let Err(Error::Invalid(errors)) = read_none(&request("", &[(name, value)], "")) else {
+                panic!("{name}: {value}")
+            };
+            assert!(errors[0].field.eq_ignore_ascii_case(name) && errors[0].message == "must be given once");
+        }
+        assert!(read_none(&request("", &[("idempotency-key", "\"a,b\"")], "")).is_ok());
     }
 
     #[test]
