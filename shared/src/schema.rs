@@ -127,7 +127,7 @@ schema!(
     string()
         .max_length(Some(domain::MAX_BYTES))
         .pattern(trimmed(
-            r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+            r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
         ))
         .description(Some("A domain name; one beyond ASCII in its ASCII form. Kept and given in lower case"))
         .examples([json!("firstnational.example")])

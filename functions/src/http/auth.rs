@@ -32,7 +32,7 @@ pub async fn authenticate(context: &Context, request: &Request) -> Result<Accoun
 const LINGER: Duration = Duration::from_millis(20);
 
 /// Returns the account of the request's API key, and what `read` finds if it belongs to that account. Key and resource
-/// are read at once. When the key is refused, `read` has [`LINGER`] to end.
+/// are read at once. When the key is refused, `read` has 20 ms to end.
 ///
 /// # Errors
 /// As [`authenticate`].

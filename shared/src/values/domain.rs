@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The longest name, in bytes.
 pub const MAX_BYTES: usize = 253;
 
-/// A domain name in lower case, of at least two labels, and no IP address (RFC 1123 §2.1); one beyond ASCII is in its ASCII form (RFC 5891).
+/// A domain name in lower case, of at least two labels, of which the last begins with a letter (RFC 1123 §2.1); one beyond ASCII is in its ASCII form (RFC 5891).
 ///
 /// A stored name is shown as it is: it kept the rules of the day it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,8 +15,10 @@ impl Domain {
     /// Trims white space, lower-cases ASCII letters, and checks the rest. The error says what is wrong.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let name = text.trim().to_ascii_lowercase();
-        let is_address = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
-        if name.len() <= MAX_BYTES && is_domain(&name) && !is_address {
+        // As that of every top-level domain; so an IP address is none.
+        let ends_well =
+            name.rsplit('.').next().is_some_and(|last| last.starts_with(|c: char| c.is_ascii_alphabetic()));
+        if name.len() <= MAX_BYTES && is_domain(&name) && ends_well {
             Ok(Self(name))
         } else if !name.is_ascii() {
             Err("must be in ASCII, such as xn--bcher-kva.example for bücher.example")
@@ -64,6 +66,7 @@ mod tests {
             "a b.example",
             "a@b.example",
             "192.0.2.1",
+            "a.1b",
             "bücher.example",
             &format!("{}.example", "a".repeat(64)),
             &format!("{0}.{0}.{0}.{1}.x", "a".repeat(63), "a".repeat(60)),
