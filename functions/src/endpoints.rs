@@ -3,11 +3,11 @@
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::route::is_same;
-use crate::{docks, health, recipients, secrets};
+use crate::{audit, docks, health, recipients, secrets};
 
 /// Every resource, in the order of the documentation.
 pub const RESOURCES: &[&Endpoints] =
-    &[&docks::ENDPOINTS, &recipients::ENDPOINTS, &secrets::ENDPOINTS, &health::ENDPOINTS];
+    &[&docks::ENDPOINTS, &recipients::ENDPOINTS, &secrets::ENDPOINTS, &audit::ENDPOINTS, &health::ENDPOINTS];
 
 /// Every endpoint, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Endpoint> {

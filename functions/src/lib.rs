@@ -7,6 +7,7 @@
 //! Modules import downwards only: [`http`], [`metrics`], [`route`] ← [`endpoint`] ← resources ← [`endpoints`].
 //! [`lambda`] serves one endpoint and knows no resource. A test holds this.
 
+pub mod audit;
 pub mod docks;
 pub mod endpoint;
 pub mod endpoints;

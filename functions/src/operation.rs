@@ -3,6 +3,7 @@
 //!
 //! Names are those of OpenAPI. What all operations have in common is added here.
 
+use docyard_core::model::audit::Word;
 use docyard_core::values::id::Id;
 use docyard_core::values::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use lambda_http::http::StatusCode;
@@ -19,7 +20,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::http::body;
 use crate::http::error::Resource;
 use crate::http::response::{ErrorBody, Success};
-use crate::route::{Credential, Method, Route};
+use crate::route::{Credential, ENTITY_TYPE, Method, Route};
 
 const JSON: &str = "application/json";
 
@@ -197,10 +198,25 @@ impl Operation {
 
     /// A query parameter.
     pub fn query(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+        self.query_parameter(name, Required::False, description, schema)
+    }
+
+    /// A query parameter that must be there.
+    pub fn required_query(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
+        self.query_parameter(name, Required::True, description, schema)
+    }
+
+    fn query_parameter(
+        self,
+        name: &str,
+        required: Required,
+        description: &str,
+        schema: impl Into<RefOr<Schema>>,
+    ) -> Self {
         let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Query)
-            .required(Required::False)
+            .required(required)
             .description(Some(description))
             .schema(Some(schema));
         Self { operation: self.operation.parameter(parameter), ..self }
@@ -350,8 +366,16 @@ fn path_parameter(name: &str) -> Parameter {
         .name(name)
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
-        .schema(Some(Ref::from_schema_name(schema_of_id(name))))
+        .schema(Some(match name {
+            ENTITY_TYPE => schema_of::<Word>(),
+            id => Ref::from_schema_name(schema_of_id(id)),
+        }))
         .build()
+}
+
+/// A reference to the schema of a type.
+pub(crate) fn schema_of<T: ToSchema>() -> Ref {
+    Ref::from_schema_name(T::name())
 }
 
 /// The schema of a kind of id: `DockId` for `dockId`.

@@ -21,8 +21,8 @@ impl fmt::Display for Route {
 }
 
 impl Route {
-    /// A route. A path parameter must be a whole segment and the name of a kind of id ([`AnyId::NAMES`]); else a
-    /// constant route does not compile.
+    /// A route. A path parameter must be a whole segment and the name of a kind of id ([`AnyId::NAMES`]), or
+    /// [`ENTITY_TYPE`] or [`ENTITY_ID`]; else a constant route does not compile.
     ///
     /// # Panics
     /// If the path has another parameter.
@@ -34,7 +34,7 @@ impl Route {
         while at <= bytes.len() {
             if at == bytes.len() || bytes[at] == b'/' {
                 let is_parameter = has_brace && bytes[start] == b'{' && bytes[at - 1] == b'}';
-                if has_brace && !(is_parameter && is_id_name(bytes, start + 1, at - 1)) {
+                if has_brace && !(is_parameter && is_parameter_name(bytes, start + 1, at - 1)) {
                     panic!(
                         "a path parameter must be a segment with the name of an id, such as dockId in braces"
                     );
@@ -54,9 +54,15 @@ impl Route {
     }
 }
 
-/// Whether `path[from..to]` is the name of a kind of id.
+/// The path parameter for the kind of an entity of any kind.
+pub const ENTITY_TYPE: &str = "entityType";
+
+/// The path parameter for the id of an entity of any kind.
+pub const ENTITY_ID: &str = "entityId";
+
+/// Whether `path[from..to]` is the name of a kind of id, or of a part of an entity of any kind.
 #[expect(clippy::indexing_slicing, reason = "evaluated when an endpoint is compiled")]
-const fn is_id_name(path: &[u8], from: usize, to: usize) -> bool {
+const fn is_parameter_name(path: &[u8], from: usize, to: usize) -> bool {
     let (name, _) = path.split_at(from).1.split_at(to - from);
     let mut kind = 0;
     while kind < AnyId::NAMES.len() {
@@ -65,7 +71,7 @@ const fn is_id_name(path: &[u8], from: usize, to: usize) -> bool {
         }
         kind += 1;
     }
-    false
+    is_same(ENTITY_TYPE.as_bytes(), name) || is_same(ENTITY_ID.as_bytes(), name)
 }
 
 /// Whether two texts are the same, which `==` cannot say in a constant.

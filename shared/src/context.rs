@@ -1,9 +1,11 @@
-//! What a handler works with: the store, the deployment's mode, the time, the record of the request.
+//! What a handler works with: the store, the deployment's mode, the time, and what is known of the request.
 
 use crate::model::api_key::Mode;
+use crate::model::audit::{Author, Entry, Event, Origin};
 use crate::request_record::RequestRecord;
 use crate::store::Store;
 use crate::values::clock::{Clock, Timestamp};
+use crate::values::id::{AccountId, ApiKeyId};
 
 /// What a handler works with. Cloning it is cheap.
 #[derive(Clone)]
@@ -16,22 +18,38 @@ pub struct Context {
     pub clock: Clock,
     /// What the log will say of the request.
     pub record: RequestRecord,
+    /// Where the request comes from.
+    origin: Origin,
+}
+
+/// Whose API key a request carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The account.
+    pub account: AccountId,
+    /// The id of the key.
+    pub key: ApiKeyId,
 }
 
 impl Context {
     /// A context for all requests; [`Context::for_request`] makes one for each.
     pub fn new(store: Store, mode: Mode, clock: Clock) -> Self {
-        Self { store, mode, clock, record: RequestRecord::default() }
+        Self { store, mode, clock, record: RequestRecord::default(), origin: Origin::default() }
     }
 
-    /// The same context with an empty record, for one request.
-    pub fn for_request(&self) -> Self {
+    /// The same context with an empty record, for one request from `origin`.
+    pub fn for_request(&self, origin: Origin) -> Self {
         let record = RequestRecord::default();
-        Self { store: self.store.recording_to(record.clone()), record, ..self.clone() }
+        Self { store: self.store.recording_to(record.clone()), record, origin, ..self.clone() }
     }
 
     /// The time now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The audit entry on an event that this request brings about: `caller` did it, from the request's origin, now.
+    pub fn entry(&self, caller: Caller, event: Event) -> Entry {
+        event.by(&Author::api_key(caller.account, caller.key, self.origin.clone()), self.now())
     }
 }

@@ -13,6 +13,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, T
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::model::audit::{self, EntityId, Metadata, Word};
 use crate::model::identifiers;
 use crate::model::identifiers::{IdentifierChanges, Identifiers};
 use crate::model::secret;
@@ -22,7 +23,7 @@ use crate::values::domain;
 use crate::values::domain::Domain;
 use crate::values::email;
 use crate::values::email::Email;
-use crate::values::id::{DockId, RecipientId, SecretId};
+use crate::values::id::{ApiKeyId, AuditEntryId, DockId, RecipientId, SecretId};
 use crate::values::text::{self, Text};
 
 macro_rules! schema {
@@ -84,6 +85,37 @@ fn id(prefix: &str, example: &str) -> ObjectBuilder {
 schema!(DockId, "DockId", id("dock", "dock_01JHMV2B4MP0YHZX6Q3T0V1W2X"));
 schema!(RecipientId, "RecipientId", id("rcp", "rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y"));
 schema!(SecretId, "SecretId", id("sec", "sec_01JHMV4D6PR2AK1Z8S5W2X3Y4Z"));
+schema!(ApiKeyId, "KeyId", id("key", "key_01JHMV0Z3KN8XGYW5P2S9TZV1W"));
+schema!(AuditEntryId, "AuditEntryId", id("aud", "aud_01JHMV5E7QS3BM2A9T6X3Y4Z5A"));
+
+schema!(
+    Word,
+    "Word",
+    string()
+        .pattern(Some(format!("^[A-Za-z][A-Za-z0-9_.-]{{0,{}}}$", audit::MAX_WORD_CHARS - 1)))
+        .description(Some("A word for a kind of entity, or for what was done"))
+        .examples([json!("recipient")])
+);
+
+schema!(
+    EntityId,
+    "EntityId",
+    // A slash is refused too, which this pattern need not say: it stands in no segment of a path.
+    readable(audit::MAX_ENTITY_ID_CHARS)
+        .description(Some(
+            "The id of an entity: one of this API's ids, or any that the account's own system gives, without a slash"
+        ))
+        .examples([json!("rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y")])
+);
+
+schema!(
+    Metadata,
+    "AuditMetadata",
+    ObjectBuilder::new()
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .description(Some("What else is to be known: at most 4096 bytes, as JSON without white space"))
+        .examples([json!({"recipientId": "rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y"})])
+);
 
 schema!(
     Timestamp,

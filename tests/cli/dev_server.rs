@@ -11,8 +11,6 @@ use std::time::Instant;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::model::api_key::Mode;
-use docyard_core::store::ApiKeyRevocation;
-use docyard_core::values::clock::Clock;
 use docyard_test_support::dev::{Dev, send};
 use docyard_test_support::table::TABLE;
 use docyard_test_support::{PATIENCE, is_thorough, redacted};
@@ -257,8 +255,7 @@ async fn a_key_that_opens_nothing_is_replaced() {
         .unwrap();
     let revoked = dev.key.clone();
     let id = dev.table.store.api_keys(dock.account).await.unwrap()[0].id;
-    let revocation = dev.table.store.revoke_api_key(dock.account, id, Clock::system().now()).await.unwrap();
-    assert_eq!(revocation, ApiKeyRevocation::Revoked);
+    dev.table.revoke_key(dock.account, id).await;
     let test_key = dev.table.key_with(dock.account, Mode::Test, None).await;
     let foreign_key = dev.table.key(dev.table.account().await).await;
     dev.kill();

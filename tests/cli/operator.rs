@@ -5,7 +5,7 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use docyard_core::model::api_key::{ApiKey, Mode};
+use docyard_core::model::api_key::{ApiKey, ApiKeyRecord, Mode};
 use docyard_core::store::Error;
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::{AccountId, ApiKeyId};
@@ -13,7 +13,7 @@ use docyard_core::values::random;
 use docyard_test_support::dev::{Answer, Dev, send};
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::proxy::Proxy;
-use docyard_test_support::table::{TABLE, TestTable};
+use docyard_test_support::table::{TABLE, TestTable, operator};
 use docyard_test_support::{import, redacted};
 use serde_json::{Value, json};
 
@@ -346,7 +346,8 @@ async fn an_entry_that_points_to_another_key_does_not_revoke_that_one() {
     let refusal = refusal_in_one_line(docyard(&table, "keys revoke", &last).await);
     assert!(refusal.contains("another key"), "{refusal}");
     let now = Clock::system().now();
-    assert!(matches!(table.store.revoke_api_key(mine, id, now).await, Err(Error::Internal(_))));
+    let entry = || ApiKeyRecord::revoked(id).by(&operator(mine), now);
+    assert!(matches!(table.store.revoke_api_key(mine, id, entry, now).await, Err(Error::Internal(_))));
     for key in [my_key, their_key] {
         assert!(table.store.api_key(&digest(&key)).await.unwrap().unwrap().is_valid(now));
     }

@@ -11,6 +11,7 @@ use docyard_test_support::costs::{self, Units};
 use docyard_test_support::import::item;
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::sandbox::Sandbox;
+use docyard_test_support::table::operator;
 use docyard_test_support::{binary, read};
 use serde_json::json;
 
@@ -62,7 +63,8 @@ async fn a_request_costs_the_same_with_5000_retired_secrets() {
     let now = Clock::system().now();
     let id = SecretId::parse(&secret).unwrap();
     let found = account.table.store.secret(RecipientId::parse(&old).unwrap(), id).await.unwrap().unwrap();
-    let revoked = account.table.store.revoke_secret(found.secret, now).await.unwrap();
+    let entry = || found.secret.revoked(found.dock).by(&operator(found.account), now);
+    let revoked = account.table.store.revoke_secret(found.secret.clone(), entry, now).await.unwrap();
     assert_eq!(revoked, SecretRevocation::Revoked);
     let items = account.table.items().await;
     let is_retired = |sk: &str| sk.starts_with("SECRET_RETIRED#");

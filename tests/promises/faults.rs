@@ -14,7 +14,7 @@ use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::cases::{self, Case, THERE};
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::table::TestTable;
-use docyard_test_support::{faulty_client, is_thorough};
+use docyard_test_support::{faulty_client, is_thorough, trail};
 use serde_json::{Value, json};
 
 const FAULTS: &[InjectedFault] = &[
@@ -138,8 +138,13 @@ impl World {
         has_key: bool,
         header: Option<(&'static str, &'static str)>,
     ) -> Reply {
-        let parameters =
-            [("dockId", &self.dock), ("recipientId", &self.recipient), ("secretId", &self.secret)];
+        let parameters = [
+            ("dockId", &self.dock),
+            ("recipientId", &self.recipient),
+            ("secretId", &self.secret),
+            ("entityType", &"recipient".to_owned()),
+            ("entityId", &self.recipient),
+        ];
         let mut headers = vec![("authorization", format!("Bearer {}", self.key))];
         if has_key {
             headers.push(("idempotency-key", "k".to_owned()));
@@ -151,7 +156,8 @@ impl World {
 
     async fn try_once(&self, Trial { case, has_key, .. }: &Trial) -> Reply {
         let value = self.values.first().map_or("", |(_, value)| value);
-        self.ask_with(case.endpoint, case.query, case.body_of(0, value), *has_key, case.header).await
+        let (query, body) = (case.query_of(&self.dock), case.body_of(0, &self.dock, value));
+        self.ask_with(case.endpoint, &query, body, *has_key, case.header).await
     }
 
     /// Keeps the value of a secret, if it was handed out.
@@ -186,7 +192,14 @@ impl World {
         assert_eq!(there.status, secrets.status, "likewise");
         let secrets = if secrets.status == 200 { secrets.list() } else { Vec::new() };
         self.assert_values(there.status == 200, &secrets).await;
+        let query = format!("dockId={}&limit=1000", self.dock);
+        let entries = self.ask("list-audit-logs", &query, None, false).await.list();
+        let told =
+            |entry: &Value| format!("{} {} {}", entry["entityType"], entry["action"], entry["changes"]);
+        let mut trail: Vec<String> = entries.iter().map(told).collect();
+        trail.sort();
         State {
+            trail,
             docks: docks.iter().map(|dock| dock["name"].as_str().unwrap().to_owned()).collect(),
             recipients: recipients.iter().map(shown).collect(),
             statuses: secrets.iter().map(|secret| secret["status"].as_str().unwrap().to_owned()).collect(),
@@ -221,6 +234,8 @@ struct State {
     recipients: Vec<(String, String)>,
     /// Of the first recipient's secrets, the newest first.
     statuses: Vec<String>,
+    /// What the trail tells, in alphabetical order.
+    trail: Vec<String>,
 }
 
 /// What is left to tell of one case.
@@ -293,7 +308,9 @@ async fn try_fault(
     world.take_value(&reply);
     let after = world.state().await;
     let is_done = after == clean.once;
-    let is_half_deleted = is_deletion && after.recipients == clean.before.recipients;
+    // The entry comes with the last step.
+    let is_half_deleted =
+        is_deletion && after.recipients == clean.before.recipients && after.trail == clean.before.trail;
     assert!(is_done || after == clean.before || is_half_deleted, "{what} left {after:?}");
     assert!(is_done || reply.status != status, "{what}: it was answered, and is not done");
 
@@ -369,6 +386,7 @@ async fn whatever_fails_at_whichever_call_nothing_is_half_done() {
     assert!(wrong.is_empty(), "{} of {tried} went wrong:\n{}", wrong.len(), wrong.join("\n"));
     let (recipients, pointers) = table.recipients().await;
     assert_eq!(recipients, pointers, "each recipient has its pointer, and each pointer its recipient");
+    trail::assert_explains(&table).await;
     println!("{tried} faults");
     assert!(tried > 150, "{tried}");
 }

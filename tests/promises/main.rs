@@ -12,3 +12,4 @@ mod faults;
 mod fuzz;
 mod model;
 mod races;
+mod trail;

@@ -72,12 +72,31 @@ struct Secret {
     end: Option<End>,
 }
 
+/// An entity of the trail.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Entity {
+    Dock(usize),
+    Recipient(usize),
+    Secret(usize),
+}
+
+/// An entry of the trail.
+#[derive(Clone, Debug)]
+struct Entry {
+    dock: usize,
+    of: Entity,
+    /// A secret that replaced the first.
+    also_of: Option<Entity>,
+    action: &'static str,
+}
+
 /// All that is known of two accounts. Time is counted in days.
 #[derive(Clone, Debug, Default)]
 struct Model {
     docks: Vec<Dock>,
     recipients: Vec<Recipient>,
     secrets: Vec<Secret>,
+    trail: Vec<Entry>,
     day: u16,
 }
 
@@ -198,8 +217,43 @@ impl Model {
         }
     }
 
+    /// What the trail tells of a step that is answered with success; `None` if it changes nothing.
+    fn told(&self, step: &Step) -> Option<Entry> {
+        let entry = |dock, of, action| Some(Entry { dock, of, also_of: None, action });
+        let of_recipient = |recipient: usize, action| {
+            entry(self.recipients[recipient].dock, Entity::Recipient(recipient), action)
+        };
+        let dock_of = |secret: usize| self.recipients[self.secrets[secret].recipient].dock;
+        match *step {
+            Step::CreateDock(_) => entry(self.docks.len(), Entity::Dock(self.docks.len()), "create"),
+            Step::RenameDock(_, dock, name) if self.docks[dock].name == name => None,
+            Step::RenameDock(_, dock, _) => entry(dock, Entity::Dock(dock), "update"),
+            Step::CreateRecipient(_, dock, _) => {
+                entry(dock, Entity::Recipient(self.recipients.len()), "create")
+            }
+            Step::RenameRecipient(_, recipient, name) if self.recipients[recipient].name == name => None,
+            Step::MoveRecipient(_, recipient, email) if self.recipients[recipient].email == email => None,
+            Step::RenameRecipient(_, recipient, _) | Step::MoveRecipient(_, recipient, _) => {
+                of_recipient(recipient, "update")
+            }
+            Step::DeleteRecipient(_, recipient) => of_recipient(recipient, "delete"),
+            Step::Generate(_, recipient, _) => {
+                entry(self.recipients[recipient].dock, Entity::Secret(self.secrets.len()), "create")
+            }
+            Step::Rotate(_, secret, _) => {
+                let also_of = Some(Entity::Secret(self.secrets.len()));
+                entry(dock_of(secret), Entity::Secret(secret), "rotate")
+                    .map(|entry| Entry { also_of, ..entry })
+            }
+            Step::Revoke(_, secret) if matches!(self.secrets[secret].end, Some(End::Revoked(_))) => None,
+            Step::Revoke(_, secret) => entry(dock_of(secret), Entity::Secret(secret), "revoke"),
+            Step::Wait(_) => None,
+        }
+    }
+
     /// What a step that is answered with success changes.
     fn apply_success(&mut self, step: &Step) {
+        self.trail.extend(self.told(step));
         match *step {
             Step::CreateDock(owner) => self.docks.push(Dock { owner, name: "A dock".to_owned() }),
             Step::RenameDock(_, dock, name) => self.docks[dock].name = name.to_owned(),
@@ -397,8 +451,79 @@ impl System {
         }
     }
 
+    /// The trail of a dock, or that of an entity: of each entry its entity's id and its action, in alphabetical order.
+    async fn trail(&self, caller: Caller, dock: Option<usize>, of: Entity) -> Result<Vec<[String; 2]>, u16> {
+        let (entity_type, entity_id) = self.named(of);
+        let (entity_type, entity_id) = (entity_type.to_owned(), entity_id.to_owned());
+        let parameters = [("entityType", &entity_type), ("entityId", &entity_id)];
+        let headers = [("authorization", format!("Bearer {}", self.keys[caller]))];
+        let (function, mut query) = match dock {
+            Some(dock) => ("list-audit-logs", format!("dockId={}&limit=7", self.docks[dock])),
+            None => ("list-entity-audit-logs", "limit=2".to_owned()),
+        };
+        let mut told = Vec::new();
+        loop {
+            let reply = self.api.ask(function, &parameters, &query, &headers, None).await;
+            if reply.status != 200 {
+                return Err(reply.status);
+            }
+            let entries = reply.list();
+            told.extend(
+                entries.iter().map(|entry| ["entityId", "action"].map(|field| text(entry, field).to_owned())),
+            );
+            match reply.headers.get("link") {
+                Some(link) => link.split(['?', '>']).nth(1).unwrap().clone_into(&mut query),
+                None => break,
+            }
+        }
+        told.sort();
+        Ok(told)
+    }
+
+    /// The kind and the id of an entity.
+    fn named(&self, entity: Entity) -> (&'static str, &str) {
+        match entity {
+            Entity::Dock(number) => ("dock", &self.docks[number]),
+            Entity::Recipient(number) => ("recipient", &self.recipients[number]),
+            Entity::Secret(number) => ("secret", &self.secrets[number]),
+        }
+    }
+
+    /// Asserts that the trail of each dock and of each entity is what the model says, and nobody else's.
+    async fn compare_trail(&self, model: &Model) {
+        let expected = |is_in: &dyn Fn(&Entry) -> bool| {
+            let entries = model.trail.iter().filter(|entry| is_in(entry));
+            let mut told: Vec<[String; 2]> =
+                entries.map(|entry| [self.named(entry.of).1.to_owned(), entry.action.to_owned()]).collect();
+            told.sort();
+            told
+        };
+        for (number, dock) in model.docks.iter().enumerate() {
+            let of = Entity::Dock(number);
+            assert_eq!(self.trail(1 - dock.owner, Some(number), of).await, Err(404), "another's dock");
+            let told = expected(&|entry| entry.dock == number);
+            assert_eq!(self.trail(dock.owner, Some(number), of).await.unwrap(), told, "of dock {number}");
+        }
+        let entities = |count, entity: fn(usize) -> Entity| (0..count).map(entity);
+        let docks = entities(model.docks.len(), Entity::Dock);
+        let recipients = entities(model.recipients.len(), Entity::Recipient);
+        let secrets = entities(model.secrets.len(), Entity::Secret);
+        for entity in docks.chain(recipients).chain(secrets) {
+            let dock = match entity {
+                Entity::Dock(number) => number,
+                Entity::Recipient(number) => model.recipients[number].dock,
+                Entity::Secret(number) => model.recipients[model.secrets[number].recipient].dock,
+            };
+            let owner = model.docks[dock].owner;
+            assert_eq!(self.trail(1 - owner, None, entity).await, Err(404), "another's {entity:?}");
+            let told = expected(&|entry| entry.of == entity || entry.also_of == Some(entity));
+            assert_eq!(self.trail(owner, None, entity).await.unwrap(), told, "of {entity:?}");
+        }
+    }
+
     /// Asserts that everything that the API shows is what the model says.
     async fn compare(&self, model: &Model) {
+        self.compare_trail(model).await;
         for caller in 0..2 {
             let own = (0..model.docks.len()).filter(|dock| model.owns_dock(caller, *dock));
             let mut expected: Vec<(&str, &str)> =

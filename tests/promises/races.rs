@@ -16,7 +16,7 @@ use docyard_core::values::clock::Clock;
 use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::table::TestTable;
-use docyard_test_support::{faulty_client, is_thorough};
+use docyard_test_support::{faulty_client, is_thorough, trail};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::{Value, json};
@@ -282,6 +282,7 @@ impl Specification for Secrets {
 
 /// The API over a table that fails at random, and the history of what was asked of it.
 struct Race<A> {
+    table: TestTable,
     api: Api,
     key: String,
     dock: String,
@@ -327,6 +328,7 @@ impl<A> Race<A> {
         };
         let store = faulty_client::store(&table.url, Arc::new(decide));
         Arc::new(Self {
+            table,
             api: Api::new(Context::new(store, Mode::Live, Clock::system())),
             key,
             dock,
@@ -399,7 +401,8 @@ fn id_in(reply: &Reply, field: &str) -> String {
     reply.body[field].as_str().unwrap_or("unknown").to_owned()
 }
 
-/// Runs callers at once, each with requests one after the other, and gives what they saw.
+/// Runs callers at once, each with requests one after the other, and gives what they saw. Asserts that the trail tells what
+/// happened, also of requests that were answered 503.
 async fn run<A, F>(race: Arc<Race<A>>, request: fn(Arc<Race<A>>) -> F) -> Vec<Event<A>>
 where
     A: Send + Clone + 'static,
@@ -419,6 +422,7 @@ where
     for caller in callers {
         caller.await.unwrap();
     }
+    trail::assert_explains(&race.table).await;
     race.history.lock().unwrap().clone()
 }
 

@@ -24,6 +24,7 @@ use docyard_core::aws::dynamodb;
 use docyard_core::context::Context;
 use docyard_core::model::account::Account;
 use docyard_core::model::api_key::{ApiKey, ApiKeyRecord, Mode};
+use docyard_core::model::audit::Author;
 use docyard_core::model::dock::{Dock, Profile};
 use docyard_core::store::{Error, Fault, Store};
 use docyard_core::values::clock::Clock;
@@ -187,11 +188,13 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
     let store = &context.store;
     let now = context.now();
 
-    store.create_account(&Account { id: account, name: name("Development")?, created_at: now }).await?;
+    let author = Author::operator(account, "docyard dev");
+    let development = Account { id: account, name: name("Development")?, created_at: now };
+    store.create_account(&development, &development.created().by(&author, now)).await?;
     if store.dock(dock).await?.is_none() {
         let name = name("Development dock")?;
         let dock = Dock { id: dock, account, name, profile: Profile::default(), created_at: now, version: 0 };
-        store.create_dock(&dock, None).await?;
+        store.create_dock(&dock, &dock.created().by(&author, now), None).await?;
     }
     let given = data_dir.key().filter(|key| key.mode() == context.mode);
     let key = match given {
@@ -212,7 +215,7 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
         expires_at: None,
         revoked_at: None,
     };
-    store.create_api_key(&record, &key.digest()).await?;
+    store.create_api_key(&record, &key.digest(), &record.created().by(&author, now)).await?;
     Ok((key, dock))
 }
 

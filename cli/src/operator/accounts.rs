@@ -9,7 +9,7 @@ use docyard_core::values::random;
 use docyard_core::values::text::Text;
 use serde_json::{Value, json};
 
-use super::{Options, message, text};
+use super::{Audit, Options, message, text};
 use crate::output::{self, Failure};
 
 /// `docyard accounts …`
@@ -19,6 +19,8 @@ pub(crate) enum Accounts {
     Create {
         #[command(flatten)]
         options: Options,
+        #[command(flatten)]
+        audit: Audit,
         /// Its name, which only operators see.
         #[arg(long, value_parser = text)]
         name: Text,
@@ -36,7 +38,7 @@ pub(crate) enum Accounts {
 /// Carries out `docyard accounts …`.
 pub(crate) async fn run(command: Accounts) -> Result<(), Failure> {
     match command {
-        Accounts::Create { options, name } => create(&options, name).await,
+        Accounts::Create { options, audit, name } => create(&options, &audit, name).await,
         Accounts::List { options } => {
             let accounts = options.store().await?.accounts().await.map_err(message)?;
             let columns = [("ID", "id"), ("CREATED", "createdAt"), ("NAME", "name")];
@@ -45,17 +47,18 @@ pub(crate) async fn run(command: Accounts) -> Result<(), Failure> {
     }
 }
 
-async fn create(options: &Options, name: Text) -> Result<(), Failure> {
+async fn create(options: &Options, audit: &Audit, name: Text) -> Result<(), Failure> {
     if output::is_discarded() {
         return Err(Failure::Reason(
             "no account is created: the standard output, where its id would be, is closed or discarded"
                 .to_owned(),
         ));
     }
-    let store = options.store().await?;
+    let operator = options.operator(audit).await?;
     let now = Clock::system().now();
     let account = Account { id: AccountId::generate(now, &mut random::system()), name, created_at: now };
-    if store.create_account(&account).await.map_err(message)? == AccountCreation::IdTaken {
+    let entry = operator.entry(account.id, account.created(), now);
+    if operator.store.create_account(&account, &entry).await.map_err(message)? == AccountCreation::IdTaken {
         return Err(Failure::Reason("an account of this id exists; please try again".to_owned()));
     }
     let id = account.id;

@@ -32,11 +32,35 @@ use rustls::pki_types::pem::PemObject;
 /// How long a connection may take, TLS and a proxy's part included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A DynamoDB client for the endpoint, or for the region's if there is none. It has called no DynamoDB yet.
+/// How long AWS may take to say who an operator is.
+const IDENTITY_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// DynamoDB, as an operator reaches it.
+pub(super) struct Connection {
+    /// Its client. It has called no DynamoDB yet.
+    pub(super) client: Client,
+    access_key_id: String,
+    /// Who knows the operator: `None` if DynamoDB is not that of AWS.
+    sts: Option<aws_sdk_sts::Client>,
+}
+
+impl Connection {
+    /// Who the operator is: the ARN that AWS STS gives for the credentials, or if it gives none, the id of the access key, by
+    /// which CloudTrail finds it too.
+    pub(super) async fn identity(&self) -> String {
+        let arn = async {
+            let caller = self.sts.as_ref()?.get_caller_identity().send();
+            tokio::time::timeout(IDENTITY_TIMEOUT, caller).await.ok()?.ok()?.arn
+        };
+        arn.await.unwrap_or_else(|| self.access_key_id.clone())
+    }
+}
+
+/// Connects to DynamoDB at the endpoint, or at the region's if there is none.
 ///
 /// # Errors
 /// What is missing or wrong, and what to do, in a line without secrets.
-pub(super) async fn client(endpoint_url: Option<&str>) -> Result<Client, String> {
+pub(super) async fn connect(endpoint_url: Option<&str>) -> Result<Connection, String> {
     for name in ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"] {
         if variable(name).is_some_and(|url| !is_url(&url)) {
             return Err(format!("{name} is not a URL, https://… or http://…"));
@@ -70,12 +94,16 @@ pub(super) async fn client(endpoint_url: Option<&str>) -> Result<Client, String>
         }
         None => return Err("no credentials".to_owned()),
     };
+    let is_aws = endpoint_url.is_none() && variable("AWS_ENDPOINT_URL_DYNAMODB").is_none();
+    let access_key_id = credentials.access_key_id().to_owned();
     // As they are: a command ends before they expire.
+    let sts = aws_sdk_sts::config::Builder::from(&shared).credentials_provider(credentials.clone());
+    let sts = is_aws.then(|| aws_sdk_sts::Client::from_conf(sts.build()));
     let mut config = aws_sdk_dynamodb::config::Builder::from(&shared).credentials_provider(credentials);
     if let Some(url) = endpoint_url {
         config = config.endpoint_url(url);
     }
-    Ok(Client::from_conf(dynamodb::with_limits(config).build()))
+    Ok(Connection { client: Client::from_conf(dynamodb::with_limits(config).build()), access_key_id, sts })
 }
 
 /// Whether this is a URL that requests can be sent to.

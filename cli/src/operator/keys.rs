@@ -11,7 +11,7 @@ use docyard_core::values::random;
 use docyard_core::values::text::Text;
 use serde_json::{Value, json};
 
-use super::{Options, account_id, message, must_exist, no_account, table, text};
+use super::{Audit, Operator, Options, account_id, message, must_exist, no_account, table, text};
 use crate::output::{self, Failure};
 
 /// The longest line that is read as a key: longer than any.
@@ -24,6 +24,8 @@ pub(crate) enum Keys {
     Create {
         #[command(flatten)]
         options: Options,
+        #[command(flatten)]
+        audit: Audit,
         #[command(flatten)]
         key: NewKey,
     },
@@ -45,6 +47,8 @@ pub(crate) enum Keys {
     Revoke {
         #[command(flatten)]
         options: Options,
+        #[command(flatten)]
+        audit: Audit,
         /// The account.
         #[arg(long, value_parser = account_id, requires = "key")]
         account: Option<AccountId>,
@@ -84,7 +88,7 @@ fn key_id(text: &str) -> Result<ApiKeyId, &'static str> {
 pub(crate) async fn run(command: Keys) -> Result<(), Failure> {
     let now = Clock::system().now();
     match command {
-        Keys::Create { options, key } => create(&options, key, now).await,
+        Keys::Create { options, audit, key } => create(&options, &audit, key, now).await,
         Keys::List { options, account } => {
             let store = options.store().await?;
             must_exist(&store, account).await?;
@@ -100,7 +104,7 @@ pub(crate) async fn run(command: Keys) -> Result<(), Failure> {
             options.print_list(keys.iter().map(|key| json(key, now)).collect(), &columns)
         }
         Keys::Find { options } => {
-            let (_, found) = find(&options).await?;
+            let found = find(&options, &options.store().await?, read_key()?).await?;
             let found = json(&found, now);
             let columns = [
                 ("ACCOUNT", "account"),
@@ -114,15 +118,17 @@ pub(crate) async fn run(command: Keys) -> Result<(), Failure> {
             ];
             Ok(output::print(if options.json { found.to_string() } else { table(&[found], &columns) })?)
         }
-        Keys::Revoke { options, account, key } => {
-            let (store, account, key) = match account.zip(key) {
-                Some((account, key)) => (options.store().await?, account, key),
+        Keys::Revoke { options, audit, account, key } => {
+            let (operator, account, key) = match account.zip(key) {
+                Some((account, key)) => (options.operator(&audit).await?, account, key),
                 None => {
-                    let (store, found) = find(&options).await?;
-                    (store, found.account, found.id)
+                    let value = read_key()?;
+                    let operator = options.operator(&audit).await?;
+                    let found = find(&options, &operator.store, value).await?;
+                    (operator, found.account, found.id)
                 }
             };
-            match store.revoke_api_key(account, key, now).await.map_err(message)? {
+            match revoke(&operator, account, key, now).await.map_err(message)? {
                 ApiKeyRevocation::Revoked if options.json => {
                     output::print(json!({"id": key, "account": account, "status": "revoked"}))?;
                 }
@@ -137,14 +143,14 @@ pub(crate) async fn run(command: Keys) -> Result<(), Failure> {
 }
 
 /// Creates a key and prints it. A key that cannot be printed is revoked, since nobody would have it.
-async fn create(options: &Options, new: NewKey, now: Timestamp) -> Result<(), Failure> {
+async fn create(options: &Options, audit: &Audit, new: NewKey, now: Timestamp) -> Result<(), Failure> {
     if output::is_discarded() {
         return Err(Failure::Reason(
             "no key is created: the standard output, where its value would be, is closed or discarded"
                 .to_owned(),
         ));
     }
-    let store = options.store().await?;
+    let operator = options.operator(audit).await?;
     let key = ApiKey::generate(new.mode, &mut random::system());
     let record = ApiKeyRecord {
         id: ApiKeyId::generate(now, &mut random::system()),
@@ -155,7 +161,8 @@ async fn create(options: &Options, new: NewKey, now: Timestamp) -> Result<(), Fa
         expires_at: new.expires_in_days.map(|days| now.plus_days(days)),
         revoked_at: None,
     };
-    let reason = match store.create_api_key(&record, &key.digest()).await {
+    let entry = operator.entry(record.account, record.created(), now);
+    let reason = match operator.store.create_api_key(&record, &key.digest(), &entry).await {
         Ok(ApiKeyCreation::Created) => match print_new(options, &record, &key, now) {
             Ok(()) => return Ok(()),
             Err(error) => format!("the key's value cannot be written to the standard output: {error}"),
@@ -165,7 +172,7 @@ async fn create(options: &Options, new: NewKey, now: Timestamp) -> Result<(), Fa
         Err(error @ Error::Unavailable(_)) => message(error),
         Err(error @ Error::Internal(_)) => return Err(message(error).into()),
     };
-    Err(Failure::Reason(format!("{reason}; {}", take_back(&store, &record, now).await)))
+    Err(Failure::Reason(format!("{reason}; {}", take_back(&operator, &record, now).await)))
 }
 
 fn print_new(options: &Options, record: &ApiKeyRecord, key: &ApiKey, now: Timestamp) -> io::Result<()> {
@@ -182,9 +189,9 @@ fn print_new(options: &Options, record: &ApiKeyRecord, key: &ApiKey, now: Timest
 }
 
 /// Revokes a key whose value nobody has. Returns what became of it.
-async fn take_back(store: &Store, key: &ApiKeyRecord, now: Timestamp) -> String {
+async fn take_back(operator: &Operator, key: &ApiKeyRecord, now: Timestamp) -> String {
     let ApiKeyRecord { id, account, .. } = key;
-    match store.revoke_api_key(*account, *id, now).await {
+    match revoke(operator, *account, *id, now).await {
         Ok(ApiKeyRevocation::Revoked) => format!("so {id} is revoked"),
         Ok(ApiKeyRevocation::NoKey) => "no key is created".to_owned(),
         Err(error) => format!(
@@ -195,14 +202,20 @@ async fn take_back(store: &Store, key: &ApiKeyRecord, now: Timestamp) -> String 
     }
 }
 
-/// The key whose value is on the standard input, and the table that it is in.
-async fn find(options: &Options) -> Result<(Store, ApiKeyRecord), String> {
-    let key = read_key()?;
-    let store = options.store().await?;
+async fn revoke(
+    operator: &Operator,
+    account: AccountId,
+    key: ApiKeyId,
+    now: Timestamp,
+) -> Result<ApiKeyRevocation, Error> {
+    let entry = || operator.entry(account, ApiKeyRecord::revoked(key), now);
+    operator.store.revoke_api_key(account, key, entry, now).await
+}
+
+/// The key of this value.
+async fn find(options: &Options, store: &Store, key: ApiKey) -> Result<ApiKeyRecord, String> {
     let found = store.api_key(&key.digest()).await.map_err(message)?;
-    let found =
-        found.ok_or_else(|| format!("there is no key of this value in the table {}", options.table))?;
-    Ok((store, found))
+    found.ok_or_else(|| format!("there is no key of this value in the table {}", options.table))
 }
 
 /// Reads a key's value, which is no argument, since others can read those. The message of a failure does not repeat it.

@@ -8,7 +8,9 @@ pub(crate) mod keys;
 
 use clap::Args;
 use comfy_table::{Table, presets};
+use docyard_core::model::audit::{Author, DEFAULT_RETENTION_DAYS, Entry, Event};
 use docyard_core::store::{Error, Store};
+use docyard_core::values::clock::Timestamp;
 use docyard_core::values::id::AccountId;
 use docyard_core::values::text::Text;
 use serde_json::Value;
@@ -29,10 +31,41 @@ pub(crate) struct Options {
     json: bool,
 }
 
+/// The options of a command that changes something, which the audit trail tells.
+#[derive(Args)]
+pub(crate) struct Audit {
+    /// How many days the audit trail keeps what this command does: the stack's parameter AuditRetentionDays.
+    #[arg(long, env = "AUDIT_RETENTION_DAYS", default_value_t = DEFAULT_RETENTION_DAYS, value_parser = clap::value_parser!(u16).range(1..))]
+    audit_retention_days: u16,
+}
+
+/// The table, and who writes to it.
+struct Operator {
+    store: Store,
+    /// The operator's AWS identity.
+    identity: String,
+}
+
+impl Operator {
+    /// The audit entry on an event of the account that this command brings about.
+    fn entry(&self, account: AccountId, event: Event, now: Timestamp) -> Entry {
+        event.by(&Author::operator(account, &self.identity), now)
+    }
+}
+
 impl Options {
     /// The table. Fails, in words for the operator, if region, credentials or network are not set as they must be.
     async fn store(&self) -> Result<Store, String> {
-        Ok(Store::new(aws::client(self.endpoint_url.as_deref()).await?, self.table.as_str()))
+        let connection = aws::connect(self.endpoint_url.as_deref()).await?;
+        Ok(Store::new(connection.client, self.table.as_str()))
+    }
+
+    /// The table, to be written to. Fails as [`Options::store`].
+    async fn operator(&self, audit: &Audit) -> Result<Operator, String> {
+        let connection = aws::connect(self.endpoint_url.as_deref()).await?;
+        let identity = connection.identity().await;
+        let store = Store::new(connection.client, self.table.as_str());
+        Ok(Operator { store: store.keeping_audit_entries(audit.audit_retention_days), identity })
     }
 
     /// Prints a list: as a JSON array, or as a table whose columns are a heading and a field of `items` each.

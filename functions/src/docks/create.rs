@@ -32,7 +32,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create a dock",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key], PutItem on [Account, Dock, Idempotency]],
+    grants: [GetItem on [Key], PutItem on [Account, Audit, AuditEntity, Dock, Idempotency]],
 };
 
 #[cfg(feature = "openapi")]
@@ -80,22 +80,23 @@ impl Input {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let account = auth::authenticate(context, request).await?;
+    let caller = auth::authenticate(context, request).await?;
     let (key, body) = input::read(request, |input| {
         let key = input.idempotency_key();
         let body = input.body(Input::parse);
         Ok((key?, body?))
     })?;
     let now = context.now();
-    let attempt = Attempt::new(key, account, PATH, request, now);
+    let attempt = Attempt::new(key, caller.account, PATH, request, now);
 
     let Input { name, domain, legal_name, business_type, business_email } = body;
     let profile = Profile { domain, legal_name, business_type, business_email };
     let id = DockId::generate(now, &mut random::system());
-    let dock = Dock { id, account, name, profile, created_at: now, version: 0 };
+    let dock = Dock { id, account: caller.account, name, profile, created_at: now, version: 0 };
     let created =
         StoredResponse { body: response::to_json(&DockOutput::from(&dock))?, location: Some(url(id)) };
-    match context.store.create_dock(&dock, attempt.storing(&created)).await? {
+    let entry = context.entry(caller, dock.created());
+    match context.store.create_dock(&dock, &entry, attempt.storing(&created)).await? {
         Outcome::Done => {
             context.record.add_id(id);
             Ok(response::created(created))

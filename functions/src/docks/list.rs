@@ -2,7 +2,7 @@
 //!
 //! Two round trips to DynamoDB: reads the key, then the page.
 
-use docyard_core::context::Context;
+use docyard_core::context::{Caller, Context};
 use docyard_core::values::id::DockId;
 use lambda_http::Request;
 use lambda_http::http::Response;
@@ -31,7 +31,7 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let account = auth::authenticate(context, request).await?;
+    let Caller { account, .. } = auth::authenticate(context, request).await?;
     // The path names no account, so this ties the cursor to it.
     let list = format!("{PATH} of {account}");
     let is_key = |key: &str| DockId::parse(key).is_some();

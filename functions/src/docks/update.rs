@@ -6,6 +6,7 @@
 //! Two round trips to DynamoDB: reads the key and the dock at once, then writes the change.
 
 use docyard_core::context::Context;
+use docyard_core::model::audit::Entry;
 use docyard_core::model::dock::{Dock, DockChanges};
 #[cfg(feature = "openapi")]
 use docyard_core::values::clock::Timestamp;
@@ -32,7 +33,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Update a dock",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], PutItem on [Account, Dock]],
+    grants: [GetItem on [Dock, Key], PutItem on [Account, Audit, AuditEntity, Dock]],
 };
 
 #[cfg(feature = "openapi")]
@@ -90,7 +91,7 @@ fn parse(fields: &mut Fields, dock: Option<&Dock>) -> Result<DockChanges, Reject
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let dock = path::lookup(path::id(request), |id| context.store.dock(id));
-    let (_, dock) = auth::authenticate_and(context, request, dock).await?;
+    let (caller, dock) = auth::authenticate_and(context, request, dock).await?;
     let read = |current: Option<&Dock>| {
         input::read(request, |input| {
             let if_match = input.if_match();
@@ -102,10 +103,12 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         read(None)?;
         return Err(Error::NotFound(Resource::Dock));
     };
-    let change = |dock: Dock| -> Result<Dock, Error> {
-        let (if_match, changes) = read(Some(&dock))?;
-        if_match.check(dock.version)?;
-        Ok(changes.apply(dock))
+    let change = |before: Dock| -> Result<(Dock, Entry), Error> {
+        let (if_match, changes) = read(Some(&before))?;
+        if_match.check(before.version)?;
+        let dock = changes.apply(before.clone());
+        let entry = context.entry(caller, dock.updated(&before));
+        Ok((dock, entry))
     };
     let dock = context.store.update_dock(dock, change).await?.ok_or(Error::NotFound(Resource::Dock))?;
     response::resource(&DockOutput::from(&dock), dock.version)

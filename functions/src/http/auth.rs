@@ -11,27 +11,26 @@ use lambda_http::http::HeaderMap;
 use lambda_http::http::header::AUTHORIZATION;
 
 use crate::http::error::Error;
-use docyard_core::context::Context;
+use docyard_core::context::{Caller, Context};
 use docyard_core::model::api_key::{ApiKey, Mode};
 use docyard_core::model::owned::Owned;
 use docyard_core::store;
-use docyard_core::values::id::AccountId;
 
-/// Returns the account of the request's API key. A token that cannot be a key of this deployment is refused without a
+/// Returns whose API key the request carries. A token that cannot be a key of this deployment is refused without a
 /// read.
 ///
 /// # Errors
 /// [`Error::Unauthorized`], the same for every cause; [`Error::Unavailable`] or [`Error::Internal`].
-pub async fn authenticate(context: &Context, request: &Request) -> Result<AccountId, Error> {
+pub async fn authenticate(context: &Context, request: &Request) -> Result<Caller, Error> {
     let key = presented_key(request.headers(), context.mode)?;
-    account_of(context, &key).await
+    caller_of(context, &key).await
 }
 
 /// How long a read may take once the key is refused. One that was begun at once with the key ends about when that does;
 /// given up before, it would take its connection with it, which costs the next request more than this.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// Returns the account of the request's API key, and what `read` finds if it belongs to that account. Key and resource
+/// Returns whose API key the request carries, and what `read` finds if it belongs to that account. Key and resource
 /// are read at once. When the key is refused, `read` has 20 ms to end.
 ///
 /// # Errors
@@ -40,28 +39,28 @@ pub async fn authenticate_and<T: Owned>(
     context: &Context,
     request: &Request,
     read: impl Future<Output = Result<Option<T>, store::Error>>,
-) -> Result<(AccountId, Option<T>), Error> {
+) -> Result<(Caller, Option<T>), Error> {
     let key = presented_key(request.headers(), context.mode)?;
-    let (account, mut read) = (pin!(account_of(context, &key)), pin!(read));
+    let (caller, mut read) = (pin!(caller_of(context, &key)), pin!(read));
     // The error of `read` waits until the key is known to be valid.
-    let (account, found) = match select(account, read.as_mut()).await {
-        Either::Left((Ok(account), read)) => (account, read.await),
+    let (caller, found) = match select(caller, read.as_mut()).await {
+        Either::Left((Ok(caller), read)) => (caller, read.await),
         Either::Left((Err(refused), read)) => {
             let _ = tokio::time::timeout(LINGER, read).await;
             return Err(refused);
         }
-        Either::Right((found, account)) => (account.await?, found),
+        Either::Right((found, caller)) => (caller.await?, found),
     };
-    Ok((account, found?.filter(|resource| resource.owner() == account)))
+    Ok((caller, found?.filter(|resource| resource.owner() == caller.account)))
 }
 
-/// The account of the key; one read.
-async fn account_of(context: &Context, key: &ApiKey) -> Result<AccountId, Error> {
+/// Whose the key is; one read.
+async fn caller_of(context: &Context, key: &ApiKey) -> Result<Caller, Error> {
     let record = context.store.api_key(&key.digest()).await?;
     match record {
         Some(record) if record.mode == context.mode && record.is_valid(context.now()) => {
             context.record.set_caller(record.account, record.id);
-            Ok(record.account)
+            Ok(Caller { account: record.account, key: record.id })
         }
         _ => Err(Error::Unauthorized { token_sent: true }),
     }

@@ -54,6 +54,8 @@ pub enum Resource {
     Recipient,
     /// `Secret not found`
     Secret,
+    /// `Audit log not found`
+    AuditLog,
 }
 
 impl fmt::Display for Resource {
@@ -62,6 +64,7 @@ impl fmt::Display for Resource {
             Self::Dock => "Dock",
             Self::Recipient => "Recipient",
             Self::Secret => "Secret",
+            Self::AuditLog => "Audit log",
         })
     }
 }

@@ -101,6 +101,21 @@ impl Input<'_> {
         }
     }
 
+    /// Takes the query parameter of this name, which must be there.
+    ///
+    /// # Errors
+    /// [`Rejected`] if it is missing, given more than once, or `parse` fails.
+    pub fn required_parameter<T>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, &'static str>,
+    ) -> Result<T, Rejected> {
+        match self.parameter(name, parse)? {
+            Some(value) => Ok(value),
+            None => self.accept(name, Err("is required")),
+        }
+    }
+
     /// Takes the header `Idempotency-Key`; `None` if it is absent.
     ///
     /// # Errors

@@ -73,11 +73,12 @@ pub async fn authenticate_and_read<O: Owned, T>(
     Ok(found.map(|(_, page)| page).transpose()?)
 }
 
-/// The URL of the page after the key `last`, of the list at `path`. `list` identifies the list, as in
-/// [`page`].
+/// The URL of the page after the key `last`, of the list at `path`, which may have a query. `list` identifies the list, as
+/// in [`page`].
 pub fn next_url(path: &str, list: &str, limit: usize, last: &str) -> String {
     let cursor = URL_SAFE_NO_PAD.encode(format!("{}{last}", tag(list, last)));
-    format!("{path}?limit={limit}&cursor={cursor}")
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}limit={limit}&cursor={cursor}")
 }
 
 fn read_cursor(list: &str, cursor: &str) -> Option<String> {

@@ -6,7 +6,12 @@ use lambda_http::{Request, RequestExt};
 
 /// The id in the path parameter [`Id::NAME`]; `None` if it is malformed.
 pub fn id<I: Id>(request: &Request) -> Option<I> {
-    I::parse(request.path_parameters_ref()?.first(I::NAME)?)
+    I::parse(text(request, I::NAME)?)
+}
+
+/// The path parameter of this name; `None` if the path has none.
+pub fn text<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
+    request.path_parameters_ref()?.first(name)
 }
 
 /// Reads the resource that an id names. A malformed id names none, and nothing is read.

@@ -15,7 +15,7 @@ use crate::endpoint::Endpoint;
 use crate::metrics::Recorder;
 
 /// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
-/// `STAGE` (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads. If one is missing or
+/// `AUDIT_RETENTION_DAYS` (how long audit entries are kept), `STAGE` (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads. If one is missing or
 /// malformed, it logs which and exits with code 1.
 pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     logging::init(Format::Json);
@@ -53,8 +53,10 @@ fn context() -> Result<Context, String> {
         return Err("TABLE_NAME must be a table's name: 3 to 255 of A-Z, a-z, 0-9, _, - and .".to_owned());
     }
     let mode = Mode::parse(&variable("DOCYARD_MODE")?).ok_or("DOCYARD_MODE must be live or test")?;
-    let client = dynamodb::function_client()?;
-    Ok(Context::new(Store::new(client, table), mode, Clock::system()))
+    let days = variable("AUDIT_RETENTION_DAYS")?.parse().ok().filter(|days| *days > 0);
+    let days = days.ok_or("AUDIT_RETENTION_DAYS must be a number of days, 1 to 65535")?;
+    let store = Store::new(dynamodb::function_client()?, table).keeping_audit_entries(days);
+    Ok(Context::new(store, mode, Clock::system()))
 }
 
 fn metrics() -> Result<Recorder, String> {

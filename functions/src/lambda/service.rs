@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use docyard_core::context::Context;
+use docyard_core::model::audit::Origin;
 use docyard_core::store::Fault;
 use docyard_core::values::id::AnyId;
 use futures_util::FutureExt;
@@ -56,7 +57,7 @@ async fn answer(endpoint: &Endpoint, context: Context, request: Request) -> Resu
     let begun = Instant::now();
     let is_cold = observe::is_cold_start();
     let request_id = request_id(&request);
-    let context = context.for_request();
+    let context = context.for_request(origin(&request));
     record_path_ids(endpoint, &context, &request);
     let result = run(endpoint, &context, &request).await;
     let failure = result.as_ref().err().map(observe::Failure::of);
@@ -92,6 +93,16 @@ fn record_path_ids(endpoint: &Endpoint, context: &Context, request: &Request) {
         if let Some(id) = id.filter(|id| id.name() == name) {
             context.record.add_id(id);
         }
+    }
+}
+
+/// Where API Gateway says that the request comes from.
+fn origin(request: &Request) -> Origin {
+    match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            Origin::new(context.http.source_ip.as_deref(), context.http.user_agent.as_deref())
+        }
+        _ => Origin::default(),
     }
 }
 

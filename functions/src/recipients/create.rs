@@ -35,7 +35,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create a recipient",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], PutItem on [Dock, Idempotency, Recipient]],
+    grants: [GetItem on [Dock, Key], PutItem on [Audit, AuditEntity, Dock, Idempotency, Recipient]],
 };
 
 #[cfg(feature = "openapi")]
@@ -89,7 +89,7 @@ impl Input {
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let dock = path::lookup(path::id(request), |id| context.store.dock(id));
-    let (account, dock) = auth::authenticate_and(context, request, dock).await?;
+    let (caller, dock) = auth::authenticate_and(context, request, dock).await?;
     let now = context.now();
     let (key, body) = input::read(request, |input| {
         let key = input.idempotency_key();
@@ -98,12 +98,12 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     })?;
     let dock = dock.ok_or(Error::NotFound(Resource::Dock))?;
     let list = list_url(dock.id);
-    let attempt = Attempt::new(key, account, &list, request, now);
+    let attempt = Attempt::new(key, caller.account, &list, request, now);
 
     let recipient = Recipient {
         id: RecipientId::generate(now, &mut random::system()),
         dock: dock.id,
-        account,
+        account: caller.account,
         name: body.name,
         email: body.email,
         stakeholder_class: body.stakeholder_class,
@@ -116,7 +116,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         body: response::to_json(&RecipientOutput::from(&recipient))?,
         location: Some(format!("{list}/{}", recipient.id)),
     };
-    match context.store.create_recipient(&recipient, attempt.storing(&created)).await? {
+    let entry = context.entry(caller, recipient.created());
+    match context.store.create_recipient(&recipient, &entry, attempt.storing(&created)).await? {
         Outcome::Done => {
             metrics::count(metrics::RECIPIENTS_CREATED);
             context.record.add_id(recipient.id);

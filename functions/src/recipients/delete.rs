@@ -5,11 +5,12 @@
 //! repeating the request completes it.
 
 use docyard_core::context::Context;
+use docyard_core::model::recipient::Recipient;
 use docyard_core::store::RecipientDeletion;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::find;
+use super::{Found, find};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::if_match::IfMatch;
@@ -28,6 +29,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
         Query on [Recipient],
         BatchWriteItem on [Recipient],
         DeleteItem on [Dock, Recipient],
+        PutItem on [Audit, AuditEntity],
     ],
 };
 
@@ -41,17 +43,21 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let found = find(context, request).await?;
+    let (caller, found) = find(context, request).await?;
     let if_match = input::read(request, |input| input.if_match())?;
-    let Some((id, pointer)) = found else {
+    let Some(Found { id, pointer }) = found else {
         if let Some(id) = path::id(request) {
             context.store.delete_leftover_secrets(id).await?;
         }
         return Err(Error::NotFound(Resource::Recipient));
     };
+    let dock = pointer.dock;
+    let entry = || context.entry(caller, Recipient::deleted(id, dock));
     let deletion = match if_match {
-        IfMatch::Any => context.store.delete_recipient(id, pointer).await?,
-        IfMatch::Version(version) => context.store.delete_recipient_of_version(id, pointer, version).await?,
+        IfMatch::Any => context.store.delete_recipient(id, pointer, entry).await?,
+        IfMatch::Version(version) => {
+            context.store.delete_recipient_of_version(id, pointer, version, entry).await?
+        }
         IfMatch::None => RecipientDeletion::Changed,
     };
     match deletion {

@@ -6,7 +6,7 @@ use docyard_core::context::Context;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::{RecipientOutput, find};
+use super::{Found, RecipientOutput, find};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::{input, response};
@@ -31,9 +31,9 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let found = find(context, request).await?;
+    let (_, found) = find(context, request).await?;
     input::read_none(request)?;
-    let (id, pointer) = found.ok_or(Error::NotFound(Resource::Recipient))?;
+    let Found { id, pointer } = found.ok_or(Error::NotFound(Resource::Recipient))?;
     let recipient = context.store.recipient(id, pointer).await?;
     let recipient = recipient.ok_or(Error::NotFound(Resource::Recipient))?;
     response::resource(&RecipientOutput::from(&recipient), recipient.version)

@@ -1,6 +1,6 @@
 //! Recipients: the parties who may fetch documents from a dock.
 
-use docyard_core::context::Context;
+use docyard_core::context::{Caller, Context};
 use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipient::{Recipient, StakeholderClass};
 use docyard_core::store::{EmailTaken, RecipientPointer};
@@ -33,20 +33,24 @@ fn list_url(dock: DockId) -> String {
     format!("/v1/docks/{dock}/recipients")
 }
 
+/// A recipient that a path names.
+struct Found {
+    id: RecipientId,
+    pointer: RecipientPointer,
+}
+
 /// Authenticates the caller and finds the recipient that the path names; `None` if the dock of the path does not have
 /// it or is another account's.
 ///
 /// # Errors
 /// Those of [`auth::authenticate_and`].
-async fn find(
-    context: &Context,
-    request: &Request,
-) -> Result<Option<(RecipientId, RecipientPointer)>, Error> {
+async fn find(context: &Context, request: &Request) -> Result<(Caller, Option<Found>), Error> {
     let dock = path::id::<DockId>(request);
     let id = path::id::<RecipientId>(request);
     let pointer = path::lookup(id, |id| context.store.recipient_pointer(id));
-    let (_, pointer) = auth::authenticate_and(context, request, pointer).await?;
-    Ok(id.zip(pointer.filter(|pointer| Some(pointer.dock) == dock)))
+    let (caller, pointer) = auth::authenticate_and(context, request, pointer).await?;
+    let found = id.zip(pointer.filter(|pointer| Some(pointer.dock) == dock));
+    Ok((caller, found.map(|(id, pointer)| Found { id, pointer })))
 }
 
 const EMAIL_TAKEN: &str = "A recipient with this email already exists in this dock";

@@ -9,6 +9,7 @@
 //! change; two if nothing changes.
 
 use docyard_core::context::Context;
+use docyard_core::model::audit::Entry;
 #[cfg(feature = "openapi")]
 use docyard_core::model::identifiers::IdentifierChanges;
 use docyard_core::model::recipient::{Recipient, RecipientChanges, StakeholderClass};
@@ -22,7 +23,7 @@ use docyard_core::values::text::Text;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::{RecipientOutput, email_taken, find};
+use super::{Found, RecipientOutput, email_taken, find};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
@@ -38,9 +39,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     credentials: [ApiKey],
     grants: [
         GetItem on [Dock, Key, Recipient],
-        UpdateItem on [Dock, Recipient],
-        PutItem on [Dock, Recipient],
-        DeleteItem on [Dock, Recipient],
+        UpdateItem on [Recipient],
+        PutItem on [Audit, AuditEntity, Dock],
+        DeleteItem on [Dock],
     ],
 };
 
@@ -108,7 +109,7 @@ fn parse(
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let found = find(context, request).await?;
+    let (caller, found) = find(context, request).await?;
     let now = context.now();
     let read = |current: Option<&Recipient>| {
         input::read(request, |input| {
@@ -117,14 +118,16 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
             Ok((if_match?, changes?))
         })
     };
-    let Some((id, pointer)) = found else {
+    let Some(Found { id, pointer }) = found else {
         read(None)?;
         return Err(Error::NotFound(Resource::Recipient));
     };
-    let change = |recipient: Recipient| -> Result<Recipient, Error> {
-        let (if_match, changes) = read(Some(&recipient))?;
-        if_match.check(recipient.version)?;
-        Ok(changes.apply(recipient, now))
+    let change = |before: Recipient| -> Result<(Recipient, Entry), Error> {
+        let (if_match, changes) = read(Some(&before))?;
+        if_match.check(before.version)?;
+        let recipient = changes.apply(before.clone(), now);
+        let entry = context.entry(caller, recipient.updated(&before));
+        Ok((recipient, entry))
     };
     match context.store.update_recipient(id, pointer, change).await? {
         RecipientUpdate::Updated(recipient) => {

@@ -38,8 +38,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     grants: [
         GetItem on [Idempotency, Key],
         Query on [Recipient],
-        ConditionCheckItem on [Idempotency, Recipient],
-        PutItem on [Idempotency, Recipient],
+        ConditionCheckItem on [Recipient],
+        PutItem on [Audit, AuditEntity, Idempotency, Recipient],
     ],
 };
 
@@ -81,7 +81,7 @@ impl Input {
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let recipient_id = path::id::<RecipientId>(request);
     let recipient = path::lookup(recipient_id, |id| context.store.recipient_with_secrets(id));
-    let (account, recipient) = auth::authenticate_and(context, request, recipient).await?;
+    let (caller, recipient) = auth::authenticate_and(context, request, recipient).await?;
     let (key, body) = input::read(request, |input| {
         let key = input.idempotency_key();
         let body = input.body(Input::parse);
@@ -90,7 +90,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let (recipient_id, recipient) =
         recipient_id.zip(recipient).ok_or(Error::NotFound(Resource::Recipient))?;
     let now = context.now();
-    let attempt = Attempt::new(key, account, &list_url(recipient_id), request, now);
+    let attempt = Attempt::new(key, caller.account, &list_url(recipient_id), request, now);
     if secret::is_full(&recipient.active, now) {
         // The hundredth may have been created by this very request.
         return match context.store.stored_response(attempt.request()).await? {
@@ -106,7 +106,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         body: response::to_json(&GeneratedSecretOutput::new(&secret, None))?,
         location: None,
     };
-    match context.store.create_secret(&secret, attempt.storing(&stored)).await? {
+    let entry = context.entry(caller, secret.created(recipient.dock));
+    match context.store.create_secret(&secret, &entry, attempt.storing(&stored)).await? {
         Outcome::Done => {
             metrics::count(metrics::SECRETS_GENERATED);
             context.record.add_id(id);

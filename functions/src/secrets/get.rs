@@ -6,7 +6,7 @@ use docyard_core::context::Context;
 use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 
-use super::{SecretOutput, find};
+use super::{Found, SecretOutput, find};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::{input, response};
@@ -33,6 +33,6 @@ fn document(operation: Operation) -> Operation {
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let (_, found) = find(context, request).await?;
     input::read_none(request)?;
-    let (_, secret) = found.ok_or(Error::NotFound(Resource::Secret))?;
+    let Found { secret, .. } = found.ok_or(Error::NotFound(Resource::Secret))?;
     response::json(StatusCode::OK, &SecretOutput::new(&secret, context.now()))
 }

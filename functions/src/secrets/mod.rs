@@ -1,9 +1,9 @@
 //! Secrets: the shared passphrases with which a recipient's institution proves itself.
 
-use docyard_core::context::Context;
+use docyard_core::context::{Caller, Context};
 use docyard_core::model::secret::{ActiveSecret, Replacement, Retirement, Secret};
 use docyard_core::values::clock::Timestamp;
-use docyard_core::values::id::{AccountId, RecipientId, SecretId};
+use docyard_core::values::id::{DockId, RecipientId, SecretId};
 use docyard_core::values::text::Text;
 use lambda_http::Request;
 use serde::Serialize;
@@ -40,20 +40,24 @@ fn list_url(recipient: RecipientId) -> String {
     format!("/v1/recipients/{recipient}/secrets")
 }
 
-/// Authenticates the caller and finds the secret that the path names, with the recipient it belongs to; `None` if the
-/// caller's account does not have it.
+/// A secret that a path names, with the recipient and the dock that it belongs to.
+struct Found {
+    recipient: RecipientId,
+    dock: DockId,
+    secret: Secret,
+}
+
+/// Authenticates the caller and finds the secret that the path names; `None` if the caller's account does not have it.
 ///
 /// # Errors
 /// Those of [`auth::authenticate_and`].
-async fn find(
-    context: &Context,
-    request: &Request,
-) -> Result<(AccountId, Option<(RecipientId, Secret)>), Error> {
+async fn find(context: &Context, request: &Request) -> Result<(Caller, Option<Found>), Error> {
     let recipient = path::id::<RecipientId>(request);
     let id = path::id::<SecretId>(request);
     let secret = path::lookup(recipient.zip(id), |(recipient, id)| context.store.secret(recipient, id));
-    let (account, found) = auth::authenticate_and(context, request, secret).await?;
-    Ok((account, recipient.zip(found.map(|found| found.secret))))
+    let (caller, found) = auth::authenticate_and(context, request, secret).await?;
+    let found = recipient.zip(found);
+    Ok((caller, found.map(|(recipient, found)| Found { recipient, dock: found.dock, secret: found.secret })))
 }
 
 /// A secret as the API shows it, without its value.

@@ -12,7 +12,7 @@ use docyard_core::store::SecretRevocation;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::find;
+use super::{Found, find};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::{input, response};
@@ -30,7 +30,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
         GetItem on [Key, Recipient],
         BatchGetItem on [Recipient],
         DeleteItem on [Recipient],
-        PutItem on [Recipient],
+        PutItem on [Audit, AuditEntity, Recipient],
     ],
 };
 
@@ -49,10 +49,12 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let (_, found) = find(context, request).await?;
+    let (caller, found) = find(context, request).await?;
     input::read(request, |input| input.no_body())?;
-    let (_, secret) = found.ok_or(Error::NotFound(Resource::Secret))?;
-    match context.store.revoke_secret(secret, context.now()).await? {
+    let Found { dock, secret, .. } = found.ok_or(Error::NotFound(Resource::Secret))?;
+    let revoked = secret.revoked(dock);
+    let entry = || context.entry(caller, revoked.clone());
+    match context.store.revoke_secret(secret, entry, context.now()).await? {
         SecretRevocation::Revoked => {
             metrics::count(metrics::SECRETS_REVOKED);
             response::success()

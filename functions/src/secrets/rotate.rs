@@ -19,7 +19,7 @@ use docyard_core::values::random;
 use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 
-use super::{GeneratedSecretOutput, TOO_MANY, find, list_url};
+use super::{Found, GeneratedSecretOutput, TOO_MANY, find, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::Fields;
 use crate::http::error::{Error, Resource};
@@ -39,9 +39,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
         GetItem on [Idempotency, Key, Recipient],
         BatchGetItem on [Recipient],
         Query on [Recipient],
-        ConditionCheckItem on [Idempotency, Recipient],
-        DeleteItem on [Idempotency, Recipient],
-        PutItem on [Idempotency, Recipient],
+        ConditionCheckItem on [Recipient],
+        DeleteItem on [Recipient],
+        PutItem on [Audit, AuditEntity, Idempotency, Recipient],
     ],
 };
 
@@ -79,16 +79,16 @@ impl Input {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let (account, found) = find(context, request).await?;
+    let (caller, found) = find(context, request).await?;
     let (key, body) = input::read(request, |input| {
         let key = input.idempotency_key();
         let body = input.optional_body(Input::parse);
         Ok((key?, body?))
     })?;
-    let (recipient, secret) = found.ok_or(Error::NotFound(Resource::Secret))?;
+    let Found { recipient, dock, secret } = found.ok_or(Error::NotFound(Resource::Secret))?;
     let now = context.now();
     let path = format!("{}/{}/rotate", list_url(recipient), secret.id());
-    let attempt = Attempt::new(key, account, &path, request, now);
+    let attempt = Attempt::new(key, caller.account, &path, request, now);
 
     let value = SecretValue::generate(&mut random::system());
     // In its grace the old secret is active beside the new one, so there is one more.
@@ -117,7 +117,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         body: response::to_json(&GeneratedSecretOutput::new(&rotation.new, None))?,
         location: None,
     };
-    match context.store.rotate_secret(&rotation, attempt.storing(&stored)).await? {
+    let entry = context.entry(caller, rotation.rotated(dock));
+    match context.store.rotate_secret(&rotation, &entry, attempt.storing(&stored)).await? {
         Outcome::Done => {
             metrics::count(metrics::SECRETS_ROTATED);
             context.record.add_id(rotation.new.id);

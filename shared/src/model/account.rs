@@ -1,5 +1,6 @@
 //! Accounts: who owns docks and API keys.
 
+use super::audit::{Action, Event};
 use crate::values::clock::Timestamp;
 use crate::values::id::AccountId;
 use crate::values::text::Text;
@@ -13,4 +14,11 @@ pub struct Account {
     pub name: Text,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+impl Account {
+    /// That it was created.
+    pub fn created(&self) -> Event {
+        Event::new(Action::Create, self.id)
+    }
 }

@@ -10,6 +10,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::audit::{Action, Event, Fields};
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
 use crate::values::id::{AccountId, ApiKeyId};
@@ -137,6 +138,19 @@ pub struct ApiKeyRecord {
 }
 
 impl ApiKeyRecord {
+    /// That it was created.
+    pub fn created(&self) -> Event {
+        let fields = Fields::default()
+            .shown("mode", Some(&self.mode.to_string()))
+            .shown("expiresAt", self.expires_at.map(|time| time.to_string()).as_deref());
+        Event::new(Action::Create, self.id).changing(Fields::default(), fields)
+    }
+
+    /// That the key of this id was revoked.
+    pub fn revoked(id: ApiKeyId) -> Event {
+        Event::new(Action::Revoke, id)
+    }
+
     /// Whether requests with it are accepted at `now`.
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|expiry| now < expiry)

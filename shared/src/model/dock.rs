@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::audit::{Action, Event, Fields};
 use super::owned::Owned;
 use crate::values::clock::Timestamp;
 use crate::values::domain::Domain;
@@ -30,6 +31,28 @@ pub struct Dock {
 impl Owned for Dock {
     fn owner(&self) -> AccountId {
         self.account
+    }
+}
+
+impl Dock {
+    /// That it was created.
+    pub fn created(&self) -> Event {
+        Event::new(Action::Create, self.id).in_dock(self.id).changing(Fields::default(), self.fields())
+    }
+
+    /// That it was updated.
+    pub fn updated(&self, before: &Self) -> Event {
+        Event::new(Action::Update, self.id).in_dock(self.id).changing(before.fields(), self.fields())
+    }
+
+    fn fields(&self) -> Fields {
+        let Profile { domain, legal_name, business_type, business_email } = &self.profile;
+        Fields::default()
+            .shown("name", Some(self.name.as_str()))
+            .shown("domain", domain.as_ref().map(Domain::as_str))
+            .shown("legalName", legal_name.as_ref().map(Text::as_str))
+            .shown("businessType", business_type.as_ref().map(Text::as_str))
+            .personal("businessEmail", business_email.as_ref().map(Email::as_str))
     }
 }
 

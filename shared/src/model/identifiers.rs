@@ -27,6 +27,11 @@ pub struct Identifiers(BTreeMap<String, String>);
 pub enum IdentifierChanges {}
 
 impl Identifiers {
+    /// The keys and their values, by key.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
     /// Reads an object of strings. `latest` is the latest date of birth.
     ///
     /// # Errors
@@ -349,7 +354,7 @@ mod tests {
         let errors = at_identifiers(Identifiers::parse(Json::Object(twice), today()).unwrap_err());
         assert_eq!(errors, [FieldError::new("identifiers.k0", "is given more than once")]);
         for (first, second) in
-            [(Json::Bool, Json::String("v".into())), (Json::String("v".into()), Json::Bool)]
+            [(Json::Bool(true), Json::String("v".into())), (Json::String("v".into()), Json::Bool(true))]
         {
             let twice = Json::Object(vec![("k".into(), first), ("k".into(), second)]);
             let errors = at_identifiers(Identifiers::parse(twice, today()).unwrap_err());

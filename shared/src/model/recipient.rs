@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::audit::{Action, Event, Fields};
 use super::identifiers::Identifiers;
 use crate::values::clock::Timestamp;
 use crate::values::email::Email;
@@ -71,6 +72,33 @@ pub struct Recipient {
     pub updated_at: Option<Timestamp>,
     /// Counts its changes, from 0.
     pub version: u64,
+}
+
+impl Recipient {
+    /// That it was created.
+    pub fn created(&self) -> Event {
+        Event::new(Action::Create, self.id).in_dock(self.dock).changing(Fields::default(), self.fields())
+    }
+
+    /// That it was updated.
+    pub fn updated(&self, before: &Self) -> Event {
+        Event::new(Action::Update, self.id).in_dock(self.dock).changing(before.fields(), self.fields())
+    }
+
+    /// That the recipient of this id was deleted.
+    pub fn deleted(id: RecipientId, dock: DockId) -> Event {
+        Event::new(Action::Delete, id).in_dock(dock)
+    }
+
+    fn fields(&self) -> Fields {
+        let fields = Fields::default()
+            .personal("name", Some(self.name.as_str()))
+            .personal("email", Some(self.email.as_str()))
+            .shown("stakeholderClass", self.stakeholder_class.map(|class| class.to_string()).as_deref());
+        self.identifiers
+            .iter()
+            .fold(fields, |fields, (key, value)| fields.personal(&format!("identifiers.{key}"), Some(value)))
+    }
 }
 
 /// A merge patch of a recipient.

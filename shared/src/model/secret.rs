@@ -6,9 +6,10 @@ use rand::CryptoRng;
 use subtle::Choice;
 use zeroize::Zeroizing;
 
+use super::audit::{Action, Event, Fields};
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
-use crate::values::id::{RecipientId, SecretId};
+use crate::values::id::{DockId, RecipientId, SecretId};
 use crate::values::json::Json;
 use crate::values::text::Text;
 
@@ -189,9 +190,20 @@ pub enum Secret {
 impl Secret {
     /// Its id.
     pub fn id(&self) -> SecretId {
+        self.any().id
+    }
+
+    /// That it was revoked, at a recipient of `dock`.
+    pub fn revoked(&self, dock: DockId) -> Event {
+        let secret = self.any();
+        event(Action::Revoke, secret.id, secret.recipient, dock)
+    }
+
+    /// The secret, whatever has become of it.
+    fn any(&self) -> &ActiveSecret {
         match self {
-            Self::Active(secret) => secret.id,
-            Self::Retired(retired) => retired.secret.id,
+            Self::Active(secret) => secret,
+            Self::Retired(retired) => &retired.secret,
         }
     }
 }
@@ -223,6 +235,25 @@ pub struct Rotation {
     pub new: ActiveSecret,
 }
 
+impl Rotation {
+    /// That it took place, at a recipient of `dock`. It is part of the trail of both secrets.
+    pub fn rotated(&self, dock: DockId) -> Event {
+        let Self { old: RetiredSecret { secret: old, .. }, in_grace, new } = self;
+        let event = event(Action::Rotate, old.id, old.recipient, dock)
+            .also_of(new.id)
+            .with("rotatedTo", new.id.to_string());
+        match in_grace.as_ref().and_then(|old| old.expires_at) {
+            Some(end) => event.with("graceEndsAt", end.to_string()),
+            None => event,
+        }
+    }
+}
+
+/// An event of a secret of a recipient of a dock.
+fn event(action: Action, id: SecretId, recipient: RecipientId, dock: DockId) -> Event {
+    Event::new(action, id).in_dock(dock).with("recipientId", recipient.to_string())
+}
+
 /// An expired secret cannot be rotated.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Expired;
@@ -239,6 +270,15 @@ impl ActiveSecret {
     ) -> Self {
         let expires_at = lifetime.expires_at(now);
         Self { id, recipient, name, digest, lifetime, created_at: now, expires_at, rotated_from: None }
+    }
+
+    /// That it was generated, for a recipient of `dock`.
+    pub fn created(&self, dock: DockId) -> Event {
+        event(Action::Create, self.id, self.recipient, dock).changing(Fields::default(), self.fields())
+    }
+
+    fn fields(&self) -> Fields {
+        Fields::default().shown("expiresAt", self.expires_at.map(|time| time.to_string()).as_deref())
     }
 
     /// Whether it has expired at `now`.
@@ -341,10 +381,10 @@ mod tests {
             Json::Integer(3651),
             Json::Integer(-1),
             Json::Integer(i128::MAX),
-            Json::Float,
-            Json::Bool,
+            Json::Float(90.0),
+            Json::Bool(true),
             Json::String("90".into()),
-            Json::Array,
+            Json::Array(Vec::new()),
             Json::Object(vec![]),
         ] {
             assert!(Lifetime::parse(json.clone()).is_err(), "{json:?}");
@@ -414,9 +454,13 @@ mod tests {
         for hours in [0, 168] {
             assert_eq!(Grace::parse(Json::Integer(hours)).unwrap(), Grace(hours as u8));
         }
-        for json in
-            [Json::Integer(-1), Json::Integer(169), Json::Integer(256), Json::Float, Json::String("1".into())]
-        {
+        for json in [
+            Json::Integer(-1),
+            Json::Integer(169),
+            Json::Integer(256),
+            Json::Float(1.0),
+            Json::String("1".into()),
+        ] {
             assert!(Grace::parse(json.clone()).is_err(), "{json:?}");
         }
     }

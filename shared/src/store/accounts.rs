@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::transaction::Transaction;
 use super::{Error, Partition, Store, from_item};
 use crate::model::account::Account;
+use crate::model::audit::Entry;
 use crate::values::clock::Timestamp;
 use crate::values::id::AccountId;
 use crate::values::text::Text;
@@ -54,7 +55,7 @@ pub enum AccountCreation {
 
 impl Store {
     /// Creates an account.
-    pub async fn create_account(&self, account: &Account) -> Result<AccountCreation, Error> {
+    pub async fn create_account(&self, account: &Account, entry: &Entry) -> Result<AccountCreation, Error> {
         let item = AccountItem {
             pk: partition(account.id),
             sk: SORT_KEY,
@@ -62,7 +63,7 @@ impl Store {
             name: &account.name,
             created_at: account.created_at,
         };
-        match self.transact(vec![self.put_new(&item)?], account.id.to_string()).await? {
+        match self.transact(vec![self.put_new(&item)?], entry).await? {
             Transaction::Done => Ok(AccountCreation::Created),
             Transaction::Refused(_) => Ok(AccountCreation::IdTaken),
         }

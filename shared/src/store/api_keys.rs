@@ -3,11 +3,14 @@
 
 use std::time::Duration;
 
+use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::transaction::{Transaction, token};
+use super::retry::back_off;
+use super::transaction::Transaction;
 use super::{Error, Partition, Store, accounts, text};
 use crate::model::api_key::{ApiKeyRecord, Mode};
+use crate::model::audit::Entry;
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
 use crate::values::id::{AccountId, ApiKeyId};
@@ -83,7 +86,7 @@ impl Store {
     /// partition.
     pub async fn connect(&self) {
         let read = || {
-            let nothing = Self::key(Partition::Key.of(token()), SORT_KEY);
+            let nothing = Self::key(Partition::Key.of(random::system().next_u64()), SORT_KEY);
             self.client.get_item().table_name(&self.table).set_key(Some(nothing)).send()
         };
         let reads = async { tokio::try_join!(read(), read()) };
@@ -99,7 +102,12 @@ impl Store {
     }
 
     /// Creates a key of an existing account.
-    pub async fn create_api_key(&self, key: &ApiKeyRecord, digest: &Digest) -> Result<ApiKeyCreation, Error> {
+    pub async fn create_api_key(
+        &self,
+        key: &ApiKeyRecord,
+        digest: &Digest,
+        entry: &Entry,
+    ) -> Result<ApiKeyCreation, Error> {
         const ACCOUNT: usize = 0;
         let by_digest = ApiKeyItem {
             pk: partition(digest),
@@ -124,7 +132,7 @@ impl Store {
             self.put_new(&by_digest)?,
             self.put_new(&in_account)?,
         ];
-        match self.transact(items, key.id.to_string()).await? {
+        match self.transact(items, entry).await? {
             Transaction::Done => Ok(ApiKeyCreation::Created),
             Transaction::Refused(refusal) if refusal.condition_failed(ACCOUNT) => {
                 Ok(ApiKeyCreation::NoAccount)
@@ -139,8 +147,7 @@ impl Store {
         Ok(items.into_iter().map(ApiKeyRecord::from).collect())
     }
 
-    /// Revokes a key: once this returns, every request with it is refused. A key that is revoked already keeps its
-    /// first time.
+    /// Revokes a key: once this returns, every request with it is refused. A key that is revoked already stays as it is.
     ///
     /// The account's item says where the key's own item is. Both must say that they are of this key and this account:
     /// else it fails, and nothing is revoked.
@@ -148,23 +155,30 @@ impl Store {
         &self,
         account: AccountId,
         id: ApiKeyId,
+        entry: impl Fn() -> Entry,
         now: Timestamp,
     ) -> Result<ApiKeyRevocation, Error> {
+        const IS_VALID: &str = "id = :id AND account = :account AND attribute_not_exists(revokedAt)";
         let (pk, sk) = (accounts::partition(account), sort_key_in_account(id));
-        let Some(item) = self.get::<ApiKeyItem>(&pk, &sk).await? else { return Ok(ApiKeyRevocation::NoKey) };
-        let digest_pk = item.digest_pk.ok_or_else(|| Error::internal("stored key has no digest"))?;
-        let revoke = |key| {
-            let expression = "SET revokedAt = if_not_exists(revokedAt, :now)";
-            let values = [(":now", text(now)), (":id", text(id)), (":account", text(account))];
-            self.update(key, "id = :id AND account = :account", expression, &values)
-        };
-        let items = vec![revoke(Self::key(digest_pk, SORT_KEY))?, revoke(Self::key(pk, sk))?];
-        let token = ApiKeyId::generate(now, &mut random::system()).to_string();
-        match self.transact(items, token).await? {
-            Transaction::Done => Ok(ApiKeyRevocation::Revoked),
-            Transaction::Refused(_) => {
-                Err(Error::internal("revoke API key: its item in the account belongs to another key"))
+        for attempt in 1..=2 {
+            let Some(item) = self.get::<ApiKeyItem>(&pk, &sk).await? else {
+                return Ok(ApiKeyRevocation::NoKey);
+            };
+            if item.revoked_at.is_some() {
+                return Ok(ApiKeyRevocation::Revoked);
+            }
+            let digest_pk = item.digest_pk.ok_or_else(|| Error::internal("stored key has no digest"))?;
+            let revoke = |key| {
+                let values = [(":now", text(now)), (":id", text(id)), (":account", text(account))];
+                self.update(key, IS_VALID, "SET revokedAt = :now", &values)
+            };
+            let items = vec![revoke(Self::key(digest_pk, SORT_KEY))?, revoke(Self::key(&pk, &sk))?];
+            match self.transact(items, &entry()).await? {
+                Transaction::Done => return Ok(ApiKeyRevocation::Revoked),
+                // Another one may have revoked it since the read.
+                Transaction::Refused(_) => back_off(attempt).await,
             }
         }
+        Err(Error::internal("revoke API key: its item in the account belongs to another key"))
     }
 }

@@ -6,8 +6,9 @@ use std::convert::Infallible;
 use serde::{Deserialize, Serialize};
 
 use super::retry::{MAX_ATTEMPTS, back_off};
-use super::transaction::{Transaction, token};
+use super::transaction::Transaction;
 use super::{Error, KeyRange, Partition, Store, accounts};
+use crate::model::audit::Entry;
 use crate::model::dock::{Dock, Profile};
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::values::clock::Timestamp;
@@ -97,36 +98,37 @@ impl Store {
     pub async fn create_dock(
         &self,
         dock: &Dock,
+        entry: &Entry,
         idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
     ) -> Result<Outcome<Infallible>, Error> {
         let by_id = DockItem::by_id(dock);
         let items = vec![self.put_new(&by_id)?, self.put_new(&by_id.in_account())?];
-        self.transact_idempotently(items, dock.id.to_string(), idempotency, |_| {
+        self.transact_idempotently(items, entry, idempotency, |_| {
             Err(Error::unexpected_refusal("create dock"))
         })
         .await
     }
 
     /// Changes a dock, which was read already, to what `change` makes of it, and returns it; `None` if it no longer
-    /// exists. If another change came between, it reads the dock again and repeats `change`.
+    /// exists. `change` also makes the entry on it, which is written if anything changes. If another change came between, it reads the dock again and repeats `change`.
     ///
     /// # Errors
     /// Those of `change`, and those of the store.
     pub async fn update_dock<E: From<Error>>(
         &self,
         mut read: Dock,
-        change: impl Fn(Dock) -> Result<Dock, E>,
+        change: impl Fn(Dock) -> Result<(Dock, Entry), E>,
     ) -> Result<Option<Dock>, E> {
         const VERSION: usize = 0;
         let (id, mut version) = (read.id, read.version);
         for attempt in 1..=MAX_ATTEMPTS {
-            let dock = change(read)?;
+            let (dock, entry) = change(read)?;
             if dock.version == version {
                 return Ok(Some(dock));
             }
             let changed = DockItem::by_id(&dock);
             let items = vec![self.put_if_version(&changed, id, version)?, self.put(&changed.in_account())?];
-            match self.transact(items, token()).await? {
+            match self.transact(items, &entry).await? {
                 Transaction::Done => return Ok(Some(dock)),
                 Transaction::Refused(refusal) if refusal.condition_failed(VERSION) => {
                     back_off(attempt).await;

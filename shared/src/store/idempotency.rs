@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::transaction::{Refusal, Transaction};
 use super::{Error, Partition, Store, text};
+use crate::model::audit::Entry;
 use crate::model::idempotency::{DAYS, IdempotentRequest, Outcome, Replay, StoredResponse};
 use crate::values::clock::Timestamp;
 
@@ -50,12 +51,12 @@ impl Store {
         Ok(item.filter(|item| request.at < item.expires_at).map(|item| item.replay(request)))
     }
 
-    /// Writes all `items` or none, and with them the response if the request carries an idempotency key. `refused` says
+    /// Writes all `items` and the entry on them or none, and with them the response if the request carries an idempotency key. `refused` says
     /// why a refused transaction was refused.
     pub(super) async fn transact_idempotently<R>(
         &self,
         mut items: Vec<TransactWriteItem>,
-        token: String,
+        entry: &Entry,
         idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
         refused: impl FnOnce(Refusal) -> Result<R, Error>,
     ) -> Result<Outcome<R>, Error> {
@@ -63,7 +64,7 @@ impl Store {
         if let Some((request, response)) = idempotency {
             items.push(self.idempotency_item(request, response)?);
         }
-        let refusal = match self.transact(items, token).await? {
+        let refusal = match self.transact(items, entry).await? {
             Transaction::Done => return Ok(Outcome::Done),
             Transaction::Refused(refusal) => refusal,
         };

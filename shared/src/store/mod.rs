@@ -6,6 +6,7 @@
 
 mod accounts;
 mod api_keys;
+mod audit;
 mod docks;
 mod error;
 mod idempotency;
@@ -34,6 +35,7 @@ use aws_sdk_dynamodb::types::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::model::audit::DEFAULT_RETENTION_DAYS;
 use crate::request_record::RequestRecord;
 use retry::{MAX_BATCH_ATTEMPTS, back_off};
 
@@ -59,13 +61,20 @@ struct QueryPage<T> {
 pub struct Store {
     client: Client,
     table: String,
+    audit_retention_days: u16,
     record: RequestRecord,
 }
 
 impl Store {
-    /// The table of this name.
+    /// The table of this name. It keeps audit entries for [`DEFAULT_RETENTION_DAYS`].
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into(), record: RequestRecord::default() }
+        let record = RequestRecord::default();
+        Self { client, table: table.into(), audit_retention_days: DEFAULT_RETENTION_DAYS, record }
+    }
+
+    /// The same table. It keeps the audit entries that are written from now on for this many days.
+    pub fn keeping_audit_entries(self, days: u16) -> Self {
+        Self { audit_retention_days: days, ..self }
     }
 
     /// The same table. Its calls are recorded in `record`.

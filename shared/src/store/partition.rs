@@ -7,6 +7,10 @@ use std::fmt;
 pub enum Partition {
     /// An account, and what is listed by account.
     Account,
+    /// A part of the audit trail of a dock.
+    Audit,
+    /// The audit trail of an entity.
+    AuditEntity,
     /// A dock and its recipients.
     Dock,
     /// The stored response of a request with an idempotency key.
@@ -22,6 +26,8 @@ impl Partition {
     pub fn name(self) -> &'static str {
         match self {
             Self::Account => "ACCOUNT",
+            Self::Audit => "AUDIT",
+            Self::AuditEntity => "AUDIT_ENTITY",
             Self::Dock => "DOCK",
             Self::Idempotency => "IDEMPOTENCY",
             Self::Key => "KEY",

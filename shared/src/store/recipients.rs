@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
 use super::retry::{MAX_ATTEMPTS, back_off};
-use super::transaction::{Transaction, token};
+use super::transaction::Transaction;
 use super::{Error, KeyRange, Partition, Store, docks, text};
+use crate::model::audit::Entry;
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::model::identifiers::Identifiers;
 use crate::model::owned::Owned;
@@ -147,6 +148,7 @@ impl Store {
     pub async fn create_recipient(
         &self,
         recipient: &Recipient,
+        entry: &Entry,
         idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
     ) -> Result<Outcome<EmailTaken>, Error> {
         const RECIPIENT: usize = 0;
@@ -159,7 +161,7 @@ impl Store {
         };
         let item = RecipientItem::new(recipient.clone());
         let items = vec![self.put_new(&item)?, self.put_new(&pointer)?];
-        self.transact_idempotently(items, recipient.id.to_string(), idempotency, |refusal| {
+        self.transact_idempotently(items, entry, idempotency, |refusal| {
             match refusal.existing_item::<RecipientItem>(RECIPIENT)? {
                 Some(holder) => Ok(EmailTaken(holder.id)),
                 None => Err(Error::unexpected_refusal("create recipient")),
@@ -223,7 +225,8 @@ impl Store {
         Ok(Page::of(recipients, read.is_last, page.limit, key))
     }
 
-    /// Changes the recipient whose pointer was read to what `change` makes of it. If another change came between, it
+    /// Changes the recipient whose pointer was read to what `change` makes of it, with the entry on it, which is written if
+    /// anything changes. If another change came between, it
     /// reads the recipient again and repeats `change`.
     ///
     /// # Errors
@@ -232,7 +235,7 @@ impl Store {
         &self,
         id: RecipientId,
         pointer: RecipientPointer,
-        change: impl Fn(Recipient) -> Result<Recipient, E>,
+        change: impl Fn(Recipient) -> Result<(Recipient, Entry), E>,
     ) -> Result<RecipientUpdate, E> {
         const NEW: usize = 0;
         const OLD: usize = 1;
@@ -244,7 +247,7 @@ impl Store {
             };
             let Some(old) = self.recipient(id, at).await? else { return Ok(RecipientUpdate::NoRecipient) };
             let (version, old_email) = (old.version, old.email.clone());
-            let recipient = change(old)?;
+            let (recipient, entry) = change(old)?;
             if recipient.version == version {
                 return Ok(RecipientUpdate::Updated(Box::new(recipient)));
             }
@@ -262,7 +265,7 @@ impl Store {
                 ]
             };
             let moves = items.len() > 1;
-            match self.transact(items, token()).await? {
+            match self.transact(items, &entry).await? {
                 Transaction::Done => return Ok(RecipientUpdate::Updated(Box::new(recipient))),
                 // The email is taken, unless the recipient itself changed since it was read.
                 Transaction::Refused(refusal)
@@ -279,11 +282,12 @@ impl Store {
     }
 
     /// Deletes the recipient whose pointer was read, its secrets first. It can be interrupted anywhere and repeated:
-    /// what is left is a recipient with fewer secrets.
+    /// what is left is a recipient with fewer secrets. The entry is written in the last step, the recipient's own.
     pub async fn delete_recipient(
         &self,
         id: RecipientId,
         pointer: RecipientPointer,
+        entry: impl Fn() -> Entry,
     ) -> Result<RecipientDeletion, Error> {
         self.delete_secrets(id).await?;
         let mut pointer = Some(pointer);
@@ -293,7 +297,7 @@ impl Store {
             };
             let key = Self::key(docks::partition(at.dock), sort_key(&at.email));
             let recipient = self.delete(key, "id = :id", &[(":id", text(id))])?;
-            if let Transaction::Done = self.delete_with_pointer(id, recipient, &at.email).await? {
+            if let Transaction::Done = self.delete_with_pointer(id, recipient, &at.email, entry()).await? {
                 // A secret that was generated in the meantime verifies for nobody, but would stay forever. The
                 // recipient is deleted, so a failure here is not reported.
                 let _ = self.delete_secrets(id).await;
@@ -311,6 +315,7 @@ impl Store {
         id: RecipientId,
         pointer: RecipientPointer,
         version: u64,
+        entry: impl Fn() -> Entry,
     ) -> Result<RecipientDeletion, Error> {
         let mut pointer = Some(pointer);
         for attempt in 1..=MAX_ATTEMPTS {
@@ -326,7 +331,7 @@ impl Store {
             let email = current.email.as_str();
             let key = Self::key(docks::partition(current.dock), sort_key(email));
             let recipient = self.delete_if_version(key, id, version)?;
-            if let Transaction::Done = self.delete_with_pointer(id, recipient, email).await? {
+            if let Transaction::Done = self.delete_with_pointer(id, recipient, email, entry()).await? {
                 self.delete_secrets(id).await?;
                 return Ok(RecipientDeletion::Deleted);
             }
@@ -341,9 +346,10 @@ impl Store {
         id: RecipientId,
         recipient: TransactWriteItem,
         email: &str,
+        entry: Entry,
     ) -> Result<Transaction, Error> {
         let key = Self::key(partition(id), POINTER_SORT_KEY);
         let pointer = self.delete(key, "email = :email", &[(":email", text(email))])?;
-        self.transact(vec![pointer, recipient], token()).await
+        self.transact(vec![pointer, recipient], &entry).await
     }
 }

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::recipients::{self, POINTER_SORT_KEY, RecipientPointer};
 use super::retry::{MAX_ATTEMPTS, back_off};
-use super::transaction::{Refusal, Transaction, token};
+use super::transaction::{Refusal, Transaction};
 use super::{Error, Item, KeyRange, QueryPage, Store};
+use crate::model::audit::Entry;
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::model::owned::Owned;
 use crate::model::secret::{
@@ -16,7 +17,7 @@ use crate::model::secret::{
 };
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
-use crate::values::id::{AccountId, RecipientId, SecretId};
+use crate::values::id::{AccountId, DockId, RecipientId, SecretId};
 use crate::values::page::{Page, PageRequest};
 use crate::values::text::Text;
 
@@ -139,6 +140,8 @@ enum PartitionItem {
 pub struct RecipientWithSecrets {
     /// The account it belongs to.
     pub account: AccountId,
+    /// The dock it belongs to.
+    pub dock: DockId,
     /// Its active secrets.
     pub active: Vec<ActiveSecret>,
 }
@@ -153,6 +156,8 @@ impl Owned for RecipientWithSecrets {
 pub struct FoundSecret {
     /// The account it belongs to.
     pub account: AccountId,
+    /// The dock that its recipient belongs to.
+    pub dock: DockId,
     /// The secret.
     pub secret: Secret,
 }
@@ -209,7 +214,11 @@ impl Store {
                 },
             }
         }
-        Ok(pointer.map(|pointer| RecipientWithSecrets { account: pointer.account, active }))
+        Ok(pointer.map(|pointer| RecipientWithSecrets {
+            account: pointer.account,
+            dock: pointer.dock,
+            active,
+        }))
     }
 
     /// Returns one secret in any state; `None` if it or its recipient does not exist. One `BatchGetItem`, and a
@@ -236,7 +245,11 @@ impl Store {
             let item: Option<SecretItem> = self.get(recipients::partition(recipient), retired).await?;
             secret = item.map(Secret::try_from).transpose()?;
         }
-        Ok(pointer.zip(secret).map(|(pointer, secret)| FoundSecret { account: pointer.account, secret }))
+        Ok(pointer.zip(secret).map(|(pointer, secret)| FoundSecret {
+            account: pointer.account,
+            dock: pointer.dock,
+            secret,
+        }))
     }
 
     /// Returns one page of a recipient's secrets, newest first; two Queries in sequence. A secret moves from the active
@@ -269,6 +282,7 @@ impl Store {
     pub async fn create_secret(
         &self,
         secret: &ActiveSecret,
+        entry: &Entry,
         idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
     ) -> Result<Outcome<NoRecipient>, Error> {
         const RECIPIENT: usize = 0;
@@ -276,7 +290,7 @@ impl Store {
             self.check_exists(Self::key(recipients::partition(secret.recipient), POINTER_SORT_KEY))?,
             self.put_new(&SecretItem::active(secret))?,
         ];
-        self.transact_idempotently(items, secret.id.to_string(), idempotency, |refusal| {
+        self.transact_idempotently(items, entry, idempotency, |refusal| {
             if refusal.condition_failed(RECIPIENT) {
                 Ok(NoRecipient)
             } else {
@@ -291,6 +305,7 @@ impl Store {
     pub async fn rotate_secret(
         &self,
         rotation: &Rotation,
+        entry: &Entry,
         idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
     ) -> Result<Outcome<RotationRefused>, Error> {
         let mut items = self.retirement(&rotation.old, rotation.in_grace.as_ref())?;
@@ -298,13 +313,17 @@ impl Store {
             self.check_exists(Self::key(recipients::partition(rotation.new.recipient), POINTER_SORT_KEY))?,
         );
         items.push(self.put_new(&SecretItem::active(&rotation.new))?);
-        let token = rotation.new.id.to_string();
-        self.transact_idempotently(items, token, idempotency, |refusal| rotation_refused(&refusal)).await
+        self.transact_idempotently(items, entry, idempotency, |refusal| rotation_refused(&refusal)).await
     }
 
     /// Revokes a secret that was read: once this returns, it no longer verifies. If another request retired it
     /// meanwhile, it goes on from what that one left.
-    pub async fn revoke_secret(&self, mut secret: Secret, now: Timestamp) -> Result<SecretRevocation, Error> {
+    pub async fn revoke_secret(
+        &self,
+        mut secret: Secret,
+        entry: impl Fn() -> Entry,
+        now: Timestamp,
+    ) -> Result<SecretRevocation, Error> {
         for attempt in 1..=MAX_ATTEMPTS {
             let items = match secret {
                 Secret::Active(active) => self.retirement(&active.revoke(now), None)?,
@@ -314,7 +333,7 @@ impl Store {
                     Ok(Some(revoked)) => self.revocation_in_grace(&revoked)?,
                 },
             };
-            let refusal = match self.transact(items, token()).await? {
+            let refusal = match self.transact(items, &entry()).await? {
                 Transaction::Done => return Ok(SecretRevocation::Revoked),
                 Transaction::Refused(refusal) => refusal,
             };

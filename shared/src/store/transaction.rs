@@ -5,7 +5,6 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnConsumedCapacity,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
-use rand::Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,7 +12,7 @@ use super::error::{Error, Fault, is_transient_code};
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::{Item, Store, from_item, text, to_item};
 use crate::aws::dynamodb::is_throttling_code;
-use crate::values::random;
+use crate::model::audit::Entry;
 
 /// The condition of an item that has an id and a version.
 const IS_UNCHANGED: &str = "id = :id AND version = :version";
@@ -43,12 +42,6 @@ impl Refusal {
         let item = self.0.get(index).and_then(|reason| reason.item.clone());
         item.map(from_item).transpose()
     }
-}
-
-/// A client request token for a transaction that creates nothing whose id could serve as one.
-pub(super) fn token() -> String {
-    let mut rng = random::system();
-    format!("{:032x}", u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64()))
 }
 
 /// A placeholder of an expression, `:name`, and its value.
@@ -83,6 +76,17 @@ impl Store {
             .condition_expression(condition)
             .set_expression_attribute_values(values(placeholders))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(Error::incomplete("Put"))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Puts `item` unless its key exists.
+    pub(super) fn put_new_item(&self, item: Item) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
             .build()
             .map_err(Error::incomplete("Put"))?;
         Ok(TransactWriteItem::builder().put(put).build())
@@ -169,22 +173,24 @@ impl Store {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Writes all `items` or none. Conflicts with other transactions are retried here; throttles are the SDK's to
+    /// Writes all `items` and the entry on them, or none. There is no transaction without an entry, so that nothing happens
+    /// without a trace. The entry's writes come last, so that `items` keep their places in a refusal. Conflicts with other transactions are retried here; throttles are the SDK's to
     /// retry, few times and within its token bucket ([`crate::aws::dynamodb`]), and not retried again.
     ///
-    /// `token`, of at most 36 characters and new for every request of a caller, lets DynamoDB recognise the retry of an
-    /// attempt whose answer was lost.
+    /// The entry's id, new for every attempt of a caller, is the token by which DynamoDB recognises the retry of an attempt
+    /// whose answer was lost.
     pub(super) async fn transact(
         &self,
-        items: Vec<TransactWriteItem>,
-        token: String,
+        mut items: Vec<TransactWriteItem>,
+        entry: &Entry,
     ) -> Result<Transaction, Error> {
         const OPERATION: &str = "TransactWriteItems";
+        items.extend(self.entry_items(entry)?);
         let request = self
             .client
             .transact_write_items()
             .set_transact_items(Some(items))
-            .client_request_token(token)
+            .client_request_token(entry.id.to_string())
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         for attempt in 1.. {
             let error = match self.record.call(request.clone().send()).await {

@@ -26,6 +26,11 @@ impl Domain {
             Err("must be a domain name, such as firstnational.example, without https:// and without a path")
         }
     }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Whether labels of 1 to 63 letters, digits and inner hyphens are separated by dots, at least one.

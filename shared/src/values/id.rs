@@ -123,6 +123,29 @@ ids! {
     Dock: DockId, "dock_", "dockId", "a dock";
     Recipient: RecipientId, "rcp_", "recipientId", "a recipient";
     Secret: SecretId, "sec_", "secretId", "a secret";
+    AuditEntry: AuditEntryId, "aud_", "entryId", "an entry of the audit trail";
+}
+
+impl AuditEntryId {
+    /// The lowest id.
+    pub const MIN: Self = Self(Ulid(0));
+    /// The highest id.
+    pub const MAX: Self = Self(Ulid(u128::MAX));
+
+    /// The lowest id of the millisecond `time`.
+    pub fn first_of(time: Timestamp) -> Self {
+        Self(Ulid::from_parts(time.unix_milliseconds(), 0))
+    }
+
+    /// The id before this one in their order; `None` for the lowest.
+    pub fn before(self) -> Option<Self> {
+        self.0.0.checked_sub(1).map(|id| Self(Ulid(id)))
+    }
+
+    /// A number below `n`, chosen by the id's random part: the same for the same id, and any as likely as another.
+    pub fn spread(self, n: u8) -> u8 {
+        u8::try_from(self.0.random() % u128::from(n.max(1))).unwrap_or(0)
+    }
 }
 
 #[cfg(test)]

@@ -10,15 +10,15 @@ pub enum Json {
     /// `null`
     Null,
     /// `true` or `false`
-    Bool,
+    Bool(bool),
     /// A number without fraction and exponent that fits 64 bits.
     Integer(i128),
     /// Any other number.
-    Float,
+    Float(f64),
     /// A string.
     String(String),
-    /// An array; no field of this API takes one.
-    Array,
+    /// An array.
+    Array(Vec<Json>),
     /// An object's members in the order they were written.
     Object(Vec<(String, Json)>),
 }
@@ -30,11 +30,14 @@ impl Json {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         match self {
             Self::Null => "null".to_owned(),
-            Self::Bool => "bool".to_owned(),
+            Self::Bool(value) => value.to_string(),
             Self::Integer(number) => number.to_string(),
-            Self::Float => "float".to_owned(),
+            Self::Float(number) => format!("{number:e}"),
             Self::String(text) => quoted(text),
-            Self::Array => "array".to_owned(),
+            Self::Array(elements) => {
+                let elements: Vec<String> = elements.iter().map(Self::canonical).collect();
+                format!("[{}]", elements.join(","))
+            }
             Self::Object(members) => {
                 let given = members.iter().filter(|(_, value)| *value != Self::Null);
                 let mut members: Vec<String> =
@@ -43,6 +46,39 @@ impl Json {
                 format!("{{{}}}", members.join(","))
             }
         }
+    }
+}
+
+/// A JSON object with a key twice.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DuplicateKey;
+
+impl TryFrom<Json> for serde_json::Value {
+    type Error = DuplicateKey;
+
+    fn try_from(json: Json) -> Result<Self, DuplicateKey> {
+        Ok(match json {
+            Json::Null => Self::Null,
+            Json::Bool(value) => value.into(),
+            Json::Integer(number) => match i64::try_from(number) {
+                Ok(number) => number.into(),
+                Err(_) => u64::try_from(number).unwrap_or(u64::MAX).into(),
+            },
+            Json::Float(number) => number.into(),
+            Json::String(text) => text.into(),
+            Json::Array(elements) => {
+                elements.into_iter().map(Self::try_from).collect::<Result<Vec<_>, _>>()?.into()
+            }
+            Json::Object(members) => {
+                let mut object = serde_json::Map::new();
+                for (key, value) in members {
+                    if object.insert(key, value.try_into()?).is_some() {
+                        return Err(DuplicateKey);
+                    }
+                }
+                object.into()
+            }
+        })
     }
 }
 
@@ -61,8 +97,8 @@ impl<'de> Deserialize<'de> for Json {
                 Ok(Json::Null)
             }
 
-            fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-                Ok(Json::Bool)
+            fn visit_bool<E>(self, value: bool) -> Result<Json, E> {
+                Ok(Json::Bool(value))
             }
 
             fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
@@ -73,8 +109,8 @@ impl<'de> Deserialize<'de> for Json {
                 Ok(Json::Integer(number.into()))
             }
 
-            fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-                Ok(Json::Float)
+            fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+                Ok(Json::Float(number))
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Json, E> {
@@ -86,8 +122,11 @@ impl<'de> Deserialize<'de> for Json {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Json, A::Error> {
-                while elements.next_element::<Json>()?.is_some() {}
-                Ok(Json::Array)
+                let mut array = Vec::new();
+                while let Some(element) = elements.next_element()? {
+                    array.push(element);
+                }
+                Ok(Json::Array(array))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
@@ -132,5 +171,20 @@ mod tests {
         ] {
             assert_ne!(canonical(other), one, "{other}");
         }
+        let all =
+            ["true", "false", "1.5", "2.5", "1e300", "[]", "[1]", "[1,2]", "[2,1]", "[[1],2]", "[\"1,2\"]"];
+        for (at, one) in all.iter().enumerate() {
+            for other in &all[at + 1..] {
+                assert_ne!(canonical(one), canonical(other), "{one} and {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn becomes_a_value_unless_a_key_is_there_twice() {
+        let value = |text: &str| serde_json::Value::try_from(serde_json::from_str::<Json>(text).unwrap());
+        let text = r#"{"a":[null,true,-1,18446744073709551615,1.5,"x",{"b":{}}]}"#;
+        assert_eq!(value(text).unwrap(), serde_json::from_str::<serde_json::Value>(text).unwrap());
+        assert_eq!(value(r#"{"a":[{"b":1,"b":1}]}"#), Err(DuplicateKey));
     }
 }

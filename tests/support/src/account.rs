@@ -12,7 +12,7 @@ use docyard_core::values::text::Text;
 use docyard_functions::endpoint::Endpoint;
 use serde_json::{Value, json};
 
-use crate::table::TestTable;
+use crate::table::{TestTable, operator};
 
 /// An account with a dock and a key.
 pub struct Account {
@@ -52,7 +52,8 @@ impl Account {
             updated_at: None,
             version: 0,
         };
-        self.table.store.create_recipient(&recipient, None).await.unwrap();
+        let entry = recipient.created().by(&operator(dock.account), now);
+        self.table.store.create_recipient(&recipient, &entry, None).await.unwrap();
         let secret = self.add_secret(recipient.id, Digest::of(value)).await;
         (recipient.id.to_string(), secret)
     }
@@ -71,7 +72,9 @@ impl Account {
         let id = SecretId::generate(now, &mut random::system());
         let name = Text::parse("A secret").unwrap();
         let secret = ActiveSecret::new(id, recipient, name, digest, Lifetime::default(), now);
-        self.table.store.create_secret(&secret, None).await.unwrap();
+        let found = self.table.store.recipient_with_secrets(recipient).await.unwrap().unwrap();
+        let entry = secret.created(found.dock).by(&operator(found.account), now);
+        self.table.store.create_secret(&secret, &entry, None).await.unwrap();
         id.to_string()
     }
 

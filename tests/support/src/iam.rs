@@ -6,8 +6,7 @@ use crate::table::TABLE;
 
 /// The IAM actions of a call and their partitions.
 ///
-/// IAM knows no action for transactions: it wants those of the writes in them. Whether it judges a write by its own
-/// partition or by all of the transaction's is not documented, so each must be allowed for all.
+/// IAM knows no action for transactions: it wants those of the writes in them, each on its own partition.
 pub fn actions(operation: &str, body: &Value) -> Vec<(String, String)> {
     let action = |name: &str, pk: &Value| {
         let (kind, _) = pk["S"].as_str().unwrap().split_once('#').unwrap();
@@ -26,18 +25,13 @@ pub fn actions(operation: &str, body: &Value) -> Vec<(String, String)> {
         }
         "TransactWriteItems" => {
             let writes = body["TransactItems"].as_array().unwrap().iter();
-            let writes: Vec<(String, String)> = writes
+            writes
                 .flat_map(|write| write.as_object().unwrap())
                 .map(|(write, of)| match write.as_str() {
                     "Put" => action("PutItem", &of["Item"]["pk"]),
                     "ConditionCheck" => action("ConditionCheckItem", &of["Key"]["pk"]),
                     _ => action(&format!("{write}Item"), &of["Key"]["pk"]),
                 })
-                .collect();
-            let partitions = || writes.iter().map(|(_, partition)| partition.clone());
-            writes
-                .iter()
-                .flat_map(|(name, _)| partitions().map(|partition| (name.clone(), partition)))
                 .collect()
         }
         _ => panic!("the actions of {operation} are not known"),

@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod relay;
 pub mod sandbox;
 pub mod table;
+pub mod trail;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -13,6 +13,8 @@ pub struct DocumentedOperation {
     pub method: Method,
     /// The path with its parameters in braces.
     pub path: String,
+    /// The query parameters that it needs.
+    pub query: Vec<String>,
     /// The document's example of a body, where the operation needs one.
     pub body: Option<Value>,
     /// The status of its success, the first time.
@@ -31,10 +33,15 @@ pub fn operations() -> Vec<DocumentedOperation> {
             let successes =
                 statuses.map(|status| status.parse::<u16>().unwrap()).filter(|status| *status < 300);
             let body = &operation["requestBody"];
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let query = parameters
+                .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
+                .map(|parameter| parameter["name"].as_str().unwrap().to_owned());
             operations.push(DocumentedOperation {
                 id: operation["operationId"].as_str().unwrap().to_owned(),
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
+                query: query.collect(),
                 body: (body["required"] == true)
                     .then(|| body["content"]["application/json"]["example"].clone()),
                 // A repeated request has a success of its own, with a lower status.
@@ -47,12 +54,27 @@ pub fn operations() -> Vec<DocumentedOperation> {
 }
 
 impl DocumentedOperation {
-    /// The path to these things.
+    /// Whether its path, its query or its body says which things it is about.
+    pub fn names_things(&self) -> bool {
+        self.path.contains('{') || self.query.iter().any(|name| name == "dockId") || self.has_dock_in_body()
+    }
+
+    /// Whether its body says which dock it is about.
+    pub fn has_dock_in_body(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.get("dockId").is_some())
+    }
+
+    /// The path to these things, with the query that it needs.
     pub fn path_to(&self, dock: &str, recipient: &str, secret: &str) -> String {
         let path = self.path.replace("{dockId}", dock).replace("{recipientId}", recipient);
         let path = path.replace("{secretId}", secret);
+        let path = path.replace("{entityType}", "recipient").replace("{entityId}", recipient);
         assert!(!path.contains('{'), "{}: which thing does {path} mean?", self.id);
-        path
+        match self.query.as_slice() {
+            [] => path,
+            [name] if name == "dockId" => format!("{path}?dockId={dock}"),
+            query => panic!("{}: what to give for {query:?}?", self.id),
+        }
     }
 
     /// The path to things of the server's own key, made for this request.
@@ -62,11 +84,21 @@ impl DocumentedOperation {
         self.path_to(&dev.dock, &recipient, &secret)
     }
 
-    /// The request to this path, without a key.
+    /// The request to this path, and to the server's dock if its body names one, without a key.
     pub fn request(&self, dev: &Dev, path: &str) -> reqwest::RequestBuilder {
+        self.request_of(dev, &dev.dock, path)
+    }
+
+    /// The request to this path, and to this dock if its body names one, without a key.
+    pub fn request_of(&self, dev: &Dev, dock: &str, path: &str) -> reqwest::RequestBuilder {
         let request = dev.http.request(self.method.clone(), format!("{}{path}", dev.url));
-        match &self.body {
-            Some(body) => request.json(body),
+        match self.body.clone() {
+            Some(mut body) => {
+                if self.has_dock_in_body() {
+                    body["dockId"] = dock.into();
+                }
+                request.json(&body)
+            }
             None => request,
         }
     }

@@ -198,6 +198,7 @@ pub fn command(binary: impl AsRef<OsStr>, dynamodb_url: &str) -> Command {
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_url),
         ("TABLE_NAME", TABLE),
         ("DOCYARD_MODE", "live"),
+        ("AUDIT_RETENTION_DAYS", "2557"),
         ("STAGE", "test"),
     ]);
     command

@@ -7,14 +7,20 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::aws::dynamodb;
 use docyard_core::model::account::Account;
 use docyard_core::model::api_key::{ApiKey, ApiKeyRecord, Mode};
+use docyard_core::model::audit::Author;
 use docyard_core::model::dock::{Dock, Profile};
-use docyard_core::store::{AccountCreation, ApiKeyCreation, Store};
+use docyard_core::store::{AccountCreation, ApiKeyCreation, ApiKeyRevocation, Store};
 use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_core::values::id::{AccountId, ApiKeyId, DockId};
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
 
 pub const TABLE: &str = "docyard";
+
+/// Who prepares a table.
+pub fn operator(account: AccountId) -> Author {
+    Author::operator(account, "a test")
+}
 
 /// A table, reached over HTTP as a function reaches it.
 #[derive(Clone)]
@@ -73,7 +79,8 @@ impl TestTable {
         let now = Clock::system().now();
         let id = AccountId::generate(now, &mut random::system());
         let account = Account { id, name: Text::parse("An account").unwrap(), created_at: now };
-        assert_eq!(self.store.create_account(&account).await.unwrap(), AccountCreation::Created);
+        let entry = account.created().by(&operator(id), now);
+        assert_eq!(self.store.create_account(&account, &entry).await.unwrap(), AccountCreation::Created);
         id
     }
 
@@ -82,7 +89,8 @@ impl TestTable {
         let id = DockId::generate(now, &mut random::system());
         let name = Text::parse("A dock").unwrap();
         let dock = Dock { id, account, name, profile: Profile::default(), created_at: now, version: 0 };
-        self.store.create_dock(&dock, None).await.unwrap();
+        let entry = dock.created().by(&operator(account), now);
+        self.store.create_dock(&dock, &entry, None).await.unwrap();
         id
     }
 
@@ -102,9 +110,17 @@ impl TestTable {
             expires_at,
             revoked_at: None,
         };
-        let created = self.store.create_api_key(&record, &key.digest()).await.unwrap();
+        let entry = record.created().by(&operator(account), now);
+        let created = self.store.create_api_key(&record, &key.digest(), &entry).await.unwrap();
         assert_eq!(created, ApiKeyCreation::Created);
         key.expose().to_owned()
+    }
+
+    pub async fn revoke_key(&self, account: AccountId, id: ApiKeyId) {
+        let now = Clock::system().now();
+        let entry = || ApiKeyRecord::revoked(id).by(&operator(account), now);
+        let revocation = self.store.revoke_api_key(account, id, entry, now).await.unwrap();
+        assert_eq!(revocation, ApiKeyRevocation::Revoked);
     }
 
     /// Everything in the table.

@@ -1,6 +1,7 @@
 //! One table of cases for all endpoints: requests that make an endpoint do everything it can do. Permissions, round
 //! trips, faults and benchmark all take theirs from here, and fail by name for an endpoint that has none.
 
+mod audit;
 mod docks;
 mod health;
 mod recipients;
@@ -37,6 +38,8 @@ pub enum Thing {
     FullRecipient,
     /// A secret that does not exist.
     MissingSecret,
+    /// The kind of entity that recipients are.
+    RecipientType,
 }
 
 /// The email of [`Thing::Recipient`].
@@ -49,8 +52,10 @@ pub struct Case {
     /// What distinguishes it from the endpoint's other cases.
     pub what: &'static str,
     pub path: &'static [Thing],
+    /// The query, with a placeholder: `{dock}` for the account's dock.
     pub query: &'static str,
-    /// The body, with placeholders: `{n}` for a number, `{value}` for the value of [`Thing::Secret`].
+    /// The body, with placeholders: `{n}` for a number, `{value}` for the value of [`Thing::Secret`], `{dock}` for the
+    /// account's dock.
     pub body: Option<Value>,
     pub status: u16,
     /// A header besides the usual ones.
@@ -63,6 +68,8 @@ pub struct Case {
     pub repeated_with_key: Option<u16>,
     /// Transient faults that one request must overcome, by the operation that has them.
     pub overcomes: Vec<(&'static str, Vec<InjectedFault>)>,
+    /// Whether it leaves an audit entry though it changes nothing.
+    pub is_event: bool,
     /// Whether the benchmark measures it.
     pub is_measured: bool,
 }
@@ -81,6 +88,7 @@ fn case(endpoint: &'static str) -> Case {
         repeated: None,
         repeated_with_key: None,
         overcomes: Vec::new(),
+        is_event: false,
         is_measured: false,
     }
 }
@@ -127,6 +135,10 @@ impl Case {
         self
     }
 
+    fn event_of_account(self) -> Self {
+        Self { is_event: true, ..self }
+    }
+
     fn measured(self) -> Self {
         Self { is_measured: true, ..self }
     }
@@ -149,16 +161,22 @@ impl Case {
         }
     }
 
-    /// The body for the `n`th request, with the value of a secret.
-    pub fn body_of(&self, n: usize, value: &str) -> Option<Value> {
-        let text = self.body.as_ref()?.to_string().replace("{n}", &n.to_string()).replace("{value}", value);
-        Some(serde_json::from_str(&text).unwrap())
+    /// The query of a request to this dock.
+    pub fn query_of(&self, dock: &str) -> String {
+        self.query.replace("{dock}", dock)
+    }
+
+    /// The body for the `n`th request to this dock, with the value of a secret.
+    pub fn body_of(&self, n: usize, dock: &str, value: &str) -> Option<Value> {
+        let text = self.body.as_ref()?.to_string().replace("{n}", &n.to_string());
+        Some(serde_json::from_str(&text.replace("{value}", value).replace("{dock}", dock)).unwrap())
     }
 
     /// The event of the `n`th request of this account.
     pub fn event(&self, account: &Account, things: &Things, n: usize) -> Value {
         let values = self.parameters(account, things);
-        let mut event = account.request(self.endpoint(), &values, self.query, self.body_of(n, &things.value));
+        let (query, body) = (self.query_of(&account.dock), self.body_of(n, &account.dock, &things.value));
+        let mut event = account.request(self.endpoint(), &values, &query, body);
         if let Some((name, value)) = self.header {
             event["headers"][name] = value.into();
         }
@@ -199,13 +217,15 @@ impl Things {
             Thing::Secret => &self.secret,
             Thing::FullRecipient => &self.full_recipient,
             Thing::MissingSecret => "sec_00000000000000000000000000",
+            Thing::RecipientType => "recipient",
         }
     }
 }
 
 /// All cases, in the order of the endpoints.
 pub fn all() -> Vec<Case> {
-    let mut cases = [docks::cases(), recipients::cases(), secrets::cases(), health::cases()].concat();
+    let mut cases =
+        [docks::cases(), recipients::cases(), secrets::cases(), audit::cases(), health::cases()].concat();
     let position = |case: &Case| endpoints::all().position(|endpoint| endpoint.name == case.endpoint);
     cases.sort_by_key(position);
     cases

@@ -1,0 +1,133 @@
+//! `GET /v1/audit/logs`: lists the audit trail of a dock, newest first, page by page.
+//!
+//! Takes `dockId`, and optionally `from` (inclusive) and `to` (exclusive), and one of `entityType`, `actor` and `action`. A
+//! page may have fewer entries than its limit; with one of the last three, it may be empty and others may follow.
+//!
+//! Two round trips to DynamoDB: reads the key and the dock at once, then the page, from eight partitions at once.
+
+use docyard_core::context::Context;
+use docyard_core::model::audit::{EntryFilter, EntryQuery, Word};
+use docyard_core::values::clock::Timestamp;
+use docyard_core::values::field_error::Rejected;
+use docyard_core::values::id::{ApiKeyId, AuditEntryId, DockId};
+use docyard_core::values::page::PageRequest;
+use lambda_http::Request;
+use lambda_http::http::Response;
+
+use super::{EntryOutput, PATH};
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::{Error, Resource};
+use crate::http::input::Input;
+use crate::http::{auth, input, list, path, response};
+#[cfg(feature = "openapi")]
+use crate::operation::{Operation, schema_of};
+
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "list-audit-logs": Get "/v1/audit/logs",
+    description: "List a dock's audit logs",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [GetItem on [Dock, Key], Query on [Audit]],
+};
+
+const ONE_FILTER: &str = "must be the only one of entityType, actor and action";
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .description(
+            "What happened in a dock, newest first. A page may have fewer entries than its limit, and with `entityType`, \
+             `actor` or `action`, of which one may be given, even none: only a missing `Link` ends the list.",
+        )
+        .required_query("dockId", "The dock", schema_of::<DockId>())
+        .query("from", "Entries of this time and later", schema_of::<Timestamp>())
+        .query("to", "Entries before this time", schema_of::<Timestamp>())
+        .query("entityType", "Entries on this kind of entity", schema_of::<Word>())
+        .query("actor", "Entries by this actor", schema_of::<ApiKeyId>())
+        .query("action", "Entries with this action", schema_of::<Word>())
+        .page_of::<EntryOutput>("A page of entries")
+        .not_found(Resource::Dock, "No such dock in the key's account")
+}
+
+/// Which entries are asked for.
+struct Query {
+    /// `None` if the id is malformed.
+    dock: Option<DockId>,
+    entries: EntryQuery,
+    page: PageRequest,
+    /// The path of the list with its parameters, in one order.
+    path: String,
+}
+
+impl Query {
+    fn parse(input: &mut Input<'_>) -> Result<Self, Rejected> {
+        let dock = input.required_parameter("dockId", |text| Ok(DockId::parse(text)));
+        let from = input.parameter("from", time);
+        let from_time = from.as_ref().ok().copied().flatten();
+        let to = input.parameter("to", |text| {
+            let is_later = |to: &Timestamp| from_time.is_none_or(|from| from < *to);
+            Some(time(text)?).filter(is_later).ok_or("must be later than from")
+        });
+        let filter = filter(input);
+        let query = match (dock, from, to, filter) {
+            (Ok(dock), Ok(from), Ok(to), Ok(filter)) => Ok((dock, EntryQuery { from, to, filter })),
+            _ => Err(Rejected),
+        };
+        let path = query.as_ref().map(|(dock, entries)| path_of(*dock, entries)).unwrap_or_default();
+        let page = list::page(input, &path, |key| AuditEntryId::parse(key).is_some());
+        let (dock, entries) = query?;
+        Ok(Self { dock, entries, page: page?, path })
+    }
+}
+
+fn time(text: &str) -> Result<Timestamp, &'static str> {
+    Timestamp::parse(text).ok_or("must be a time as RFC 3339 has it, such as 2025-01-15T10:32:00Z")
+}
+
+fn filter(input: &mut Input<'_>) -> Result<Option<EntryFilter>, Rejected> {
+    let entity_type = input.parameter("entityType", |text| Word::parse(text).map(EntryFilter::EntityType));
+    let mut is_first = matches!(entity_type, Ok(None));
+    let actor = input.parameter("actor", |text| match ApiKeyId::parse(text) {
+        _ if !is_first => Err(ONE_FILTER),
+        Some(key) => Ok(EntryFilter::Actor(key.to_string())),
+        None => Err("must be the id of an API key, key_…"),
+    });
+    is_first &= matches!(actor, Ok(None));
+    let action = input.parameter("action", |text| match is_first {
+        true => Word::parse(text).map(EntryFilter::Action),
+        false => Err(ONE_FILTER),
+    });
+    Ok(entity_type?.or(actor?).or(action?))
+}
+
+/// All of it is plain in a URL.
+fn path_of(dock: Option<DockId>, entries: &EntryQuery) -> String {
+    let filter = entries.filter.as_ref().map(|filter| match filter {
+        EntryFilter::EntityType(word) => ("entityType", word.to_string()),
+        EntryFilter::Actor(actor) => ("actor", actor.clone()),
+        EntryFilter::Action(word) => ("action", word.to_string()),
+    });
+    let parameters = [
+        dock.map(|dock| ("dockId", dock.to_string())),
+        entries.from.map(|from| ("from", from.to_string())),
+        entries.to.map(|to| ("to", to.to_string())),
+        filter,
+    ];
+    let parameters = parameters.into_iter().flatten().map(|(name, value)| format!("{name}={value}"));
+    format!("{PATH}?{}", parameters.collect::<Vec<_>>().join("&"))
+}
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let query = input::read(request, Query::parse);
+    let dock = query.as_ref().ok().and_then(|query| query.dock);
+    let dock = path::lookup(dock, |id| context.store.dock(id));
+    let (_, dock) = auth::authenticate_and(context, request, dock).await?;
+    let query = query?;
+    let dock = dock.ok_or(Error::NotFound(Resource::Dock))?.id;
+    context.record.add_id(dock);
+    let page = context.store.dock_entries(dock, &query.entries, &query.page).await?;
+    let entries: Vec<EntryOutput> = page.items.iter().map(EntryOutput::from).collect();
+    let next = page.next.map(|last| list::next_url(&query.path, &query.path, query.page.limit, &last));
+    response::list(&entries, next.as_deref())
+}

@@ -1,0 +1,259 @@
+//! The audit trail: each entry in the trail of its dock and in that of its entity, written in the transaction of the change
+//! and never again.
+//!
+//! Both are whole copies: a list reads one kind of partition, strongly consistent, and an entry costs the same whoever asks
+//! for it. The trail of a dock has eight partitions, since a busy dock writes more than one takes; an entry's id says which.
+//! They hold all days: an id begins with its time, so a time is a range of sort keys, and a page costs the same for a dock
+//! that changes once a year as for one that changes a thousand times a day.
+
+use std::convert::Infallible;
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
+
+use super::{Error, Item, KeyRange, Partition, QueryPage, Store, text, to_item};
+use crate::model::audit::{Changes, EntityId, Entry, EntryQuery, Metadata, Origin, Word};
+use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
+use crate::values::clock::Timestamp;
+use crate::values::digest::Digest;
+use crate::values::id::{AccountId, AuditEntryId, DockId};
+use crate::values::page::{MAX_LIMIT, Page, PageRequest};
+
+/// How many partitions the trail of a dock has.
+const SHARDS: u8 = 8;
+
+/// The most bytes of a page, about: Lambda's answer has at most 6 MB, and JSON in JSON can double them.
+const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
+
+/// What a stored entry has besides its changes and metadata, in bytes, about.
+const ENTRY_BYTES: usize = 1024;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryItem {
+    sk: AuditEntryId,
+    account: AccountId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dock: Option<DockId>,
+    entity_type: Word,
+    entity_id: EntityId,
+    action: Word,
+    actor: String,
+    source: Word,
+    /// JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<String>,
+    /// JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
+    created_at: Timestamp,
+    ttl: i64,
+}
+
+impl EntryItem {
+    fn size(&self) -> usize {
+        let length = |json: &Option<String>| json.as_ref().map_or(0, String::len);
+        ENTRY_BYTES + length(&self.changes) + length(&self.metadata)
+    }
+}
+
+impl TryFrom<EntryItem> for Entry {
+    type Error = Error;
+
+    fn try_from(item: EntryItem) -> Result<Self, Error> {
+        Ok(Self {
+            id: item.sk,
+            account: item.account,
+            dock: item.dock,
+            entity_type: item.entity_type,
+            entity_id: item.entity_id,
+            also_of: None,
+            action: item.action,
+            actor: item.actor,
+            source: item.source,
+            changes: item.changes.as_deref().map(from_json::<Changes>).transpose()?,
+            metadata: item.metadata.as_deref().map(from_json::<Metadata>).transpose()?.unwrap_or_default(),
+            origin: Origin { ip_address: item.ip_address, user_agent: item.user_agent },
+            created_at: item.created_at,
+        })
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|_| Error::internal("audit entry cannot be written"))
+}
+
+fn from_json<T: for<'de> Deserialize<'de>>(json: &str) -> Result<T, Error> {
+    serde_json::from_str(json).map_err(|_| Error::internal("stored audit entry has bad JSON"))
+}
+
+/// A partition of the trail of a dock.
+fn dock_partition(dock: DockId, shard: u8) -> String {
+    Partition::Audit.of(format_args!("{dock}#{shard}"))
+}
+
+/// The trail of an entity, which only its account can name. A word has no NUL.
+fn entity_partition(account: AccountId, entity_type: &Word, entity_id: &EntityId) -> String {
+    let entity = Digest::of(&format!("{entity_type}\0{entity_id}")).expose_hex();
+    Partition::AuditEntity.of(format_args!("{account}#{entity}"))
+}
+
+/// How many entries of each partition a page of `limit` entries needs, as good as always: an eighth of them, and three
+/// times the deviation of a random spread, which is below a third of the root.
+fn share(limit: usize) -> usize {
+    limit.div_ceil(SHARDS.into()) + limit.isqrt() + 1
+}
+
+/// The ids that a page may have, the newest first; `None` if there are none.
+fn ids(query: &EntryQuery, page: &PageRequest) -> Option<(AuditEntryId, AuditEntryId)> {
+    let oldest = query.from.map_or(AuditEntryId::MIN, AuditEntryId::first_of);
+    let mut newest = AuditEntryId::MAX;
+    if let Some(to) = query.to {
+        newest = AuditEntryId::first_of(to).before()?;
+    }
+    if let Some(last) = page.after.as_deref().and_then(AuditEntryId::parse) {
+        newest = newest.min(last.before()?);
+    }
+    (oldest <= newest).then_some((oldest, newest))
+}
+
+impl Store {
+    /// The writes of an entry: one for each trail that it is part of. Each is refused where one is.
+    pub(super) fn entry_items(&self, entry: &Entry) -> Result<Vec<TransactWriteItem>, Error> {
+        let item = to_item(&EntryItem {
+            sk: entry.id,
+            account: entry.account,
+            dock: entry.dock,
+            entity_type: entry.entity_type.clone(),
+            entity_id: entry.entity_id.clone(),
+            action: entry.action.clone(),
+            actor: entry.actor.clone(),
+            source: entry.source.clone(),
+            changes: entry.changes.as_ref().map(to_json).transpose()?,
+            metadata: Some(&entry.metadata).filter(|it| !it.is_empty()).map(to_json).transpose()?,
+            ip_address: entry.origin.ip_address.clone(),
+            user_agent: entry.origin.user_agent.clone(),
+            created_at: entry.created_at,
+            ttl: entry.created_at.plus_days(self.audit_retention_days).unix_seconds_rounded_up(),
+        })?;
+        let entity = Some((&entry.entity_type, &entry.entity_id));
+        let other = entry.also_of.as_ref().map(|(entity_type, id)| (entity_type, id));
+        let of_entities = [entity, other].into_iter().flatten();
+        let of_entities = of_entities.map(|(kind, id)| entity_partition(entry.account, kind, id));
+        let of_dock = entry.dock.map(|dock| dock_partition(dock, entry.id.spread(SHARDS)));
+        of_dock
+            .into_iter()
+            .chain(of_entities)
+            .map(|pk| {
+                let mut item: Item = item.clone();
+                item.insert("pk".to_owned(), text(pk));
+                self.put_new_item(item)
+            })
+            .collect()
+    }
+
+    /// Returns one page of a dock's entries, newest first; eight Queries at once. The page may have fewer entries than its
+    /// limit, or none, and others behind it: a filter looks at 1,256 entries at most.
+    pub async fn dock_entries(
+        &self,
+        dock: DockId,
+        query: &EntryQuery,
+        page: &PageRequest,
+    ) -> Result<Page<Entry>, Error> {
+        let Some((oldest, newest)) = ids(query, page) else { return Ok(Page::empty()) };
+        let (oldest, newest) = (oldest.to_string(), newest.to_string());
+        let share = share(if query.filter.is_some() { MAX_LIMIT } else { page.limit });
+        let read = (0..SHARDS).map(|shard| {
+            let range = KeyRange { from: &oldest, to: &newest, ascending: false };
+            self.query_page::<EntryItem>(dock_partition(dock, shard), range, None, share)
+        });
+        let read = try_join_all(read).await?;
+        // A Query may end early. What the others read from beyond that point is left to the next page.
+        let reach =
+            |read: &QueryPage<EntryItem>| read.items.last().filter(|_| !read.is_last).map(|item| item.sk);
+        let floor = read.iter().filter_map(reach).max();
+        let mut items: Vec<EntryItem> = read.into_iter().flat_map(|read| read.items).collect();
+        items.retain(|item| floor.is_none_or(|floor| item.sk >= floor));
+        items.sort_by_key(|item| std::cmp::Reverse(item.sk));
+
+        let (mut entries, mut size, mut last) = (Vec::new(), 0, None);
+        let mut items = items.into_iter().peekable();
+        while entries.len() < page.limit
+            && size < MAX_PAGE_BYTES
+            && let Some(item) = items.next()
+        {
+            last = Some(item.sk);
+            let item_size = item.size();
+            let entry = Entry::try_from(item)?;
+            if query.filter.as_ref().is_none_or(|filter| filter.shows(&entry)) {
+                size += item_size;
+                entries.push(entry);
+            }
+        }
+        let has_more = items.peek().is_some() || floor.is_some();
+        Ok(Page { items: entries, next: last.filter(|_| has_more).map(|id| id.to_string()) })
+    }
+
+    /// Returns one page of the entries of an account's entity, newest first; one Query.
+    pub async fn entity_entries(
+        &self,
+        account: AccountId,
+        entity_type: &Word,
+        entity_id: &EntityId,
+        page: &PageRequest,
+    ) -> Result<Page<Entry>, Error> {
+        let Some((oldest, newest)) = ids(&EntryQuery::default(), page) else { return Ok(Page::empty()) };
+        let (oldest, newest) = (oldest.to_string(), newest.to_string());
+        let range = KeyRange { from: &oldest, to: &newest, ascending: false };
+        let pk = entity_partition(account, entity_type, entity_id);
+        let read = self.query_page::<EntryItem>(pk, range, None, page.limit + 1).await?;
+        let entries = read.items.into_iter().map(Entry::try_from).collect::<Result<_, _>>()?;
+        Ok(Page::of(entries, read.is_last, page.limit, |entry| entry.id.to_string()))
+    }
+
+    /// Writes an entry of the account's own system, and stores the response if the request carries an idempotency key.
+    pub async fn create_entry(
+        &self,
+        entry: &Entry,
+        idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
+    ) -> Result<Outcome<Infallible>, Error> {
+        self.transact_idempotently(Vec::new(), entry, idempotency, |_| {
+            Err(Error::unexpected_refusal("create audit entry"))
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_its_share_of_each_partition() {
+        assert_eq!([1, 10, 100, 1000].map(share), [3, 6, 24, 157]);
+    }
+
+    #[test]
+    fn a_page_lies_between_its_times_and_behind_its_cursor() {
+        let time = |text| Timestamp::parse(text).unwrap();
+        let (from, to) = (time("2025-01-15T10:32:00Z"), time("2025-01-15T10:33:00Z"));
+        let page =
+            |after: Option<AuditEntryId>| PageRequest { limit: 1, after: after.map(|id| id.to_string()) };
+        let query = EntryQuery { from: Some(from), to: Some(to), filter: None };
+        let (oldest, newest) = ids(&query, &page(None)).unwrap();
+        assert_eq!(oldest, AuditEntryId::first_of(from));
+        assert_eq!(Some(newest), AuditEntryId::first_of(to).before());
+        let cursor = AuditEntryId::first_of(time("2025-01-15T10:32:30Z"));
+        assert_eq!(ids(&query, &page(Some(cursor))).unwrap().1, cursor.before().unwrap());
+        assert_eq!(ids(&query, &page(Some(AuditEntryId::MAX))).unwrap().1, newest, "not beyond its end");
+        assert_eq!(ids(&query, &page(Some(oldest))), None);
+        assert_eq!(ids(&EntryQuery::default(), &page(Some(AuditEntryId::MIN))), None);
+        let empty = EntryQuery { from: Some(to), to: Some(from), filter: None };
+        assert_eq!(ids(&empty, &page(None)), None);
+    }
+}

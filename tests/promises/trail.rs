@@ -1,0 +1,78 @@
+//! Nothing happens without a trace, and no trace tells of what did not happen: what every endpoint owes to the audit trail.
+
+use std::collections::BTreeSet;
+
+use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
+use docyard_test_support::account::Account;
+use docyard_test_support::api::Api;
+use docyard_test_support::cases::{self, THERE, Things};
+use docyard_test_support::trail::{self, Item, entries, is_entry, text};
+use serde_json::json;
+
+/// The items that are neither part of the trail nor stored responses, in one order.
+fn things(items: &[Item]) -> BTreeSet<String> {
+    let is_thing = |item: &&Item| !is_entry(item) && text(item, "sk") != "IDEMPOTENCY";
+    let shown = |item: &Item| {
+        let mut attributes: Vec<_> = item.iter().map(|(name, value)| format!("{name} {value:?}")).collect();
+        attributes.sort();
+        attributes.join(" ")
+    };
+    items.iter().filter(is_thing).map(shown).collect()
+}
+
+/// The entries of a table that were not there before.
+fn new_entries(before: &[Item], after: &[Item]) -> Vec<Item> {
+    let known: BTreeSet<String> = entries(before).iter().map(|entry| text(entry, "sk").to_owned()).collect();
+    let mut entries = entries(after);
+    entries.retain(|entry| !known.contains(text(entry, "sk")));
+    entries
+}
+
+#[tokio::test]
+async fn every_endpoint_that_changes_something_leaves_one_entry_on_it_and_no_other_leaves_any() {
+    for (n, case) in cases::of_every_endpoint("that makes it do all it can", |_| true).iter().enumerate() {
+        let account = Account::new().await;
+        let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, Clock::system()));
+        let things_of_case = Things::create(&account, case, THERE).await;
+        let mut event = case.event(&account, &things_of_case, n);
+        event["requestContext"]["http"]["sourceIp"] = json!("2001:db8::7");
+        event["requestContext"]["http"]["userAgent"] = json!("é".repeat(300));
+        if case.repeated_with_key.is_some() {
+            event["headers"]["idempotency-key"] = json!("k");
+        }
+        // The second one repeats the first: with its key, if it has one.
+        for is_first in [true, false] {
+            let what = format!("{}, {}", case.name(), if is_first { "the first" } else { "the second" });
+            let before = account.table.items().await;
+            let reply = api.invoke(case.endpoint(), event.clone()).await;
+            if is_first {
+                assert_eq!(reply.status, case.status, "{what}: {}", reply.shown());
+            }
+            let is_replay = reply.headers.contains_key("idempotent-replayed");
+            let after = account.table.items().await;
+            let (things_before, things_after) = (things(&before), things(&after));
+            let changed: Vec<&String> = things_before.symmetric_difference(&things_after).collect();
+            let new = new_entries(&before, &after);
+            let is_owed = !changed.is_empty() || case.is_event && !is_replay;
+            assert_eq!(new.len(), usize::from(is_owed), "{what}: it changed {} items", changed.len());
+            for entry in &new {
+                let entity = text(entry, "entityId");
+                let is_on_what_changed = changed.iter().any(|item| item.contains(entity));
+                assert!(is_on_what_changed || case.is_event, "{what}: an entry on {entity}");
+                let key = &account.table.store.api_keys(account_id(entry)).await.unwrap()[0];
+                assert_eq!(text(entry, "actor"), key.id.to_string(), "{what}");
+                assert_eq!(text(entry, "source"), if case.is_event { "account" } else { "api" }, "{what}");
+                assert_eq!(text(entry, "ipAddress"), "2001:db8::7", "{what}");
+                assert_eq!(text(entry, "userAgent"), "é".repeat(256), "{what}");
+                assert!(entry.contains_key("dock"), "{what}: of a dock");
+            }
+        }
+        trail::assert_explains(&account.table).await;
+    }
+}
+
+fn account_id(entry: &Item) -> docyard_core::values::id::AccountId {
+    docyard_core::values::id::AccountId::parse(text(entry, "account")).unwrap()
+}

@@ -1,0 +1,175 @@
+//! The audit trail against the rest of the table: whether it tells of each thing what became of it, once, and nothing else.
+//!
+//! It reads the items themselves, and knows of them what `docs/architecture.md` says.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use docyard_core::model::audit::DEFAULT_RETENTION_DAYS;
+use docyard_core::values::clock::Timestamp;
+use docyard_core::values::digest::Digest;
+
+use crate::table::TestTable;
+
+/// An item of the table.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// An entry: kind of entity, entity, action.
+pub type Told = (String, String, String);
+
+/// A text of an item, which must be there.
+#[track_caller]
+pub fn text<'a>(item: &'a Item, name: &str) -> &'a str {
+    find(item, name).unwrap_or_else(|| panic!("no {name} in {} {}", text(item, "pk"), text(item, "sk")))
+}
+
+fn find<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name).map(|value| value.as_s().unwrap().as_str())
+}
+
+fn is_in(item: &Item, partition: &str) -> bool {
+    text(item, "pk").split('#').next() == Some(partition)
+}
+
+/// Whether an item is part of the trail.
+pub fn is_entry(item: &Item) -> bool {
+    is_in(item, "AUDIT") || is_in(item, "AUDIT_ENTITY")
+}
+
+/// The partition of an entity's trail.
+fn entity_partition(account: &str, entity_type: &str, entity_id: &str) -> String {
+    format!("AUDIT_ENTITY#{account}#{}", Digest::of(&format!("{entity_type}\0{entity_id}")).expose_hex())
+}
+
+/// The entries of the table, each once. Asserts that each is in the trails of its dock and its entity, and in no other, is
+/// the same in both, and ends when it should.
+pub fn entries(items: &[Item]) -> Vec<Item> {
+    let mut copies: BTreeMap<&str, Vec<&Item>> = BTreeMap::new();
+    for item in items.iter().filter(|item| is_entry(item)) {
+        copies.entry(text(item, "sk")).or_default().push(item);
+    }
+    let mut entries = Vec::new();
+    for (id, copies) in copies {
+        let without_pk = |item: &Item| {
+            let mut item = item.clone();
+            item.remove("pk");
+            item
+        };
+        let entry = without_pk(copies[0]);
+        assert!(copies.iter().all(|copy| without_pk(copy) == entry), "the copies of {id} are the same");
+        let account = text(&entry, "account");
+        let mut expected =
+            BTreeSet::from([entity_partition(account, text(&entry, "entityType"), text(&entry, "entityId"))]);
+        if let Some(other) = replacement(&entry) {
+            expected.insert(entity_partition(account, "secret", &other));
+        }
+        let partitions: BTreeSet<&str> = copies.iter().map(|copy| text(copy, "pk")).collect();
+        assert_eq!(partitions.len(), copies.len());
+        let (of_dock, of_entities): (BTreeSet<&str>, BTreeSet<&str>) =
+            partitions.into_iter().partition(|pk| pk.starts_with("AUDIT#"));
+        assert_eq!(of_entities, expected.iter().map(String::as_str).collect(), "the entities of {id}");
+        match find(&entry, "dock") {
+            None => assert!(of_dock.is_empty(), "{id} belongs to no dock"),
+            Some(dock) => {
+                assert_eq!(of_dock.len(), 1, "{id} belongs to one dock");
+                let shard = of_dock.first().unwrap().strip_prefix(&format!("AUDIT#{dock}#")).unwrap();
+                assert!(shard.parse::<u8>().unwrap() < 8);
+            }
+        }
+        let created_at = Timestamp::parse(text(&entry, "createdAt")).unwrap();
+        let ends = created_at.plus_days(DEFAULT_RETENTION_DAYS).unix_seconds_rounded_up();
+        assert_eq!(entry["ttl"].as_n().unwrap(), &ends.to_string(), "when {id} ends");
+        entries.push(entry);
+    }
+    entries
+}
+
+/// What a rotation replaced its secret by.
+fn replacement(entry: &Item) -> Option<String> {
+    let metadata: serde_json::Value = serde_json::from_str(find(entry, "metadata")?).unwrap();
+    let is_rotation = text(entry, "action") == "rotate";
+    metadata["rotatedTo"].as_str().filter(|_| is_rotation).map(str::to_owned)
+}
+
+/// What an entry tells.
+pub fn told(entry: &Item) -> Told {
+    let text = |name| text(entry, name).to_owned();
+    (text("entityType"), text("entityId"), text("action"))
+}
+
+/// What the trail must tell of the things in the table, in all: each creation, each change that their versions count, and
+/// what ended them.
+fn expected(items: &[Item]) -> Vec<Told> {
+    let mut expected = Vec::new();
+    let mut tell = |kind: &str, id: &str, action: &str, count: usize| {
+        expected.extend((0..count).map(|_| (kind.to_owned(), id.to_owned(), action.to_owned())));
+    };
+    let versions = |item: &Item| item["version"].as_n().unwrap().parse().unwrap();
+    for item in items.iter().filter(|item| !is_entry(item)) {
+        let (pk, sk) = (text(item, "pk"), text(item, "sk"));
+        let kind = sk.split('#').next().unwrap();
+        let has = |name: &str| usize::from(item.contains_key(name));
+        match kind {
+            "ACCOUNT" => tell("account", text(item, "id"), "create", 1),
+            "KEY" if is_in(item, "ACCOUNT") => {
+                tell("key", text(item, "id"), "create", 1);
+                tell("key", text(item, "id"), "revoke", has("revokedAt"));
+            }
+            "DOCK" if is_in(item, "DOCK") => {
+                tell("dock", text(item, "id"), "create", 1);
+                tell("dock", text(item, "id"), "update", versions(item));
+            }
+            "RECIPIENT" if is_in(item, "DOCK") => {
+                tell("recipient", text(item, "id"), "create", 1);
+                tell("recipient", text(item, "id"), "update", versions(item));
+            }
+            // In its grace a secret has an active item too, beside the one that tells.
+            "SECRET"
+                if items.iter().any(|other| {
+                    text(other, "pk") == pk && text(other, "sk") == sk.replacen("SECRET", "SECRET_RETIRED", 1)
+                }) => {}
+            "SECRET" | "SECRET_RETIRED" => {
+                tell("secret", text(item, "id"), "create", 1 - has("rotatedFrom"));
+                tell("secret", text(item, "id"), "rotate", has("rotatedTo"));
+                tell("secret", text(item, "id"), "revoke", has("revokedAt"));
+            }
+            "KEY" | "DOCK" | "RECIPIENT" | "IDEMPOTENCY" => {}
+            other => panic!("what the trail tells of {other} is not known"),
+        }
+    }
+    expected.sort();
+    expected
+}
+
+/// Asserts that the trail tells of each thing in the table what became of it, once each, and nothing else but that others
+/// were there and were deleted. Items that were put into the table past the API have no trail.
+pub async fn assert_explains(table: &TestTable) {
+    let items = table.items().await;
+    let entries = entries(&items);
+    let mut told: Vec<Told> =
+        entries.iter().filter(|entry| text(entry, "source") != "account").map(self::told).collect();
+    told.sort();
+    let deleted: BTreeSet<String> =
+        told.iter().filter(|(_, _, action)| action == "delete").map(|(_, id, _)| id.clone()).collect();
+    for id in &deleted {
+        let of_it = |action: &str| told.iter().filter(|(_, of, what)| of == id && what == action).count();
+        assert_eq!((of_it("create"), of_it("delete")), (1, 1), "{id} was there, and was deleted once");
+        let leftover =
+            items.iter().find(|item| text(item, "sk") == "RECIPIENT" && text(item, "pk").ends_with(id));
+        assert!(leftover.is_none(), "{id} is deleted");
+    }
+    // What is deleted with its recipient has no entry on that.
+    let is_gone = |entry: &Item| {
+        let metadata =
+            find(entry, "metadata").map(|json| serde_json::from_str::<serde_json::Value>(json).unwrap());
+        let recipient = metadata.and_then(|metadata| metadata["recipientId"].as_str().map(str::to_owned));
+        deleted.contains(text(entry, "entityId")) || recipient.is_some_and(|id| deleted.contains(&id))
+    };
+    let mut told: Vec<Told> = entries
+        .iter()
+        .filter(|entry| text(entry, "source") != "account" && !is_gone(entry))
+        .map(self::told)
+        .collect();
+    told.sort();
+    assert_eq!(told, expected(&items), "the trail, and what there is");
+}
