@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, T
 use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::model::audit::{self, EntityId, Metadata, Word};
+use crate::model::audit::{self, Action, EntityId, EntityType, FreeAction, FreeEntityType, Metadata, Word};
 use crate::model::identifiers;
 use crate::model::identifiers::{IdentifierChanges, Identifiers};
 use crate::model::secret;
@@ -67,14 +67,13 @@ fn trimmed(pattern: &str) -> Option<String> {
     Some(format!("^{SPACE}{pattern}{SPACE}$"))
 }
 
+/// Texts that [`text::check`] refuses: invisible characters alone, control characters that are no white space, those and
+/// line separators with something on both sides, and those that override the direction of text.
+const UNREADABLE: &str = r"^[\s\u0085\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8]*$|[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f\u202a-\u202e\u2066-\u2069]|\S\s*[\t-\r\u0085\u2028\u2029]\s*\S";
+
 /// A text of at most so many characters, by the rule of [`text::check`].
 fn readable(max: usize) -> ObjectBuilder {
-    without(
-        string().min_length(Some(1)).max_length(Some(max)),
-        // Invisible characters alone, control characters that are no white space, those and line separators with something
-        // on both sides, and those that override the direction of text.
-        r"^[\s\u0085\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8]*$|[\u0000-\u0008\u000e-\u001f\u007f-\u0084\u0086-\u009f\u202a-\u202e\u2066-\u2069]|\S\s*[\t-\r\u0085\u2028\u2029]\s*\S",
-    )
+    without(string().min_length(Some(1)).max_length(Some(max)), UNREADABLE)
 }
 
 /// An id: a prefix and a ULID in Crockford's base 32.
@@ -88,20 +87,38 @@ schema!(SecretId, "SecretId", id("sec", "sec_01JHMV4D6PR2AK1Z8S5W2X3Y4Z"));
 schema!(ApiKeyId, "KeyId", id("key", "key_01JHMV0Z3KN8XGYW5P2S9TZV1W"));
 schema!(AuditEntryId, "AuditEntryId", id("aud", "aud_01JHMV5E7QS3BM2A9T6X3Y4Z5A"));
 
+fn word() -> ObjectBuilder {
+    string().pattern(Some(format!("^[A-Za-z][A-Za-z0-9_.-]{{0,{}}}$", audit::MAX_WORD_CHARS - 1)))
+}
+
+/// A word that is none of `words`, in any case.
+fn free_word(words: &[&str]) -> ObjectBuilder {
+    let in_any_case = |word: &&str| -> String {
+        word.chars().map(|c| format!("[{}{c}]", c.to_ascii_uppercase())).collect()
+    };
+    let ours: Vec<String> = words.iter().map(in_any_case).collect();
+    without(word(), &format!("^({})$", ours.join("|")))
+        .description(Some(format!("A word of the account's own: none of {}", words.join(", "))))
+}
+
 schema!(
     Word,
     "Word",
-    string()
-        .pattern(Some(format!("^[A-Za-z][A-Za-z0-9_.-]{{0,{}}}$", audit::MAX_WORD_CHARS - 1)))
+    word()
         .description(Some("A word for a kind of entity, or for what was done"))
         .examples([json!("recipient")])
 );
 
+schema!(FreeEntityType, "OwnEntityType", free_word(EntityType::WORDS).examples([json!("claim")]));
+schema!(FreeAction, "OwnAction", free_word(Action::WORDS).examples([json!("settled")]));
+
 schema!(
     EntityId,
     "EntityId",
-    // A slash is refused too, which this pattern need not say: it stands in no segment of a path.
-    readable(audit::MAX_ENTITY_ID_CHARS)
+    without(
+        string().min_length(Some(1)).max_length(Some(audit::MAX_ENTITY_ID_CHARS)),
+        &format!("{UNREADABLE}|/")
+    )
         .description(Some(
             "The id of an entity: one of this API's ids, or any that the account's own system gives, without a slash"
         ))

@@ -25,7 +25,7 @@ const CRATES: &[Layers] = &[
             &["operation"],
             &["endpoint"],
             // Every resource is of this row.
-            &["lambda", "docks", "health", "recipients", "secrets"],
+            &["lambda", "audit", "docks", "health", "recipients", "secrets"],
             &["endpoints"],
             &["openapi"],
         ],

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use docyard_core::model::audit::DEFAULT_RETENTION_DAYS;
 use docyard_functions::endpoints::{self, RESOURCES};
 use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_functions::metrics::{ALL, DIMENSION, NAMESPACE};
@@ -139,8 +140,12 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
     assert_eq!(short_form(&variables["TABLE_NAME"]), ("Ref", "Table"));
     assert_eq!(short_form(&variables["DOCYARD_MODE"]), ("Ref", "Mode"));
     assert_eq!(short_form(&variables["STAGE"]), ("Ref", "Stage"));
+    assert_eq!(short_form(&variables["AUDIT_RETENTION_DAYS"]), ("Ref", "AuditRetentionDays"));
+    let retention = &template["Parameters"]["AuditRetentionDays"];
+    assert_eq!(retention["Default"].as_integer(), Some(DEFAULT_RETENTION_DAYS.into()));
+    assert_eq!(retention["MaxValue"].as_integer(), Some(u16::MAX.into()));
     assert!(matches!(&variables["AWS_ENDPOINT_URL_DYNAMODB"], Yaml::Tagged(tag, _) if tag.suffix == "If"));
-    assert_eq!(variables.as_mapping().unwrap().len(), 4);
+    assert_eq!(variables.as_mapping().unwrap().len(), 5);
     assert_eq!(text(&globals["CodeUri"]), "functions/");
     let timeout = globals["Timeout"].as_integer().unwrap();
     assert!(timeout > TIME_LIMIT.as_secs() as i64, "a function answers by itself before Lambda ends it");

@@ -8,6 +8,8 @@
 
 use docyard_core::context::Context;
 use docyard_core::model::audit::{Action, EntityId, EntityType, Event, Metadata, Word};
+#[cfg(feature = "openapi")]
+use docyard_core::model::audit::{FreeAction, FreeEntityType};
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
 use docyard_core::values::field_error::Rejected;
 use docyard_core::values::id::DockId;
@@ -54,15 +56,13 @@ fn document(operation: Operation) -> Operation {
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateAuditLog, rename_all = "camelCase"))]
 struct Input {
-    /// `None` if the id is malformed.
+    // `None` if the id is malformed.
     #[cfg_attr(feature = "openapi", schema(value_type = DockId))]
     dock_id: Option<DockId>,
-    /// The kind of entity. It must be none that this service uses itself: account, key, dock, recipient, secret,
-    /// certificate, policy, group, artifact, job, token.
+    #[cfg_attr(feature = "openapi", schema(value_type = FreeEntityType))]
     entity_type: Word,
     entity_id: EntityId,
-    /// What was done. It must be none that this service uses itself: create, update, delete, rotate, revoke, publish,
-    /// rollback, assign, unassign, issue, retrieve, refuse.
+    #[cfg_attr(feature = "openapi", schema(value_type = FreeAction))]
     action: Word,
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Metadata>))]
     metadata: Metadata,

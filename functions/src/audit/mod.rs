@@ -24,7 +24,7 @@ pub const ENDPOINTS: Endpoints = Endpoints {
 /// The path of the entries.
 const PATH: &str = "/v1/audit/logs";
 
-/// An entry as the API shows it.
+/// An entry of the audit trail.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditEntry))]

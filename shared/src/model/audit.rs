@@ -134,6 +134,14 @@ impl fmt::Display for Word {
     }
 }
 
+/// A word for a kind of entity of an account's own system, as the API's document describes it.
+#[cfg(feature = "openapi")]
+pub enum FreeEntityType {}
+
+/// A word for an action of an account's own system, as the API's document describes it.
+#[cfg(feature = "openapi")]
+pub enum FreeAction {}
+
 /// The most characters of an entity's id.
 pub const MAX_ENTITY_ID_CHARS: usize = 128;
 
