@@ -201,9 +201,19 @@ impl Operation {
         self.query_parameter(name, Required::False, description, schema)
     }
 
-    /// A query parameter that must be there.
-    pub fn required_query(self, name: &str, description: &str, schema: impl Into<RefOr<Schema>>) -> Self {
-        self.query_parameter(name, Required::True, description, schema)
+    /// A query parameter that is a `T`.
+    pub fn query_of<T: ToSchema>(self, name: &str, description: &str) -> Self {
+        self.query_parameter(name, Required::False, description, schema_of::<T>()).schema::<T>()
+    }
+
+    /// A query parameter that is a `T`, and must be there.
+    pub fn required_query_of<T: ToSchema>(self, name: &str, description: &str) -> Self {
+        self.query_parameter(name, Required::True, description, schema_of::<T>()).schema::<T>()
+    }
+
+    fn schema<T: ToSchema>(mut self) -> Self {
+        self.schemas.push((T::name().into_owned(), T::schema()));
+        self
     }
 
     fn query_parameter(
@@ -374,7 +384,7 @@ fn path_parameter(name: &str) -> Parameter {
 }
 
 /// A reference to the schema of a type.
-pub(crate) fn schema_of<T: ToSchema>() -> Ref {
+fn schema_of<T: ToSchema>() -> Ref {
     Ref::from_schema_name(T::name())
 }
 

@@ -14,7 +14,7 @@ use docyard_test_support::dev::{Answer, Dev, send};
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::table::{TABLE, TestTable, operator};
-use docyard_test_support::{import, redacted};
+use docyard_test_support::{import, redacted, trail};
 use serde_json::{Value, json};
 
 /// An account and a key that do not exist.
@@ -493,6 +493,7 @@ async fn a_key_of_which_it_is_not_known_whether_it_is_created_is_revoked() {
     let refusal = refusal_in_one_line(docyard(&proxied, "keys create --mode live", &last).await);
     assert!(refusal.contains("is revoked"), "{}", redacted(&refusal));
     assert!(table.store.api_keys(account).await.unwrap()[0].revoked_at.is_some());
+    trail::assert_explains(&table).await;
 }
 
 #[tokio::test]
@@ -502,13 +503,20 @@ async fn an_account_whose_id_cannot_be_printed_is_named_or_not_created() {
         let output = lost.run(&table, "accounts create", &["--name", "A"], "").await;
         assert_eq!(output.status.code(), Some(1), "{lost:?}");
         let said = String::from_utf8(output.stderr).unwrap();
-        let items = table.items().await;
-        match items.iter().map(|item| item["id"].as_s().unwrap()).find(|id| said.contains(*id)) {
+        let accounts = accounts(&table).await;
+        match accounts.iter().find(|id| said.contains(*id)) {
             Some(_) => assert!(matches!(lost, Lost::Pipe | Lost::Disk), "{said}"),
             None => assert!(said.contains("no account is created"), "{lost:?}: {said}"),
         }
     }
-    assert_eq!(table.items().await.len(), 2);
+    assert_eq!(accounts(&table).await.len(), 2);
+    trail::assert_explains(&table).await;
+}
+
+/// The ids of the accounts in the table.
+async fn accounts(table: &TestTable) -> Vec<String> {
+    let accounts = table.store.accounts().await.unwrap();
+    accounts.iter().map(|account| account.id.to_string()).collect()
 }
 
 #[tokio::test]

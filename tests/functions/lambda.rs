@@ -233,6 +233,8 @@ fn parameters(endpoint: &Endpoint) -> Vec<&'static str> {
         "dockId" => "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "recipientId" => "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "secretId" => "sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
+        "entityType" => "recipient",
+        "entityId" => "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         other => panic!("name an id of the kind {other} here"),
     };
     endpoint.route.parameters().map(value).collect()

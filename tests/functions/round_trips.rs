@@ -89,3 +89,33 @@ async fn a_request_costs_the_same_with_5000_retired_secrets() {
         assert_eq!(units[0], units[1], "{function}");
     }
 }
+
+#[tokio::test]
+async fn a_page_of_the_trail_costs_the_same_with_100_000_entries() {
+    let mut units = Vec::new();
+    for count in [10, 10_000, 100_000] {
+        let account = Account::new().await;
+        let recipient = account.import_entries(count).await;
+        let (proxy, url) = Proxy::before(&account.table).await;
+        let dock = format!("dockId={}&limit=10", account.dock);
+        let filtered = format!("{dock}&action=delete");
+        let mut of_count = Vec::new();
+        for (function, parameters, query) in [
+            ("list-audit-logs", vec![], dock.as_str()),
+            ("list-entity-audit-logs", vec!["recipient", recipient.as_str()], "limit=10"),
+            ("list-audit-logs", vec![], &filtered),
+        ] {
+            let sandbox = Sandbox::start(binary(function), &url).await;
+            proxy.take_units();
+            proxy.take_calls();
+            let event = account.request(endpoints::named(function), &parameters, query, None);
+            let (page, _) = sandbox.expect(200, event).await;
+            let is_filtered = query.contains("action");
+            assert_eq!(page.as_array().unwrap().len(), if is_filtered { 0 } else { 10 });
+            of_count.push((proxy.take_calls().len(), proxy.take_units()));
+        }
+        units.push(of_count);
+    }
+    assert_eq!(units[0][..2], units[1][..2]);
+    assert_eq!(units[1], units[2], "also of a page that finds nothing");
+}

@@ -11,7 +11,8 @@ use docyard_core::values::clock::Clock;
 use docyard_functions::endpoints;
 use docyard_functions::http::body::MAX_BYTES;
 use docyard_test_support::account::Account;
-use docyard_test_support::{cases, is_thorough, redacted};
+use docyard_test_support::cases::{self, Case};
+use docyard_test_support::{is_thorough, redacted};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -96,10 +97,10 @@ fn no_event_of_a_caller_with_a_key_gets_a_500() {
     let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system());
     let mut things = Things { account, recipient: String::new(), secret: String::new() };
     let all: Vec<_> = endpoints::all().collect();
-    let bodies: Vec<Option<String>> = all
+    let cases = cases::all();
+    let cases: Vec<&Case> = all
         .iter()
-        .map(|endpoint| cases::all().into_iter().find(|case| case.endpoint == endpoint.name)?.body)
-        .map(|body| body.map(|body| body.to_string()))
+        .map(|endpoint| cases.iter().find(|case| case.endpoint == endpoint.name).unwrap())
         .collect();
 
     let kept = prop::sample::select(corpus("body"));
@@ -107,7 +108,12 @@ fn no_event_of_a_caller_with_a_key_gets_a_500() {
         prop_oneof![any::<String>(), kept.prop_map(|body| String::from_utf8_lossy(&body).into_owned())];
     let mostly_real = || prop::option::weighted(0.1, any::<String>());
     let headers = (prop::option::of(any::<String>()), prop::option::weighted(0.1, any::<String>()));
-    let query = prop_oneof![6 => Just(String::new()), 1 => any::<String>(), 1 => "limit=[0-9]{1,4}"];
+    // None is that of the endpoint's case.
+    let query = prop_oneof![
+        6 => Just(None),
+        1 => any::<String>().prop_map(Some),
+        1 => "limit=[0-9]{1,4}".prop_map(Some)
+    ];
     let body = prop::option::weighted(0.4, texts);
     let event = (body, query, [mostly_real(), mostly_real(), mostly_real()], headers);
     let events = if is_thorough() { 20_000 } else { 25 * all.len() };
@@ -122,7 +128,10 @@ fn no_event_of_a_caller_with_a_key_gets_a_500() {
         let route = n % all.len();
         let (body, query, [dock, recipient, secret], (key, other)) =
             event.new_tree(&mut runner).unwrap().current();
-        let body = body.or_else(|| Some(bodies[route].as_ref()?.replace("{n}", &n.to_string())));
+        let dock_there = things.account.dock.clone();
+        let body_there = || cases[route].body_of(n, &dock_there, "x").map(|body| body.to_string());
+        let body = body.or_else(body_there);
+        let query = query.unwrap_or_else(|| cases[route].query_of(&dock_there));
         let mut headers = json!({"authorization": format!("Bearer {}", things.account.key)});
         let named = [("idempotency-key", key), ("content-type", other.clone()), ("if-match", other)];
         for (name, value) in named.into_iter().filter_map(|(name, value)| Some((name, value?))) {
@@ -132,6 +141,8 @@ fn no_event_of_a_caller_with_a_key_gets_a_500() {
             "version": "2.0", "rawQueryString": query, "body": body, "headers": headers,
             "pathParameters": {
                 "dockId": dock.unwrap_or_else(|| things.account.dock.clone()),
+                "entityType": if recipient.is_some() { "claim" } else { "recipient" },
+                "entityId": recipient.clone().unwrap_or_else(|| things.recipient.clone()),
                 "recipientId": recipient.unwrap_or_else(|| things.recipient.clone()),
                 "secretId": secret.unwrap_or_else(|| things.secret.clone()),
             },

@@ -9,16 +9,13 @@ use docyard_test_support::account::Account;
 use docyard_test_support::api::Api;
 use docyard_test_support::cases::{self, THERE, Things};
 use docyard_test_support::trail::{self, Item, entries, is_entry, text};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The items that are neither part of the trail nor stored responses, in one order.
 fn things(items: &[Item]) -> BTreeSet<String> {
     let is_thing = |item: &&Item| !is_entry(item) && text(item, "sk") != "IDEMPOTENCY";
-    let shown = |item: &Item| {
-        let mut attributes: Vec<_> = item.iter().map(|(name, value)| format!("{name} {value:?}")).collect();
-        attributes.sort();
-        attributes.join(" ")
-    };
+    let shown =
+        |item: &Item| serde_dynamo::aws_sdk_dynamodb_1::from_item::<Value>(item.clone()).unwrap().to_string();
     items.iter().filter(is_thing).map(shown).collect()
 }
 

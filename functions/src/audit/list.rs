@@ -20,7 +20,7 @@ use crate::http::error::{Error, Resource};
 use crate::http::input::Input;
 use crate::http::{auth, input, list, path, response};
 #[cfg(feature = "openapi")]
-use crate::operation::{Operation, schema_of};
+use crate::operation::Operation;
 
 /// This endpoint.
 pub const ENDPOINT: Endpoint = endpoint! {
@@ -40,12 +40,12 @@ fn document(operation: Operation) -> Operation {
             "What happened in a dock, newest first. A page may have fewer entries than its limit, and with `entityType`, \
              `actor` or `action`, of which one may be given, even none: only a missing `Link` ends the list.",
         )
-        .required_query("dockId", "The dock", schema_of::<DockId>())
-        .query("from", "Entries of this time and later", schema_of::<Timestamp>())
-        .query("to", "Entries before this time", schema_of::<Timestamp>())
-        .query("entityType", "Entries on this kind of entity", schema_of::<Word>())
-        .query("actor", "Entries by this actor", schema_of::<ApiKeyId>())
-        .query("action", "Entries with this action", schema_of::<Word>())
+        .required_query_of::<DockId>("dockId", "The dock")
+        .query_of::<Timestamp>("from", "Entries of this time and later")
+        .query_of::<Timestamp>("to", "Entries before this time")
+        .query_of::<Word>("entityType", "Entries on this kind of entity")
+        .query_of::<ApiKeyId>("actor", "Entries by this actor")
+        .query_of::<Word>("action", "Entries with this action")
         .page_of::<EntryOutput>("A page of entries")
         .not_found(Resource::Dock, "No such dock in the key's account")
 }

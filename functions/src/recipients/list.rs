@@ -16,7 +16,7 @@ use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::{input, list, path, response};
 #[cfg(feature = "openapi")]
-use crate::operation::{Operation, schema_of};
+use crate::operation::Operation;
 
 /// This endpoint.
 pub const ENDPOINT: Endpoint = endpoint! {
@@ -33,7 +33,7 @@ fn document(operation: Operation) -> Operation {
         .description(
             "Those of the dock, ordered by email; with `email` only the one with that address, if any.",
         )
-        .query("email", "Only the recipient with this email, regardless of case", schema_of::<Email>())
+        .query_of::<Email>("email", "Only the recipient with this email, regardless of case")
         .page_of::<RecipientOutput>("A page of recipients")
         .not_found(Resource::Dock, "No such dock in the key's account")
 }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::values::clock::Clock;
-use docyard_core::values::id::{RecipientId, SecretId};
+use docyard_core::values::id::{AuditEntryId, RecipientId, SecretId};
 use docyard_core::values::random;
 use dynoxide::AttributeValue as Imported;
 
 use crate::account::Account;
+use crate::trail::{Item, is_entry, text};
 
 /// The value of the secrets of imported recipients.
 pub const IMPORTED_SECRET: &str = "dk_sec_0123456789abcdef0123456789abcdef";
@@ -28,6 +29,32 @@ fn imported(value: &AttributeValue, rewrite: &impl Fn(&str) -> String) -> Import
 }
 
 impl Account {
+    /// Puts many entries into the trail of the dock, past the API, and into that of a recipient which it creates; returns
+    /// the recipient's id. They are copies of one that the store wrote, so they have its form.
+    pub async fn import_entries(&self, count: usize) -> String {
+        let (recipient, _) = self.recipient_with_secret("trail@example.com").await;
+        let items = self.table.items().await;
+        let is_original = |item: &&Item| is_entry(item) && text(item, "entityId") == recipient;
+        let originals: Vec<_> = items.iter().filter(is_original).collect();
+        assert_eq!(originals.len(), 2, "one in each trail");
+        let original = text(originals[0], "sk");
+        let now = Clock::system().now();
+        let mut copies = Vec::new();
+        for _ in 0..count {
+            let id = AuditEntryId::generate(now, &mut random::system());
+            let rewrite = |text: &str| match text {
+                pk if pk.starts_with("AUDIT#") => format!("AUDIT#{}#{}", self.dock, id.spread(8)),
+                text => text.replace(original, &id.to_string()),
+            };
+            copies.extend(originals.iter().map(|original| item(original, &rewrite)));
+            if copies.len() >= 30_000 {
+                self.table.import(std::mem::take(&mut copies));
+            }
+        }
+        self.table.import(copies);
+        recipient
+    }
+
     /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`];
     /// returns their ids and those of their secrets. They are copies of one that the store wrote, so their items have
     /// its form.

@@ -92,14 +92,18 @@ impl DocumentedOperation {
     /// The request to this path, and to this dock if its body names one, without a key.
     pub fn request_of(&self, dev: &Dev, dock: &str, path: &str) -> reqwest::RequestBuilder {
         let request = dev.http.request(self.method.clone(), format!("{}{path}", dev.url));
-        match self.body.clone() {
-            Some(mut body) => {
-                if self.has_dock_in_body() {
-                    body["dockId"] = dock.into();
-                }
-                request.json(&body)
-            }
+        match self.body_of(dock) {
+            Some(body) => request.json(&body),
             None => request,
         }
+    }
+
+    /// The body, about this dock if it names one.
+    pub fn body_of(&self, dock: &str) -> Option<Value> {
+        let mut body = self.body.clone()?;
+        if self.has_dock_in_body() {
+            body["dockId"] = dock.into();
+        }
+        Some(body)
     }
 }
