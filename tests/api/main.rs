@@ -10,6 +10,7 @@
 use docyard_test_support::dev::Answer;
 use serde_json::Value;
 
+mod audit;
 mod authorization;
 mod conditions;
 mod docks;

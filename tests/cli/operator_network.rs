@@ -4,8 +4,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
+use axum::http::StatusCode;
+use docyard_core::values::clock::Timestamp;
+use docyard_core::values::id::AccountId;
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::table::{TABLE, TestTable};
+use docyard_test_support::trail;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -276,4 +281,87 @@ async fn what_is_missing_of_region_and_credentials_is_named_with_what_to_do() {
         }
         assert!(!refusal.contains("hunter2"));
     }
+}
+
+/// A server that answers every request with this body as AWS STS does; its address.
+async fn sts(status: StatusCode, body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = move || async move { (status, [("content-type", "text/xml")], body) };
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+    url
+}
+
+#[tokio::test]
+async fn the_audit_trail_names_the_operator_as_aws_does_or_else_by_the_access_key() {
+    const ARN: &str = "arn:aws:sts::123456789012:assumed-role/Operator/jane";
+    let known = sts(
+        StatusCode::OK,
+        r#"<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
+        <Arn>arn:aws:sts::123456789012:assumed-role/Operator/jane</Arn><UserId>AROA:jane</UserId>
+        <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"#,
+    )
+    .await;
+    let refused = sts(StatusCode::FORBIDDEN, "<ErrorResponse/>").await;
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("http://{}", silent.local_addr().unwrap());
+    for (variables, actor, is_quick) in [
+        (vec![("AWS_ENDPOINT_URL_STS", known.as_str())], ARN, true),
+        (vec![("AWS_ENDPOINT_URL_STS", &refused)], "local", true),
+        (vec![("AWS_ENDPOINT_URL_STS", &silent)], "local", false),
+        (vec![], "local", true),
+    ] {
+        let table = TestTable::start().await;
+        let run = async |line: &str, last: &[&str]| {
+            let mut command = at(&table.url, line, &variables);
+            command.args(last);
+            printed(run(command, "").await)
+        };
+        let account = run("accounts create", &["--name", "A"]).await;
+        let account = account.trim();
+        if !is_quick {
+            let entries = trail::entries(&table.items().await);
+            assert_eq!(trail::text(&entries[0], "actor"), actor);
+            continue;
+        }
+        run("keys create --mode live --name K", &["--account", account]).await;
+        let id = table.store.api_keys(AccountId::parse(account).unwrap()).await.unwrap()[0].id.to_string();
+        for _ in 0..2 {
+            run("keys revoke", &["--account", account, &id]).await;
+        }
+        trail::assert_explains(&table).await;
+        let entries = trail::entries(&table.items().await);
+        let mut told: Vec<_> = entries.iter().map(|entry| trail::text(entry, "action")).collect();
+        told.sort_unstable();
+        assert_eq!(told, ["create", "create", "revoke"], "a second revocation leaves none");
+        for entry in &entries {
+            assert_eq!((trail::text(entry, "actor"), trail::text(entry, "source")), (actor, "operator"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_operators_entries_are_kept_as_long_as_the_deployments() {
+    let table = TestTable::start().await;
+    for (days, variables) in [("30", vec![]), ("31", vec![("AUDIT_RETENTION_DAYS", "31")])] {
+        let mut command = at(&table.url, "accounts create --name A", &variables);
+        if variables.is_empty() {
+            command.args(["--audit-retention-days", days]);
+        }
+        printed(run(command, "").await);
+    }
+    let items = table.items().await;
+    let mut kept: Vec<i64> = items
+        .iter()
+        .filter(|item| trail::is_entry(item))
+        .map(|entry| {
+            let created = Timestamp::parse(trail::text(entry, "createdAt")).unwrap();
+            let ttl: i64 = entry["ttl"].as_n().unwrap().parse().unwrap();
+            (ttl - created.unix_seconds_rounded_up()) / 86_400
+        })
+        .collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [30, 31]);
+    let none = at(&table.url, "accounts create --name A --audit-retention-days 0", &[]);
+    assert_eq!(run(none, "").await.status.code(), Some(2));
 }

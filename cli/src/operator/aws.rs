@@ -40,7 +40,7 @@ pub(super) struct Connection {
     /// Its client. It has called no DynamoDB yet.
     pub(super) client: Client,
     access_key_id: String,
-    /// Who knows the operator: `None` if DynamoDB is not that of AWS.
+    /// Who knows the operator; `None` if DynamoDB is not that of AWS.
     sts: Option<aws_sdk_sts::Client>,
 }
 
@@ -94,7 +94,11 @@ pub(super) async fn connect(endpoint_url: Option<&str>) -> Result<Connection, St
         }
         None => return Err("no credentials".to_owned()),
     };
-    let is_aws = endpoint_url.is_none() && variable("AWS_ENDPOINT_URL_DYNAMODB").is_none();
+    let configured = || variable("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| variable("AWS_ENDPOINT_URL"));
+    let url = endpoint_url.map(str::to_owned).or_else(configured);
+    // A DynamoDB without TLS is none of AWS's.
+    let is_aws = url.is_none_or(|url| !url.starts_with("http://"));
+    let is_aws = is_aws || variable("AWS_ENDPOINT_URL_STS").is_some();
     let access_key_id = credentials.access_key_id().to_owned();
     // As they are: a command ends before they expire.
     let sts = aws_sdk_sts::config::Builder::from(&shared).credentials_provider(credentials.clone());

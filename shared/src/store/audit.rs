@@ -232,6 +232,20 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::random;
+
+    #[test]
+    fn entries_of_a_dock_are_spread_over_eight_partitions() {
+        let now = Timestamp::parse("2025-01-15T10:32:00Z").unwrap();
+        let dock = DockId::generate(now, &mut random::system());
+        let mut counts = std::collections::BTreeMap::<String, usize>::new();
+        for _ in 0..8000 {
+            let id = AuditEntryId::generate(now, &mut random::system());
+            *counts.entry(dock_partition(dock, id.spread(SHARDS))).or_default() += 1;
+        }
+        // Seven times the deviation.
+        assert!(counts.len() == 8 && counts.values().all(|count| count.abs_diff(1000) < 200), "{counts:?}");
+    }
 
     #[test]
     fn a_page_has_its_share_of_each_partition() {
