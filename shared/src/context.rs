@@ -37,13 +37,20 @@ impl Context {
         Self { store, mode, clock, record: RequestRecord::default(), origin: Origin::default() }
     }
 
-    /// The same context with an empty record, for one request from `origin`.
+    /// The same context with an empty record, for one request from `origin`, whose time stands still.
     pub fn for_request(&self, origin: Origin) -> Self {
         let record = RequestRecord::default();
-        Self { store: self.store.recording_to(record.clone()), record, origin, ..self.clone() }
+        let now = self.now();
+        Self {
+            store: self.store.recording_to(record.clone()),
+            mode: self.mode,
+            clock: Clock::new(move || now),
+            record,
+            origin,
+        }
     }
 
-    /// The time now.
+    /// The time now. For a request it is the time when it began, so that all that comes of it has one time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use docyard_core::values::clock::Timestamp;
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_test_support::account::Account;
@@ -16,7 +17,7 @@ use docyard_test_support::fault::{CONFLICT, IN_MESSAGE, InjectedFault};
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::relay::{Death, Relay};
 use docyard_test_support::sandbox::{Sandbox, command};
-use docyard_test_support::{binary, for_each};
+use docyard_test_support::{binary, for_each, trail};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use serde_json::{Value, json};
@@ -162,9 +163,15 @@ fn a_variable_that_is_missing_empty_or_malformed_ends_init_with_its_name() {
         let log = String::from_utf8(output.stdout).unwrap();
         log.split_once("cannot start: ").unwrap_or_else(|| panic!("{log}")).1.to_owned()
     };
-    for needed in
-        ["TABLE_NAME", "DOCYARD_MODE", "STAGE", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
-    {
+    for needed in [
+        "TABLE_NAME",
+        "DOCYARD_MODE",
+        "AUDIT_RETENTION_DAYS",
+        "STAGE",
+        "AWS_REGION",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+    ] {
         assert!(reason(&|command| command.env_remove(needed)).starts_with(&format!("{needed} is not set")));
         assert!(reason(&|command| command.env(needed, "")).starts_with(&format!("{needed} is ")));
     }
@@ -172,6 +179,9 @@ fn a_variable_that_is_missing_empty_or_malformed_ends_init_with_its_name() {
         ("TABLE_NAME", "a table"),
         ("TABLE_NAME", "t"),
         ("DOCYARD_MODE", "LIVE"),
+        ("AUDIT_RETENTION_DAYS", "0"),
+        ("AUDIT_RETENTION_DAYS", "65536"),
+        ("AUDIT_RETENTION_DAYS", "seven years"),
         ("AWS_REGION", "Frankfurt (Main)"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "127.0.0.1:8000"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "https://"),
@@ -181,6 +191,23 @@ fn a_variable_that_is_missing_empty_or_malformed_ends_init_with_its_name() {
         let reason = reason(&|command| command.env(name, malformed));
         assert!(reason.starts_with(&format!("{name} must be ")), "{name}={malformed}: {reason}");
     }
+}
+
+#[tokio::test]
+async fn an_audit_entry_ends_when_the_deployment_says() {
+    let account = Account::new().await;
+    let mut command = command(binary(CREATE_RECIPIENT), &account.table.url);
+    command.env("AUDIT_RETENTION_DAYS", "30");
+    let create = Sandbox::start_command(command).await;
+    let (recipient, _) = create.expect(201, account.create_recipient()).await;
+    let items = account.table.items().await;
+    let is_its = |item: &&trail::Item| {
+        trail::is_entry(item) && trail::text(item, "entityId") == recipient["id"].as_str().unwrap()
+    };
+    let ends: Vec<&String> = items.iter().filter(is_its).map(|item| item["ttl"].as_n().unwrap()).collect();
+    let created = Timestamp::parse(recipient["createdAt"].as_str().unwrap()).unwrap();
+    let end = created.plus_days(30).unix_seconds_rounded_up().to_string();
+    assert_eq!(ends, [&end, &end]);
 }
 
 #[tokio::test]

@@ -31,6 +31,31 @@ async fn observe(endpoint: &str) -> (Vec<String>, Permissions) {
     (proxy.calls(), proxy.take_actions())
 }
 
+#[test]
+fn no_role_may_update_or_delete_an_audit_entry_and_only_those_of_its_lists_read_any() {
+    let template = template();
+    let mut writers = 0;
+    for (endpoint, (name, function)) in functions(&template) {
+        let permissions = permissions(function);
+        let of_trail = |partition: &str| -> BTreeSet<String> {
+            let allowed = permissions.iter().filter(|(_, on)| on == partition || on == "*");
+            allowed.map(|(action, _)| action.trim_start_matches("dynamodb:").to_owned()).collect()
+        };
+        let (of_dock, of_entity) = (of_trail("AUDIT#*"), of_trail("AUDIT_ENTITY#*"));
+        let query = BTreeSet::from(["Query".to_owned()]);
+        match endpoint.as_str() {
+            "list-audit-logs" => assert_eq!((of_dock, of_entity), (query, BTreeSet::new())),
+            "list-entity-audit-logs" => assert_eq!((of_dock, of_entity), (BTreeSet::new(), query)),
+            _ => {
+                assert!(of_dock.is_empty() || of_dock == BTreeSet::from(["PutItem".to_owned()]), "{name}");
+                assert_eq!(of_dock, of_entity, "{name}");
+                writers += usize::from(!of_dock.is_empty());
+            }
+        }
+    }
+    assert!(writers > 8, "{writers}");
+}
+
 #[tokio::test]
 async fn a_function_may_do_what_its_code_does_and_nothing_else() {
     let template = template();

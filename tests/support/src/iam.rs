@@ -28,7 +28,16 @@ pub fn actions(operation: &str, body: &Value) -> Vec<(String, String)> {
             writes
                 .flat_map(|write| write.as_object().unwrap())
                 .map(|(write, of)| match write.as_str() {
-                    "Put" => action("PutItem", &of["Item"]["pk"]),
+                    "Put" => {
+                        let (name, partition) = action("PutItem", &of["Item"]["pk"]);
+                        let is_conditional = of["ConditionExpression"] == "attribute_not_exists(pk)";
+                        // Which IAM cannot demand.
+                        assert!(
+                            !partition.starts_with("AUDIT") || is_conditional,
+                            "an entry is put over one"
+                        );
+                        (name, partition)
+                    }
                     "ConditionCheck" => action("ConditionCheckItem", &of["Key"]["pk"]),
                     _ => action(&format!("{write}Item"), &of["Key"]["pk"]),
                 })
