@@ -60,3 +60,27 @@ impl Context {
         event.by(&Author::api_key(caller.account, caller.key, self.origin.clone()), self.now())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::aws::dynamodb;
+
+    #[test]
+    fn all_that_comes_of_a_request_has_one_time() {
+        let start = Timestamp::parse("2025-01-15T10:32:00.000Z").unwrap();
+        let time = Mutex::new(start);
+        let clock = Clock::new(move || {
+            let mut time = time.lock().unwrap();
+            *time = time.plus_hours(1);
+            *time
+        });
+        let store = Store::new(dynamodb::local_client("http://127.0.0.1:1"), "t");
+        let context = Context::new(store, Mode::Live, clock);
+        let request = context.for_request(Origin::default());
+        assert_eq!([request.now(), request.now()], [start.plus_hours(1); 2]);
+        assert_eq!(context.for_request(Origin::default()).now(), start.plus_hours(2));
+    }
+}

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
+use docyard_core::values::id::{AccountId, AuditEntryId};
+use docyard_core::values::random;
 use docyard_test_support::account::Account;
 use docyard_test_support::api::Api;
 use docyard_test_support::cases::{self, THERE, Things};
@@ -70,6 +72,44 @@ async fn every_endpoint_that_changes_something_leaves_one_entry_on_it_and_no_oth
     }
 }
 
-fn account_id(entry: &Item) -> docyard_core::values::id::AccountId {
-    docyard_core::values::id::AccountId::parse(text(entry, "account")).unwrap()
+fn account_id(entry: &Item) -> AccountId {
+    AccountId::parse(text(entry, "account")).unwrap()
+}
+
+/// Pages are cut where the first partition ends that has not given all.
+#[tokio::test]
+async fn pages_of_a_trail_that_is_spread_unevenly_skip_and_repeat_nothing() {
+    let account = Account::new().await;
+    let now = Clock::system().now();
+    let ids = std::iter::repeat_with(|| AuditEntryId::generate(now, &mut random::system()));
+    // Most in one partition, some in another, and now and then one anywhere.
+    let ids =
+        ids.enumerate().filter(|(n, id)| id.spread(8) == 0 || n % 8 == 0 && id.spread(8) == 5 || n % 40 == 0);
+    account.import_entries_of(ids.map(|(_, id)| id).take(400)).await;
+    let items = account.table.items().await;
+    let of_dock = items.iter().filter(|item| text(item, "pk").starts_with("AUDIT#"));
+    let mut expected: Vec<String> = of_dock.map(|item| text(item, "sk").to_owned()).collect();
+    expected.sort();
+    expected.reverse();
+    let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, Clock::system()));
+    let headers = [("authorization", format!("Bearer {}", account.key))];
+    for parameters in ["limit=7", "limit=100", "limit=1000", "limit=30&entityType=recipient"] {
+        let (mut read, mut pages) = (Vec::new(), 0);
+        let mut query = Some(format!("dockId={}&{parameters}", account.dock));
+        while let Some(asked) = query {
+            let reply = api.ask("list-audit-logs", &[], &asked, &headers, None).await;
+            read.extend(reply.list().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()));
+            pages += 1;
+            let link = reply.headers.get("link");
+            query = link.map(|link| link.split(['?', '>']).nth(1).unwrap().to_owned());
+        }
+        assert!(pages > 1, "{parameters}");
+        if parameters.contains("entityType") {
+            // Without the dock and the recipient's secret.
+            assert_eq!(read.len(), expected.len() - 2, "{parameters}");
+            assert!(read.iter().is_sorted_by(|a, b| a > b) && read.iter().all(|id| expected.contains(id)));
+        } else {
+            assert_eq!(read, expected, "{parameters}");
+        }
+    }
 }

@@ -51,6 +51,7 @@ fn document(operation: Operation) -> Operation {
         .link("update-dock", &[("dockId", "$response.body#/id")])
         .link("create-recipient", &[("dockId", "$response.body#/id")])
         .link("list-recipients", &[("dockId", "$response.body#/id")])
+        .link("list-audit-logs", &[("dockId", "$response.body#/id")])
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateDock, rename_all = "camelCase"))]

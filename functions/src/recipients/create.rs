@@ -60,6 +60,7 @@ fn document(operation: Operation) -> Operation {
         .link("delete-recipient", super::CREATED)
         .link("generate-secret", &[("recipientId", "$response.body#/id")])
         .link("list-secrets", &[("recipientId", "$response.body#/id")])
+        .link("list-entity-audit-logs", &[("entityType", "recipient"), ("entityId", "$response.body#/id")])
         .not_found(Resource::Dock, "No such dock in the key's account")
         .taken::<RecipientId>("Another recipient of this dock has the email: `recipientId`", super::EMAIL_TAKEN)
 }

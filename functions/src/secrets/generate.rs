@@ -59,6 +59,7 @@ fn document(operation: Operation) -> Operation {
         .link("rotate-secret", super::CREATED)
         .link("revoke-secret", super::CREATED)
         .link("verify-secret", &[("recipientId", "$request.path.recipientId")])
+        .link("list-entity-audit-logs", &[("entityType", "secret"), ("entityId", "$response.body#/id")])
         .not_found(Resource::Recipient, "No such recipient in the key's account")
         .conflict("The recipient has 100 active secrets", TOO_MANY)
 }

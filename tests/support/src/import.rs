@@ -32,16 +32,21 @@ impl Account {
     /// Puts many entries into the trail of the dock, past the API, and into that of a recipient which it creates; returns
     /// the recipient's id. They are copies of one that the store wrote, so they have its form.
     pub async fn import_entries(&self, count: usize) -> String {
+        let now = Clock::system().now();
+        let ids = std::iter::repeat_with(|| AuditEntryId::generate(now, &mut random::system()));
+        self.import_entries_of(ids.take(count)).await
+    }
+
+    /// As [`Account::import_entries`], with these ids.
+    pub async fn import_entries_of(&self, ids: impl Iterator<Item = AuditEntryId>) -> String {
         let (recipient, _) = self.recipient_with_secret("trail@example.com").await;
         let items = self.table.items().await;
         let is_original = |item: &&Item| is_entry(item) && text(item, "entityId") == recipient;
         let originals: Vec<_> = items.iter().filter(is_original).collect();
         assert_eq!(originals.len(), 2, "one in each trail");
         let original = text(originals[0], "sk");
-        let now = Clock::system().now();
         let mut copies = Vec::new();
-        for _ in 0..count {
-            let id = AuditEntryId::generate(now, &mut random::system());
+        for id in ids {
             let rewrite = |text: &str| match text {
                 pk if pk.starts_with("AUDIT#") => format!("AUDIT#{}#{}", self.dock, id.spread(8)),
                 text => text.replace(original, &id.to_string()),
