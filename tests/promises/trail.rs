@@ -85,31 +85,65 @@ async fn pages_of_a_trail_that_is_spread_unevenly_skip_and_repeat_nothing() {
     // Most in one partition, some in another, and now and then one anywhere.
     let ids =
         ids.enumerate().filter(|(n, id)| id.spread(8) == 0 || n % 8 == 0 && id.spread(8) == 5 || n % 40 == 0);
-    account.import_entries_of(ids.map(|(_, id)| id).take(400)).await;
+    let (recipient, _) = account.recipient_with_secret(THERE).await;
+    account.import_copies(&recipient, ids.map(|(_, id)| id).take(400)).await;
     let items = account.table.items().await;
     let of_dock = items.iter().filter(|item| text(item, "pk").starts_with("AUDIT#"));
     let mut expected: Vec<String> = of_dock.map(|item| text(item, "sk").to_owned()).collect();
     expected.sort();
     expected.reverse();
     let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, Clock::system()));
-    let headers = [("authorization", format!("Bearer {}", account.key))];
-    for parameters in ["limit=7", "limit=100", "limit=1000", "limit=30&entityType=recipient"] {
-        let (mut read, mut pages) = (Vec::new(), 0);
-        let mut query = Some(format!("dockId={}&{parameters}", account.dock));
-        while let Some(asked) = query {
-            let reply = api.ask("list-audit-logs", &[], &asked, &headers, None).await;
-            read.extend(reply.list().iter().map(|entry| entry["id"].as_str().unwrap().to_owned()));
-            pages += 1;
-            let link = reply.headers.get("link");
-            query = link.map(|link| link.split(['?', '>']).nth(1).unwrap().to_owned());
-        }
-        assert!(pages > 1, "{parameters}");
+    for parameters in ["limit=20", "limit=100", "limit=1000", "limit=30&entityType=recipient"] {
+        let pages = pages(&api, &account, parameters).await;
+        let read: Vec<&str> = pages.iter().flatten().map(|entry| entry["id"].as_str().unwrap()).collect();
+        assert!(pages.len() > 1, "{parameters}");
         if parameters.contains("entityType") {
             // Without the dock and the recipient's secret.
             assert_eq!(read.len(), expected.len() - 2, "{parameters}");
-            assert!(read.iter().is_sorted_by(|a, b| a > b) && read.iter().all(|id| expected.contains(id)));
+            assert!(
+                read.iter().is_sorted_by(|a, b| a > b)
+                    && read.iter().all(|id| expected.contains(&(*id).to_owned()))
+            );
         } else {
             assert_eq!(read, expected, "{parameters}");
         }
+    }
+}
+
+/// The pages of the trail of the account's dock.
+async fn pages(api: &Api, account: &Account, parameters: &str) -> Vec<Vec<Value>> {
+    let headers = [("authorization", format!("Bearer {}", account.key))];
+    let mut pages = Vec::new();
+    let mut query = Some(format!("dockId={}&{parameters}", account.dock));
+    while let Some(asked) = query {
+        let reply = api.ask("list-audit-logs", &[], &asked, &headers, None).await;
+        pages.push(reply.list());
+        let link = reply.headers.get("link");
+        query = link.map(|link| link.split(['?', '>']).nth(1).unwrap().to_owned());
+    }
+    pages
+}
+
+#[tokio::test]
+async fn a_page_of_the_largest_entries_fits_into_an_answer_of_lambda() {
+    // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    const MAX_ANSWER: usize = 6 * 1024 * 1024;
+    let account = Account::new().await;
+    let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, Clock::system()));
+    // JSON in JSON: each quote is escaped twice.
+    let metadata = json!({"k": "\"".repeat((4096 - 8) / 2)});
+    let largest = json!({
+        "dockId": account.dock, "entityType": "claim", "entityId": "CLM", "action": "settled", "metadata": metadata,
+    });
+    let headers = [("authorization", format!("Bearer {}", account.key))];
+    assert_eq!(api.ask("create-audit-log", &[], "", &headers, Some(largest.to_string())).await.status, 201);
+    let now = Clock::system().now();
+    let ids = std::iter::repeat_with(|| AuditEntryId::generate(now, &mut random::system()));
+    account.import_copies("CLM", ids.take(1500)).await;
+    let pages = pages(&api, &account, "limit=1000").await;
+    assert_eq!(pages.iter().map(Vec::len).sum::<usize>(), 1502, "with the first, and the dock itself");
+    for page in pages {
+        let body = Value::from(page).to_string();
+        assert!(json!({"body": body}).to_string().len() < MAX_ANSWER);
     }
 }

@@ -34,14 +34,15 @@ impl Account {
     pub async fn import_entries(&self, count: usize) -> String {
         let now = Clock::system().now();
         let ids = std::iter::repeat_with(|| AuditEntryId::generate(now, &mut random::system()));
-        self.import_entries_of(ids.take(count)).await
+        let (recipient, _) = self.recipient_with_secret("trail@example.com").await;
+        self.import_copies(&recipient, ids.take(count)).await;
+        recipient
     }
 
-    /// As [`Account::import_entries`], with these ids.
-    pub async fn import_entries_of(&self, ids: impl Iterator<Item = AuditEntryId>) -> String {
-        let (recipient, _) = self.recipient_with_secret("trail@example.com").await;
+    /// Copies the one entry on an entity of the dock, past the API, with these ids.
+    pub async fn import_copies(&self, entity: &str, ids: impl Iterator<Item = AuditEntryId>) {
         let items = self.table.items().await;
-        let is_original = |item: &&Item| is_entry(item) && text(item, "entityId") == recipient;
+        let is_original = |item: &&Item| is_entry(item) && text(item, "entityId") == entity;
         let originals: Vec<_> = items.iter().filter(is_original).collect();
         assert_eq!(originals.len(), 2, "one in each trail");
         let original = text(originals[0], "sk");
@@ -57,7 +58,6 @@ impl Account {
             }
         }
         self.table.import(copies);
-        recipient
     }
 
     /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`];
