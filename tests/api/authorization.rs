@@ -131,8 +131,9 @@ async fn what_is_anothers_is_answered_to_the_byte_as_what_does_not_exist() {
         // All of it another's, and another's thing within one's own.
         for (dock, of) in [(&dev.dock, &recipient), (&own_dock, &recipient), (&own_dock, &own_recipient)] {
             let foreign = operation.path_to(dock, of, &secret);
-            let is_anothers = [&dev.dock, &recipient, &secret].iter().any(|id| foreign.contains(id.as_str()));
-            if !is_anothers && !(operation.has_dock_in_body() && dock == &dev.dock) {
+            let is_anothers = [&dev.dock, &recipient, &secret].iter().any(|id| foreign.contains(id.as_str()))
+                || operation.has_dock_in_body() && dock == &dev.dock;
+            if !is_anothers {
                 continue;
             }
             let nothing = foreign
