@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use docyard_core::aws::dynamodb;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
+use docyard_core::model::audit::{EntityId, EntityType, Metadata, Word};
 use docyard_core::model::idempotency::StoredResponse;
 use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipient::StakeholderClass;
@@ -156,6 +157,20 @@ pub fn body(data: &[u8]) {
         let read_only = fields.read_only(&["id"], Some(&json!({"id": "x"})));
         Ok((name?, class?, identifiers?, read_only?))
     };
+    let event = |fields: &mut Fields| {
+        let kind = fields.required("entityType", string(|text| Word::parse_free(text, EntityType::WORDS)));
+        let entity = fields.required("entityId", string(EntityId::parse));
+        let metadata = fields.optional("metadata", Metadata::parse);
+        Ok((kind?, entity?, metadata?.unwrap_or_default()))
+    };
+    match input::read(&request, |input| input.body(event)) {
+        Ok((kind, entity, metadata)) => {
+            assert_eq!(Word::parse(&kind.to_string()), Ok(kind));
+            assert_eq!(EntityId::parse(&entity.to_string()), Ok(entity));
+            assert!(serde_json::to_string(&metadata).unwrap().len() <= 4096);
+        }
+        Err(error) => assert_answer(error),
+    }
     let text = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
     match input::read(&request, |input| input.body(create)) {
         Ok((_, _, _, identifiers, lifetime)) => {

@@ -8,6 +8,7 @@ from ulid import ULID
 from http_api import (
     TABLE,
     HttpError,
+    audit,
     authenticate,
     dynamodb,
     endpoint,
@@ -86,14 +87,18 @@ def put(item):
 @endpoint
 def handler(event):
     dock_id = event["pathParameters"]["dockId"]
-    account = authenticate(event)
+    account, key = authenticate(event)
     values = parse(event, CHECKS)
     dock = get(f"DOCK#{dock_id}", "DOCK")
     if dock is None or dock["account"] != account:
         raise not_found("Dock")
 
     recipient_id = f"rcp_{ULID()}"
-    recipient = {"id": recipient_id, **values, "createdAt": rfc3339(now())}
+    at = now()
+    recipient = {"id": recipient_id, **values, "createdAt": rfc3339(at)}
+    changes = values["stakeholderClass"] and {"stakeholderClass": values["stakeholderClass"]}
+    personal = ["email", *(f"identifiers.{identifier}" for identifier in values["identifiers"]), "name"]
+    metadata = {"personalFieldsChanged": personal}
     place = {"dock": dock_id, "account": account}
     sort_key = f"RECIPIENT#{values['email']}"
     try:
@@ -102,6 +107,7 @@ def handler(event):
             TransactItems=[
                 put({"pk": f"DOCK#{dock_id}", "sk": sort_key, **recipient, **place, "version": 0}),
                 put({"pk": f"RECIPIENT#{recipient_id}", "sk": "RECIPIENT", **place, "email": values["email"]}),
+                *audit(event, account, key, dock_id, "recipient", recipient_id, at, changes, metadata),
             ],
         )
     except dynamodb.exceptions.TransactionCanceledException as error:

@@ -10,6 +10,7 @@ from ulid import ULID
 from http_api import (
     TABLE,
     HttpError,
+    audit,
     authenticate,
     dynamodb,
     endpoint,
@@ -49,7 +50,7 @@ def recipient_with_secrets(recipient_id):
 @endpoint
 def handler(event):
     recipient_id = event["pathParameters"]["recipientId"]
-    account = authenticate(event)
+    account, key = authenticate(event)
     values = parse(event, CHECKS)
     recipient, existing = recipient_with_secrets(recipient_id)
     if recipient is None or recipient["account"] != account:
@@ -75,6 +76,8 @@ def handler(event):
         "expiresAt": expiry and rfc3339(expiry),
         "ttl": expiry and math.ceil(expiry.timestamp()),
     }
+    changes = expiry and {"expiresAt": item["expiresAt"]}
+    metadata = {"recipientId": recipient_id}
     dynamodb.transact_write_items(
         ClientRequestToken=secret_id,
         TransactItems=[
@@ -92,6 +95,7 @@ def handler(event):
                     "ConditionExpression": "attribute_not_exists(pk)",
                 }
             },
+            *audit(event, account, key, recipient["dock"], "secret", secret_id, created_at, changes, metadata),
         ],
     )
     body = {"id": secret_id, "secret": secret, "name": values["name"], "expiresAt": item["expiresAt"]}

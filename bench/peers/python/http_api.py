@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import os
 import re
 import time
@@ -10,6 +11,7 @@ from datetime import datetime, timezone
 
 import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from ulid import ULID
 
 TABLE = os.environ["TABLE_NAME"]
 dynamodb = boto3.client("dynamodb")
@@ -53,7 +55,7 @@ def now():
 
 
 def authenticate(event):
-    """The account of the request's API key."""
+    """The account and the id of the request's API key."""
     unauthorized = HttpError(401, "Unauthorized", "Invalid or expired API key")
     match = _KEY.fullmatch(event["headers"].get("authorization", ""))
     if match is None or not match[1].startswith(f"dk_{os.environ['DOCYARD_MODE']}_"):
@@ -61,7 +63,41 @@ def authenticate(event):
     record = get("KEY#" + hashlib.sha256(match[1].encode()).hexdigest(), "KEY")
     if record is None or "revokedAt" in record or record.get("expiresAt", "9") <= rfc3339(now()):
         raise unauthorized
-    return record["account"]
+    return record["account"], record["id"]
+
+
+def audit(event, account, key, dock, entity_type, entity_id, at, changes, metadata):
+    """The writes of an audit entry, in the trails of its dock and of its entity."""
+    entry_id = f"aud_{ULID.from_datetime(at)}"
+    entity = hashlib.sha256(f"{entity_type}\0{entity_id}".encode()).hexdigest()
+    http = event["requestContext"]["http"]
+    entry = {
+        "sk": entry_id,
+        "account": account,
+        "dock": dock,
+        "entityType": entity_type,
+        "entityId": entity_id,
+        "action": "create",
+        "actor": key,
+        "source": "api",
+        "changes": json.dumps({"before": {}, "after": changes}) if changes else None,
+        "metadata": json.dumps(metadata),
+        "ipAddress": http.get("sourceIp"),
+        "userAgent": http.get("userAgent", "")[:256],
+        "createdAt": rfc3339(at),
+        "ttl": math.ceil(at.timestamp()) + int(os.environ["AUDIT_RETENTION_DAYS"]) * 24 * 60 * 60,
+    }
+    shard = "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(entry_id[-1]) % 8
+    return [
+        {
+            "Put": {
+                "TableName": TABLE,
+                "Item": to_item({"pk": pk, **entry}),
+                "ConditionExpression": "attribute_not_exists(pk)",
+            }
+        }
+        for pk in (f"AUDIT#{dock}#{shard}", f"AUDIT_ENTITY#{account}#{entity}")
+    ]
 
 
 def parse(event, checks):

@@ -2,7 +2,7 @@
 
 import { TransactWriteCommand } from "@aws-sdk/lib-dynamodb";
 import { ulid } from "ulid";
-import { HttpError, TableName, authenticate, endpoint, get, name, notFound, parse, table } from "./http.mjs";
+import { HttpError, TableName, audit, authenticate, endpoint, get, name, notFound, parse, table } from "./http.mjs";
 
 const EMAIL =
   /^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$/;
@@ -41,12 +41,13 @@ const CHECKS = {
 
 export const handler = endpoint(async (event) => {
   const { dockId } = event.pathParameters;
-  const [account, dock] = await authenticate(event, get(`DOCK#${dockId}`, "DOCK"));
+  const [account, key, dock] = await authenticate(event, get(`DOCK#${dockId}`, "DOCK"));
   const input = parse(event, CHECKS);
   if (!dock) throw notFound("Dock");
 
   const id = `rcp_${ulid()}`;
-  const recipient = { id, ...input, createdAt: new Date().toISOString() };
+  const at = new Date();
+  const recipient = { id, ...input, createdAt: at.toISOString() };
   const put = (item) => ({
     Put: {
       TableName,
@@ -63,6 +64,22 @@ export const handler = endpoint(async (event) => {
         TransactItems: [
           put({ pk: `DOCK#${dockId}`, sk: `RECIPIENT#${input.email}`, ...stored, dock: dockId, account, version: 0 }),
           put({ pk: `RECIPIENT#${id}`, sk: "RECIPIENT", dock: dockId, account, email: input.email }),
+          ...audit(event, {
+            account,
+            key,
+            dock: dockId,
+            entityType: "recipient",
+            entityId: id,
+            changes: input.stakeholderClass && { stakeholderClass: input.stakeholderClass },
+            metadata: {
+              personalFieldsChanged: [
+                "email",
+                ...Object.keys(input.identifiers).map((identifier) => `identifiers.${identifier}`),
+                "name",
+              ],
+            },
+            at,
+          }),
         ],
       }),
     );

@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { QueryCommand, TransactWriteCommand } from "@aws-sdk/lib-dynamodb";
 import { ulid } from "ulid";
-import { HttpError, TableName, authenticate, endpoint, name, notFound, parse, table } from "./http.mjs";
+import { HttpError, TableName, audit, authenticate, endpoint, name, notFound, parse, table } from "./http.mjs";
 
 const DAY = 24 * 60 * 60 * 1000;
 
@@ -30,7 +30,7 @@ async function recipientWithSecrets(id) {
 
 export const handler = endpoint(async (event) => {
   const { recipientId } = event.pathParameters;
-  const [, recipient] = await authenticate(event, recipientWithSecrets(recipientId));
+  const [account, key, recipient] = await authenticate(event, recipientWithSecrets(recipientId));
   const input = parse(event, CHECKS);
   if (!recipient) throw notFound("Recipient");
   const now = new Date();
@@ -71,6 +71,16 @@ export const handler = endpoint(async (event) => {
             },
           },
         },
+        ...audit(event, {
+          account,
+          key,
+          dock: recipient.dock,
+          entityType: "secret",
+          entityId: id,
+          changes: expiresAt && { expiresAt },
+          metadata: { recipientId },
+          at: now,
+        }),
       ],
     }),
   );

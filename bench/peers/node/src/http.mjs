@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { DynamoDBDocumentClient, GetCommand } from "@aws-sdk/lib-dynamodb";
+import { ulid } from "ulid";
 
 export const TableName = process.env.TABLE_NAME;
 
@@ -25,7 +26,7 @@ export async function get(pk, sk) {
   return Item;
 }
 
-/** The account of the request's API key, and what `read` finds, if it is that account's. */
+/** The account and the id of the request's API key, and what `read` finds, if it is that account's. */
 export async function authenticate(event, read) {
   const unauthorized = new HttpError(401, "Unauthorized", "Invalid or expired API key");
   const [, key] = /^Bearer +(dk_(?:live|test)_[0-9A-Za-z]{36})$/i.exec(event.headers.authorization ?? "") ?? [];
@@ -34,7 +35,35 @@ export async function authenticate(event, read) {
   const [record, found] = await Promise.all([get(`KEY#${digest}`, "KEY"), read]);
   const expired = record?.expiresAt && record.expiresAt <= new Date().toISOString();
   if (!record || record.revokedAt || expired) throw unauthorized;
-  return [record.account, found?.account === record.account ? found : undefined];
+  return [record.account, record.id, found?.account === record.account ? found : undefined];
+}
+
+const RETENTION = Number(process.env.AUDIT_RETENTION_DAYS) * 24 * 60 * 60;
+
+/** The writes of an audit entry, in the trails of its dock and of its entity. */
+export function audit(event, { account, key, dock, entityType, entityId, changes, metadata, at }) {
+  const id = `aud_${ulid(at.getTime())}`;
+  const entity = createHash("sha256").update(`${entityType}\0${entityId}`).digest("hex");
+  const shard = "0123456789ABCDEFGHJKMNPQRSTVWXYZ".indexOf(id.at(-1)) % 8;
+  const entry = {
+    sk: id,
+    account,
+    dock,
+    entityType,
+    entityId,
+    action: "create",
+    actor: key,
+    source: "api",
+    changes: changes && JSON.stringify({ before: {}, after: changes }),
+    metadata: JSON.stringify(metadata),
+    ipAddress: event.requestContext.http.sourceIp,
+    userAgent: event.requestContext.http.userAgent?.slice(0, 256),
+    createdAt: at.toISOString(),
+    ttl: Math.ceil(at.getTime() / 1000) + RETENTION,
+  };
+  return [`AUDIT#${dock}#${shard}`, `AUDIT_ENTITY#${account}#${entity}`].map((pk) => ({
+    Put: { TableName, Item: { pk, ...entry }, ConditionExpression: "attribute_not_exists(pk)" },
+  }));
 }
 
 /** The request's body, of which every field must pass its check: `undefined` is a fault. */
