@@ -53,8 +53,8 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<Response<String>
 
 /// A permission of a function's role: one action on some kinds of partition.
 ///
-/// IAM knows no action for a transaction: it demands those of the transaction's writes, and judges each by its own
-/// partition (`docs/security.md` says what is known of that).
+/// IAM knows no action for a transaction: it demands those of the transaction's writes. That it judges each by its own
+/// partition is assumed (`docs/security.md` says what is known of that).
 #[derive(Clone, Copy, Debug)]
 pub struct Grant {
     /// What is allowed.

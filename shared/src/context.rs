@@ -37,50 +37,20 @@ impl Context {
         Self { store, mode, clock, record: RequestRecord::default(), origin: Origin::default() }
     }
 
-    /// The same context with an empty record, for one request from `origin`, whose time stands still.
+    /// The same context with an empty record, for one request from `origin`.
     pub fn for_request(&self, origin: Origin) -> Self {
         let record = RequestRecord::default();
-        let now = self.now();
-        Self {
-            store: self.store.recording_to(record.clone()),
-            mode: self.mode,
-            clock: Clock::new(move || now),
-            record,
-            origin,
-        }
+        Self { store: self.store.recording_to(record.clone()), record, origin, ..self.clone() }
     }
 
-    /// The time now. For a request it is the time when it began, so that all that comes of it has one time.
+    /// The time now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The audit entry on an event that this request brings about: `caller` did it, from the request's origin, now.
+    /// The audit entry on an event that this request brings about: `caller` did it, from the request's origin, now. Each
+    /// attempt makes its own, so that the times of a resource's entries are in the order of its changes.
     pub fn entry(&self, caller: Caller, event: Event) -> Entry {
         event.by(&Author::api_key(caller.account, caller.key, self.origin.clone()), self.now())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use super::*;
-    use crate::aws::dynamodb;
-
-    #[test]
-    fn all_that_comes_of_a_request_has_one_time() {
-        let start = Timestamp::parse("2025-01-15T10:32:00.000Z").unwrap();
-        let time = Mutex::new(start);
-        let clock = Clock::new(move || {
-            let mut time = time.lock().unwrap();
-            *time = time.plus_hours(1);
-            *time
-        });
-        let store = Store::new(dynamodb::local_client("http://127.0.0.1:1"), "t");
-        let context = Context::new(store, Mode::Live, clock);
-        let request = context.for_request(Origin::default());
-        assert_eq!([request.now(), request.now()], [start.plus_hours(1); 2]);
-        assert_eq!(context.for_request(Origin::default()).now(), start.plus_hours(2));
     }
 }

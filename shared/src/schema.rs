@@ -23,7 +23,7 @@ use crate::values::domain;
 use crate::values::domain::Domain;
 use crate::values::email;
 use crate::values::email::Email;
-use crate::values::id::{ApiKeyId, AuditEntryId, DockId, RecipientId, SecretId};
+use crate::values::id::{AuditEntryId, DockId, RecipientId, SecretId};
 use crate::values::text::{self, Text};
 
 macro_rules! schema {
@@ -84,7 +84,6 @@ fn id(prefix: &str, example: &str) -> ObjectBuilder {
 schema!(DockId, "DockId", id("dock", "dock_01JHMV2B4MP0YHZX6Q3T0V1W2X"));
 schema!(RecipientId, "RecipientId", id("rcp", "rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y"));
 schema!(SecretId, "SecretId", id("sec", "sec_01JHMV4D6PR2AK1Z8S5W2X3Y4Z"));
-schema!(ApiKeyId, "KeyId", id("key", "key_01JHMV0Z3KN8XGYW5P2S9TZV1W"));
 schema!(AuditEntryId, "AuditEntryId", id("aud", "aud_01JHMV5E7QS3BM2A9T6X3Y4Z5A"));
 
 fn word() -> ObjectBuilder {
@@ -117,7 +116,7 @@ schema!(
     "EntityId",
     without(
         string().min_length(Some(1)).max_length(Some(audit::MAX_ENTITY_ID_CHARS)),
-        &format!("{UNREADABLE}|/")
+        &format!(r"{UNREADABLE}|/|^\s*\.\.?\s*$")
     )
         .description(Some(
             "The id of an entity: one of this API's ids, or any that the account's own system gives, without a slash"

@@ -353,6 +353,30 @@ async fn an_entry_that_points_to_another_key_does_not_revoke_that_one() {
     }
 }
 
+/// The account's item is no proof: some function could write over it.
+#[tokio::test]
+async fn a_key_of_which_one_item_is_revoked_by_other_means_is_revoked_altogether() {
+    for is_listed in [true, false] {
+        let table = TestTable::start().await;
+        let account = table.account().await;
+        let key = table.key(account).await;
+        let digest = ApiKey::parse(&key).unwrap().digest();
+        let id = table.store.api_keys(account).await.unwrap()[0].id;
+        let (pk, sk) = match is_listed {
+            true => (format!("ACCOUNT#{account}"), format!("KEY#{id}")),
+            false => (format!("KEY#{}", digest.expose_hex()), "KEY".to_owned()),
+        };
+        let revoked = AttributeValue::S("2025-01-15T10:32:00.000Z".to_owned());
+        let update = table.client.update_item().table_name(TABLE).key("pk", AttributeValue::S(pk));
+        let update = update.key("sk", AttributeValue::S(sk)).update_expression("SET revokedAt = :at");
+        update.expression_attribute_values(":at", revoked).send().await.unwrap();
+        printed(docyard(&table, "keys revoke", &["--account", &account.to_string(), &id.to_string()]).await);
+        assert!(table.store.api_key(&digest).await.unwrap().unwrap().revoked_at.is_some());
+        assert!(table.store.api_keys(account).await.unwrap()[0].revoked_at.is_some());
+        trail::assert_explains(&table).await;
+    }
+}
+
 #[tokio::test]
 async fn every_command_prints_one_json_document_if_asked() {
     let table = TestTable::start().await;

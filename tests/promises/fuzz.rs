@@ -112,7 +112,8 @@ fn no_event_of_a_caller_with_a_key_gets_a_500() {
     let query = prop_oneof![
         6 => Just(None),
         1 => any::<String>().prop_map(Some),
-        1 => "limit=[0-9]{1,4}".prop_map(Some)
+        1 => "limit=[0-9]{1,4}".prop_map(Some),
+        1 => "(from|to)=(0000|9999)-(01-01|12-31)T(00:00:00|23:59:59)(Z|%2B23:59|-23:59)".prop_map(Some)
     ];
     let body = prop::option::weighted(0.4, texts);
     let event = (body, query, [mostly_real(), mostly_real(), mostly_real()], headers);

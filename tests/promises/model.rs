@@ -458,8 +458,8 @@ impl System {
         let parameters = [("entityType", &entity_type), ("entityId", &entity_id)];
         let headers = [("authorization", format!("Bearer {}", self.keys[caller]))];
         let (function, mut query) = match dock {
-            Some(dock) => ("list-audit-logs", format!("dockId={}&limit=7", self.docks[dock])),
-            None => ("list-entity-audit-logs", "limit=2".to_owned()),
+            Some(dock) => ("list-audit-logs", format!("dockId={}&limit=40", self.docks[dock])),
+            None => ("list-entity-audit-logs", "limit=3".to_owned()),
         };
         let mut told = Vec::new();
         loop {

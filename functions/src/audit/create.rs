@@ -106,9 +106,9 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         Outcome::Done => {
             context.record.add_id(dock);
             context.record.add_id(entry.id);
-            Ok(response::created_for_good(stored))
+            Ok(response::created_without_url(stored))
         }
-        Outcome::Replayed(replay) => idempotency::replay(replay, response::created_for_good),
+        Outcome::Replayed(replay) => idempotency::replay(replay, response::created_without_url),
         Outcome::Refused(never) => match never {},
     }
 }

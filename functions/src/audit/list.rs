@@ -9,12 +9,12 @@ use docyard_core::context::Context;
 use docyard_core::model::audit::{EntryFilter, EntryQuery, Word};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::field_error::Rejected;
-use docyard_core::values::id::{ApiKeyId, AuditEntryId, DockId};
+use docyard_core::values::id::{AuditEntryId, DockId};
 use docyard_core::values::page::PageRequest;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::{EntryOutput, PATH};
+use super::{EntryOutput, PATH, encoded};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::input::Input;
@@ -31,6 +31,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     grants: [GetItem on [Dock, Key], Query on [Audit]],
 };
 
+/// The longest actor: an ARN.
+const MAX_ACTOR_CHARS: usize = 2048;
+
 const ONE_FILTER: &str = "must be the only one of entityType, actor and action";
 
 #[cfg(feature = "openapi")]
@@ -44,10 +47,20 @@ fn document(operation: Operation) -> Operation {
         .query_of::<Timestamp>("from", "Entries of this time and later")
         .query_of::<Timestamp>("to", "Entries before this time")
         .query_of::<Word>("entityType", "Entries on this kind of entity")
-        .query_of::<ApiKeyId>("actor", "Entries by this actor")
+        .query("actor", "Entries by this actor, such as the id of an API key", actor_schema())
         .query_of::<Word>("action", "Entries with this action")
         .page_of::<EntryOutput>("A page of entries")
         .not_found(Resource::Dock, "No such dock in the key's account")
+}
+
+#[cfg(feature = "openapi")]
+fn actor_schema() -> utoipa::openapi::schema::Object {
+    use utoipa::openapi::schema::{ObjectBuilder, Type};
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    text.min_length(Some(1))
+        .max_length(Some(MAX_ACTOR_CHARS))
+        .examples(["key_01JHMV0Z3KN8XGYW5P2S9TZV1W"])
+        .build()
 }
 
 /// Which entries are asked for.
@@ -75,6 +88,10 @@ impl Query {
             _ => Err(Rejected),
         };
         let path = query.as_ref().map(|(dock, entries)| path_of(*dock, entries)).unwrap_or_default();
+        if query.is_err() {
+            // Which list a cursor should be of is not known.
+            let _ = input.parameter("cursor", |_| Ok(()));
+        }
         let page = list::page(input, &path, |key| AuditEntryId::parse(key).is_some());
         let (dock, entries) = query?;
         Ok(Self { dock, entries, page: page?, path })
@@ -88,10 +105,12 @@ fn time(text: &str) -> Result<Timestamp, &'static str> {
 fn filter(input: &mut Input<'_>) -> Result<Option<EntryFilter>, Rejected> {
     let entity_type = input.parameter("entityType", |text| Word::parse(text).map(EntryFilter::EntityType));
     let mut is_first = matches!(entity_type, Ok(None));
-    let actor = input.parameter("actor", |text| match ApiKeyId::parse(text) {
-        _ if !is_first => Err(ONE_FILTER),
-        Some(key) => Ok(EntryFilter::Actor(key.to_string())),
-        None => Err("must be the id of an API key, key_…"),
+    let actor = input.parameter("actor", |text| match is_first {
+        true if (1..=MAX_ACTOR_CHARS).contains(&text.chars().count()) => {
+            Ok(EntryFilter::Actor(text.to_owned()))
+        }
+        true => Err("must be the id of an API key or another actor of an entry, of at most 2048 characters"),
+        false => Err(ONE_FILTER),
     });
     is_first &= matches!(actor, Ok(None));
     let action = input.parameter("action", |text| match is_first {
@@ -101,11 +120,11 @@ fn filter(input: &mut Input<'_>) -> Result<Option<EntryFilter>, Rejected> {
     Ok(entity_type?.or(actor?).or(action?))
 }
 
-/// All of it is plain in a URL.
+/// The path of a list, which is the same however its parameters were written.
 fn path_of(dock: Option<DockId>, entries: &EntryQuery) -> String {
     let filter = entries.filter.as_ref().map(|filter| match filter {
         EntryFilter::EntityType(word) => ("entityType", word.to_string()),
-        EntryFilter::Actor(actor) => ("actor", actor.clone()),
+        EntryFilter::Actor(actor) => ("actor", encoded(actor).to_string()),
         EntryFilter::Action(word) => ("action", word.to_string()),
     });
     let parameters = [

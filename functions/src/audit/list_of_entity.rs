@@ -8,9 +8,8 @@ use docyard_core::model::audit::{EntityId, Word};
 use docyard_core::values::id::AuditEntryId;
 use lambda_http::Request;
 use lambda_http::http::Response;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{EntryOutput, PATH};
+use super::{EntryOutput, PATH, encoded};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::{auth, input, list, path, response};
@@ -26,9 +25,6 @@ pub const ENDPOINT: Endpoint = endpoint! {
     credentials: [ApiKey],
     grants: [GetItem on [Key], Query on [AuditEntity]],
 };
-
-/// What a segment of a path encodes: all but the unreserved characters (RFC 3986 §2.3).
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(feature = "openapi")]
 fn document(operation: Operation) -> Operation {
@@ -46,9 +42,9 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let entity_type = path::text(request, ENTITY_TYPE).and_then(|text| Word::parse(text).ok());
     let entity_id = path::text(request, ENTITY_ID).and_then(|text| EntityId::parse(text).ok());
     let entity = entity_type.zip(entity_id);
-    let url = entity.as_ref().map(|(entity_type, id)| {
-        format!("{PATH}/entity/{entity_type}/{}", utf8_percent_encode(&id.to_string(), ENCODED))
-    });
+    let url = entity
+        .as_ref()
+        .map(|(entity_type, id)| format!("{PATH}/entity/{entity_type}/{}", encoded(&id.to_string())));
     let url = url.unwrap_or_default();
     // The path names no account, so this ties the cursor to it.
     let list = format!("{url} of {account}");

@@ -3,9 +3,10 @@
 //! Here: how entries are read, and how an account's own system adds some. Every endpoint that changes something makes its
 //! own, with [`Context::entry`](docyard_core::context::Context::entry).
 
-use docyard_core::model::audit::{Changes, EntityId, Entry, Metadata, Word};
+use docyard_core::model::audit::{Changes, EntityId, Entry, Metadata, Source, Word};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::id::{AuditEntryId, DockId};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::endpoint::Endpoints;
@@ -24,6 +25,12 @@ pub const ENDPOINTS: Endpoints = Endpoints {
 /// The path of the entries.
 const PATH: &str = "/v1/audit/logs";
 
+/// `text` as a part of a URL: all but the unreserved characters encoded (RFC 3986 §2.3).
+fn encoded(text: &str) -> PercentEncode<'_> {
+    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+    utf8_percent_encode(text, ENCODED)
+}
+
 /// An entry of the audit trail.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -39,7 +46,7 @@ struct EntryOutput<'a> {
     /// Who did it: the id of an API key, or an operator's AWS identity.
     actor: &'a str,
     /// `api` for a request, `operator` for an operator's command, `account` for an event of the account's own system.
-    source: &'a Word,
+    source: Source,
     #[cfg_attr(feature = "openapi", schema(required = true))]
     changes: Option<&'a Changes>,
     metadata: &'a Metadata,
@@ -61,7 +68,7 @@ impl<'a> From<&'a Entry> for EntryOutput<'a> {
             entity_id: &entry.entity_id,
             action: &entry.action,
             actor: &entry.actor,
-            source: &entry.source,
+            source: entry.source,
             changes: entry.changes.as_ref(),
             metadata: &entry.metadata,
             ip_address: entry.origin.ip_address.as_deref(),

@@ -51,14 +51,14 @@ pub fn resource(representation: &impl Serialize, version: u64) -> Result<Respons
 /// `Location`.
 pub fn created(response: StoredResponse) -> Response<String> {
     let location = header(LOCATION, response.location.as_deref());
-    let mut created = created_for_good(response);
+    let mut created = created_without_url(response);
     created.headers_mut().extend(header(ETAG, Some(&entity_tag(0))));
     created.headers_mut().extend(location);
     created
 }
 
 /// 201 for what was created and has neither versions nor a URL of its own.
-pub fn created_for_good(response: StoredResponse) -> Response<String> {
+pub fn created_without_url(response: StoredResponse) -> Response<String> {
     let mut created = Response::new(response.body);
     *created.status_mut() = StatusCode::CREATED;
     created

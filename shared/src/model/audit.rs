@@ -82,19 +82,23 @@ words! {
     }
 }
 
-words! {
-    /// Where an entry comes from: a request, an operator's command, or the account's own system.
-    Source {
-        Api = "api",
-        Operator = "operator",
-        Account = "account",
-    }
+/// Where an entry comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = AuditSource))]
+pub enum Source {
+    /// A request.
+    Api,
+    /// An operator's command.
+    Operator,
+    /// The account's own system.
+    Account,
 }
 
 /// The longest word, in characters.
 pub const MAX_WORD_CHARS: usize = 64;
 
-/// The word for a kind of entity, an action or a source: 1 to 64 of `A-Z`, `a-z`, `0-9`, `_`, `-` and `.`, beginning with a
+/// The word for a kind of entity or an action: 1 to 64 of `A-Z`, `a-z`, `0-9`, `_`, `-` and `.`, beginning with a
 /// letter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Word(Cow<'static, str>);
@@ -146,7 +150,7 @@ pub enum FreeAction {}
 pub const MAX_ENTITY_ID_CHARS: usize = 128;
 
 /// The id of an entity: one of this service's ids, or any that an account's own system gives, of 1 to 128 characters
-/// without a slash. [`text::check`] lists what else it may not contain.
+/// without a slash, and neither `.` nor `..`. [`text::check`] lists what else it may not contain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntityId(String);
 
@@ -158,8 +162,8 @@ impl EntityId {
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let length = "must have 1 to 128 characters, not counting white space around it";
         let text = text::check(text, MAX_ENTITY_ID_CHARS, length)?;
-        if text.contains('/') {
-            return Err("must not contain a slash, since it is a part of a path");
+        if text.contains('/') || [".", ".."].contains(&text) {
+            return Err("must not contain a slash, nor be . or .., since it is a part of a path");
         }
         Ok(Self(text.to_owned()))
     }
@@ -258,7 +262,7 @@ pub struct Event {
     entity_id: EntityId,
     also_of: Option<(Word, EntityId)>,
     action: Word,
-    source: Source,
+    is_of_account: bool,
     changes: Option<Changes>,
     metadata: Metadata,
 }
@@ -273,7 +277,7 @@ impl Event {
             entity_id,
             also_of: None,
             action: action.word(),
-            source: Source::Api,
+            is_of_account: false,
             changes: None,
             metadata: Metadata::default(),
         }
@@ -293,7 +297,7 @@ impl Event {
             entity_id,
             also_of: None,
             action,
-            source: Source::Account,
+            is_of_account: true,
             changes: None,
             metadata,
         }
@@ -343,10 +347,7 @@ impl Event {
             also_of: self.also_of,
             action: self.action,
             actor: author.actor.clone(),
-            source: match author.is_operator {
-                true => Source::Operator.word(),
-                false => self.source.word(),
-            },
+            source: if self.is_of_account { Source::Account } else { author.source },
             changes: self.changes,
             metadata: self.metadata,
             origin: author.origin.clone(),
@@ -388,19 +389,19 @@ impl Origin {
 pub struct Author {
     account: AccountId,
     actor: String,
-    is_operator: bool,
+    source: Source,
     origin: Origin,
 }
 
 impl Author {
     /// The bearer of an API key.
     pub fn api_key(account: AccountId, key: ApiKeyId, origin: Origin) -> Self {
-        Self { account, actor: key.to_string(), is_operator: false, origin }
+        Self { account, actor: key.to_string(), source: Source::Api, origin }
     }
 
     /// An operator with this AWS identity, on the account.
     pub fn operator(account: AccountId, identity: &str) -> Self {
-        Self { account, actor: identity.to_owned(), is_operator: true, origin: Origin::default() }
+        Self { account, actor: identity.to_owned(), source: Source::Operator, origin: Origin::default() }
     }
 }
 
@@ -424,7 +425,7 @@ pub struct Entry {
     /// Who did it: the id of an API key, or an operator's AWS identity.
     pub actor: String,
     /// Where the entry comes from.
-    pub source: Word,
+    pub source: Source,
     /// The fields that changed, if it shows any.
     pub changes: Option<Changes>,
     /// What else is to be known.
@@ -523,7 +524,7 @@ mod tests {
     #[test]
     fn an_entitys_id_stands_in_a_path() {
         assert_eq!(EntityId::parse(" POL 2025-é ").unwrap().to_string(), "POL 2025-é");
-        for id in ["", " ", "a/b", "a\nb", "\u{200b}", &"x".repeat(129)] {
+        for id in ["", " ", "a/b", ".", " .. ", "a\nb", "\u{200b}", &"x".repeat(129)] {
             assert!(EntityId::parse(id).is_err(), "{id:?}");
         }
     }

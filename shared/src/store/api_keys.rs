@@ -6,7 +6,6 @@ use std::time::Duration;
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
-use super::retry::back_off;
 use super::transaction::Transaction;
 use super::{Error, Partition, Store, accounts, text};
 use crate::model::api_key::{ApiKeyRecord, Mode};
@@ -18,6 +17,8 @@ use crate::values::random;
 use crate::values::text::Text;
 
 const SORT_KEY: &str = "KEY";
+
+const OF_ANOTHER_KEY: &str = "revoke API key: its item in the account belongs to another key";
 
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -149,8 +150,9 @@ impl Store {
 
     /// Revokes a key: once this returns, every request with it is refused. A key that is revoked already stays as it is.
     ///
-    /// The account's item says where the key's own item is. Both must say that they are of this key and this account:
-    /// else it fails, and nothing is revoked.
+    /// The account's item says where the key's own item is, by which requests are judged. Both must say that they are of
+    /// this key and this account: else it fails, and nothing is revoked. If something other than this code has revoked one
+    /// of them, the other one is revoked too.
     pub async fn revoke_api_key(
         &self,
         account: AccountId,
@@ -158,27 +160,34 @@ impl Store {
         entry: impl Fn() -> Entry,
         now: Timestamp,
     ) -> Result<ApiKeyRevocation, Error> {
+        const IS_OF_KEY: &str = "id = :id AND account = :account";
         const IS_VALID: &str = "id = :id AND account = :account AND attribute_not_exists(revokedAt)";
         let (pk, sk) = (accounts::partition(account), sort_key_in_account(id));
-        for attempt in 1..=2 {
-            let Some(item) = self.get::<ApiKeyItem>(&pk, &sk).await? else {
+        // A second time if another one has revoked it since the read.
+        for _ in 1..=2 {
+            let Some(listed) = self.get::<ApiKeyItem>(&pk, &sk).await? else {
                 return Ok(ApiKeyRevocation::NoKey);
             };
-            if item.revoked_at.is_some() {
+            let digest_pk = listed.digest_pk.ok_or_else(|| Error::internal("stored key has no digest"))?;
+            let own: Option<ApiKeyItem> = self.get(&digest_pk, SORT_KEY).await?;
+            let own = own.filter(|own| own.id == id && own.account == account);
+            let own = own.ok_or_else(|| Error::internal(OF_ANOTHER_KEY))?;
+            if own.revoked_at.is_some() && listed.revoked_at.is_some() {
                 return Ok(ApiKeyRevocation::Revoked);
             }
-            let digest_pk = item.digest_pk.ok_or_else(|| Error::internal("stored key has no digest"))?;
-            let revoke = |key| {
+            let revoke = |key, revoked_at: Option<Timestamp>| {
+                let condition = if revoked_at.is_some() { IS_OF_KEY } else { IS_VALID };
                 let values = [(":now", text(now)), (":id", text(id)), (":account", text(account))];
-                self.update(key, IS_VALID, "SET revokedAt = :now", &values)
+                self.update(key, condition, "SET revokedAt = if_not_exists(revokedAt, :now)", &values)
             };
-            let items = vec![revoke(Self::key(digest_pk, SORT_KEY))?, revoke(Self::key(&pk, &sk))?];
-            match self.transact(items, &entry()).await? {
-                Transaction::Done => return Ok(ApiKeyRevocation::Revoked),
-                // Another one may have revoked it since the read.
-                Transaction::Refused(_) => back_off(attempt).await,
+            let items = vec![
+                revoke(Self::key(digest_pk, SORT_KEY), own.revoked_at)?,
+                revoke(Self::key(&pk, &sk), listed.revoked_at)?,
+            ];
+            if let Transaction::Done = self.transact(items, &entry()).await? {
+                return Ok(ApiKeyRevocation::Revoked);
             }
         }
-        Err(Error::internal("revoke API key: its item in the account belongs to another key"))
+        Err(Error::internal(OF_ANOTHER_KEY))
     }
 }

@@ -12,9 +12,11 @@ use time::{Date, Duration, OffsetDateTime, UtcOffset};
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
-    /// Reads an RFC 3339 time and truncates it to milliseconds; `None` for anything else.
+    /// Reads an RFC 3339 time and truncates it to milliseconds; `None` for anything else, and for one that in UTC is not in
+    /// the years 0 to 9999.
     pub fn parse(text: &str) -> Option<Self> {
-        OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::from)
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?.checked_to_offset(UtcOffset::UTC)?;
+        (0..=9999).contains(&time.year()).then(|| time.into())
     }
 
     /// Milliseconds since 1970, as a ULID holds them; 0 for earlier times.
@@ -139,7 +141,27 @@ mod tests {
         assert_eq!(broken.unix_seconds_rounded_up(), 1_736_937_121);
     }
 
+    #[test]
+    fn a_time_that_is_none_in_utc_or_has_no_four_digits_of_a_year_is_refused() {
+        for text in ["9999-12-31T23:59:59-00:01", "9999-12-31T23:59:59-23:59", "0000-01-01T00:00:00+00:01"] {
+            assert_eq!(Timestamp::parse(text), None, "{text}");
+        }
+        for text in ["9999-12-31T23:59:59.999Z", "0000-01-01T00:00:00.000Z"] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn a_time_with_any_offset_is_read_back_from_its_form_in_utc(
+            text in "(00|99|20)(00|24|99)-(01|02|12)-(01|28|29|31)T(00|23):(00|59):(00|59|60)(\\.[0-9]{1,9})?(Z|[+-](00|12|23):(00|59))"
+        ) {
+            if let Some(time) = Timestamp::parse(&text) {
+                prop_assert_eq!(Timestamp::parse(&time.to_string()), Some(time));
+                let _ = (time.unix_milliseconds(), time.plus_days(u16::MAX), time.latest_date());
+            }
+        }
+
         #[test]
         fn parsing_never_panics(text in "\\PC*") {
             let _ = Timestamp::parse(&text);

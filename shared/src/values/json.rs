@@ -24,9 +24,19 @@ pub enum Json {
 }
 
 impl Json {
-    /// The value as text, the same for every order of an object's members and for every way to write it. A member that
-    /// is `null` is left out: it means the same as an absent one wherever something is created.
+    /// The body of a creation as text, the same for every order of an object's members and for every way to write it. A field
+    /// that is `null` is left out: it means the same as an absent one.
     pub fn canonical(&self) -> String {
+        match self {
+            Self::Object(members) => {
+                let given = members.iter().filter(|(_, value)| *value != Self::Null);
+                Self::Object(given.cloned().collect()).canonical_value()
+            }
+            other => other.canonical_value(),
+        }
+    }
+
+    fn canonical_value(&self) -> String {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         match self {
             Self::Null => "null".to_owned(),
@@ -35,13 +45,13 @@ impl Json {
             Self::Float(number) => format!("{number:e}"),
             Self::String(text) => quoted(text),
             Self::Array(elements) => {
-                let elements: Vec<String> = elements.iter().map(Self::canonical).collect();
+                let elements: Vec<String> = elements.iter().map(Self::canonical_value).collect();
                 format!("[{}]", elements.join(","))
             }
             Self::Object(members) => {
-                let given = members.iter().filter(|(_, value)| *value != Self::Null);
-                let mut members: Vec<String> =
-                    given.map(|(name, value)| format!("{}:{}", quoted(name), value.canonical())).collect();
+                let member =
+                    |(name, value): &(String, Self)| format!("{}:{}", quoted(name), value.canonical_value());
+                let mut members: Vec<String> = members.iter().map(member).collect();
                 members.sort();
                 format!("{{{}}}", members.join(","))
             }
@@ -145,6 +155,7 @@ impl<'de> Deserialize<'de> for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn canonical(text: &str) -> String {
         serde_json::from_str::<Json>(text).unwrap().canonical()
@@ -168,6 +179,7 @@ mod tests {
             r#"{"a":"x","b":{"d":"1"}}"#,
             r#"{"a":"x,\"b\":{\"c\":\"1\"}"}"#,
             r#"{"b":"x","a":{"c":"1"}}"#,
+            r#"{"a":"x","b":{"c":"1","d":null}}"#,
         ] {
             assert_ne!(canonical(other), one, "{other}");
         }
@@ -186,5 +198,21 @@ mod tests {
         let text = r#"{"a":[null,true,-1,18446744073709551615,1.5,"x",{"b":{}}]}"#;
         assert_eq!(value(text).unwrap(), serde_json::from_str::<serde_json::Value>(text).unwrap());
         assert_eq!(value(r#"{"a":[{"b":1,"b":1}]}"#), Err(DuplicateKey));
+    }
+
+    proptest! {
+        #[test]
+        fn a_number_is_kept_as_it_is_however_often_it_is_read(
+            number in prop_oneof![
+                any::<f64>().prop_filter("finite", |number| number.is_finite()),
+                -180.0..180.0,
+            ]
+        ) {
+            let sent = serde_json::Value::from(number).to_string();
+            let read = |text: &str| serde_json::Value::try_from(serde_json::from_str::<Json>(text).unwrap());
+            let kept = read(&sent).unwrap();
+            prop_assert_eq!(kept.as_f64(), Some(number));
+            prop_assert_eq!(read(&kept.to_string()).unwrap(), kept);
+        }
     }
 }

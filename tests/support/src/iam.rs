@@ -6,7 +6,7 @@ use crate::table::TABLE;
 
 /// The IAM actions of a call and their partitions.
 ///
-/// IAM knows no action for transactions: it wants those of the writes in them, each on its own partition.
+/// IAM knows no action for transactions: it wants those of the writes in them, each, as is assumed, on its own partition.
 pub fn actions(operation: &str, body: &Value) -> Vec<(String, String)> {
     let action = |name: &str, pk: &Value| {
         let (kind, _) = pk["S"].as_str().unwrap().split_once('#').unwrap();

@@ -158,6 +158,10 @@ pub async fn assert_explains(table: &TestTable) {
             items.iter().find(|item| text(item, "sk") == "RECIPIENT" && text(item, "pk").ends_with(id));
         assert!(leftover.is_none(), "{id} is deleted");
     }
+    let mut of_secrets: Vec<&Told> = told.iter().filter(|(kind, ..)| kind == "secret").collect();
+    let count = of_secrets.len();
+    of_secrets.dedup();
+    assert_eq!(of_secrets.len(), count, "a secret is created, rotated and revoked once, also if it is gone");
     // What is deleted with its recipient has no entry on that.
     let is_gone = |entry: &Item| {
         let metadata =
