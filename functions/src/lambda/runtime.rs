@@ -15,8 +15,8 @@ use crate::endpoint::Endpoint;
 use crate::metrics::Recorder;
 
 /// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
-/// `AUDIT_RETENTION_DAYS` (how long audit entries are kept), `STAGE` (the deployment's name in the metrics), and what [`dynamodb::function_client`] reads. If one is missing or
-/// malformed, it logs which and exits with code 1.
+/// `AUDIT_RETENTION_DAYS` (how long audit entries are kept), `STAGE` (the deployment's name in the metrics), and what
+/// [`dynamodb::function_client`] reads. If one is missing or malformed, it logs which and exits with code 1.
 pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     logging::init(Format::Json);
     // One request at a time: Lambda gives a sandbox no second one.

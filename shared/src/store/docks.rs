@@ -110,7 +110,8 @@ impl Store {
     }
 
     /// Changes a dock, which was read already, to what `change` makes of it, and returns it; `None` if it no longer
-    /// exists. `change` also makes the entry on it, which is written if anything changes. If another change came between, it reads the dock again and repeats `change`.
+    /// exists. `change` also makes the entry on it, which is written if anything changes. If another change came between,
+    /// it reads the dock again and repeats `change`.
     ///
     /// # Errors
     /// Those of `change`, and those of the store.

@@ -51,8 +51,8 @@ impl Store {
         Ok(item.filter(|item| request.at < item.expires_at).map(|item| item.replay(request)))
     }
 
-    /// Writes all `items` and the entry on them or none, and with them the response if the request carries an idempotency key. `refused` says
-    /// why a refused transaction was refused.
+    /// Writes all `items` and the entry on them or none, and with them the response if the request carries an idempotency
+    /// key. `refused` says why a refused transaction was refused.
     pub(super) async fn transact_idempotently<R>(
         &self,
         mut items: Vec<TransactWriteItem>,

@@ -226,8 +226,7 @@ impl Store {
     }
 
     /// Changes the recipient whose pointer was read to what `change` makes of it, with the entry on it, which is written if
-    /// anything changes. If another change came between, it
-    /// reads the recipient again and repeats `change`.
+    /// anything changes. If another change came between, it reads the recipient again and repeats `change`.
     ///
     /// # Errors
     /// Those of `change`, and those of the store.

@@ -174,8 +174,10 @@ impl Store {
     }
 
     /// Writes all `items` and the entry on them, or none. There is no transaction without an entry, so that nothing happens
-    /// without a trace. The entry's writes come last, so that `items` keep their places in a refusal. Conflicts with other transactions are retried here; throttles are the SDK's to
-    /// retry, few times and within its token bucket ([`crate::aws::dynamodb`]), and not retried again.
+    /// without a trace. The entry's writes come last, so that `items` keep their places in a refusal.
+    ///
+    /// Conflicts with other transactions are retried here; throttles are the SDK's to retry, few times and within its token
+    /// bucket ([`crate::aws::dynamodb`]), and not retried again.
     ///
     /// The entry's id, new for every attempt of a caller, is the token by which DynamoDB recognises the retry of an attempt
     /// whose answer was lost.
