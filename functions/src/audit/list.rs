@@ -31,8 +31,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     grants: [GetItem on [Dock, Key], Query on [Audit]],
 };
 
-/// The longest actor: an ARN.
-const MAX_ACTOR_CHARS: usize = 2048;
+/// The longest actor that is asked for, so that it fits into a URL.
+const MAX_ACTOR_CHARS: usize = 256;
 
 const ONE_FILTER: &str = "must be the only one of entityType, actor and action";
 
@@ -109,7 +109,7 @@ fn filter(input: &mut Input<'_>) -> Result<Option<EntryFilter>, Rejected> {
         true if (1..=MAX_ACTOR_CHARS).contains(&text.chars().count()) => {
             Ok(EntryFilter::Actor(text.to_owned()))
         }
-        true => Err("must be the id of an API key or another actor of an entry, of at most 2048 characters"),
+        true => Err("must be the id of an API key or another actor of an entry, of at most 256 characters"),
         false => Err(ONE_FILTER),
     });
     is_first &= matches!(actor, Ok(None));
