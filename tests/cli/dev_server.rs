@@ -13,7 +13,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::model::api_key::Mode;
 use docyard_test_support::dev::{Dev, send};
 use docyard_test_support::table::TABLE;
-use docyard_test_support::{PATIENCE, is_thorough, redacted};
+use docyard_test_support::{PATIENCE, is_thorough, redacted, trail};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
 use serde_json::json;
@@ -435,6 +435,7 @@ async fn killed_in_the_midst_of_writes_it_loses_nothing_that_it_acknowledged() {
     let dev = Dev::start_in(directory.path(), &[]).await;
     let (recipients, pointers) = dev.table.recipients().await;
     assert_eq!(recipients, pointers, "no half recipient");
+    trail::assert_explains(&dev.table).await;
     let items = dev.table.items().await;
     let ids = items.iter().filter_map(|item| item.get("id")).map(|id| id.as_s().unwrap().clone());
     let stored: HashSet<String> = ids.collect();

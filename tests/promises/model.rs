@@ -489,8 +489,8 @@ impl System {
         }
     }
 
-    /// Asserts that the trail of each dock and of each entity is what the model says, and nobody else's.
-    async fn compare_trail(&self, model: &Model) {
+    /// Asserts that the trail of each dock, and that of each of these entities, is what the model says, and nobody else's.
+    async fn compare_trail(&self, model: &Model, entities: impl Iterator<Item = Entity>) {
         let expected = |is_in: &dyn Fn(&Entry) -> bool| {
             let entries = model.trail.iter().filter(|entry| is_in(entry));
             let mut told: Vec<[String; 2]> =
@@ -504,11 +504,7 @@ impl System {
             let told = expected(&|entry| entry.dock == number);
             assert_eq!(self.trail(dock.owner, Some(number), of).await.unwrap(), told, "of dock {number}");
         }
-        let entities = |count, entity: fn(usize) -> Entity| (0..count).map(entity);
-        let docks = entities(model.docks.len(), Entity::Dock);
-        let recipients = entities(model.recipients.len(), Entity::Recipient);
-        let secrets = entities(model.secrets.len(), Entity::Secret);
-        for entity in docks.chain(recipients).chain(secrets) {
+        for entity in entities {
             let dock = match entity {
                 Entity::Dock(number) => number,
                 Entity::Recipient(number) => model.recipients[number].dock,
@@ -523,7 +519,12 @@ impl System {
 
     /// Asserts that everything that the API shows is what the model says.
     async fn compare(&self, model: &Model) {
-        self.compare_trail(model).await;
+        let last = model.trail.last();
+        self.compare_trail(
+            model,
+            last.into_iter().flat_map(|entry| [Some(entry.of), entry.also_of]).flatten(),
+        )
+        .await;
         for caller in 0..2 {
             let own = (0..model.docks.len()).filter(|dock| model.owns_dock(caller, *dock));
             let mut expected: Vec<(&str, &str)> =
@@ -674,6 +675,15 @@ impl StateMachineTest for System {
         }
         system.runtime.block_on(system.compare(model));
         system
+    }
+
+    /// At the end, the trails of all entities.
+    fn teardown(system: Self, model: Model) {
+        let docks = (0..model.docks.len()).map(Entity::Dock);
+        let recipients = (0..model.recipients.len()).map(Entity::Recipient);
+        let secrets = (0..model.secrets.len()).map(Entity::Secret);
+        let entities = docks.chain(recipients).chain(secrets);
+        system.runtime.block_on(system.compare_trail(&model, entities));
     }
 }
 
