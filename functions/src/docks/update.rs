@@ -6,7 +6,6 @@
 //! Two round trips to DynamoDB: reads the key and the dock at once, then writes the change.
 
 use docyard_core::context::Context;
-use docyard_core::model::audit::Entry;
 use docyard_core::model::dock::{Dock, DockChanges};
 #[cfg(feature = "openapi")]
 use docyard_core::values::clock::Timestamp;
@@ -103,13 +102,13 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         read(None)?;
         return Err(Error::NotFound(Resource::Dock));
     };
-    let change = |before: Dock| -> Result<(Dock, Entry), Error> {
-        let (if_match, changes) = read(Some(&before))?;
-        if_match.check(before.version)?;
-        let dock = changes.apply(before.clone());
-        let entry = context.entry(caller, dock.updated(&before));
-        Ok((dock, entry))
+    let change = |dock: Dock| -> Result<Dock, Error> {
+        let (if_match, changes) = read(Some(&dock))?;
+        if_match.check(dock.version)?;
+        Ok(changes.apply(dock))
     };
-    let dock = context.store.update_dock(dock, change).await?.ok_or(Error::NotFound(Resource::Dock))?;
+    let entry = |before: &Dock, after: &Dock| context.entry(caller, after.updated(before));
+    let dock =
+        context.store.update_dock(dock, change, entry).await?.ok_or(Error::NotFound(Resource::Dock))?;
     response::resource(&DockOutput::from(&dock), dock.version)
 }

@@ -9,7 +9,6 @@
 //! change; two if nothing changes.
 
 use docyard_core::context::Context;
-use docyard_core::model::audit::Entry;
 #[cfg(feature = "openapi")]
 use docyard_core::model::identifiers::IdentifierChanges;
 use docyard_core::model::recipient::{Recipient, RecipientChanges, StakeholderClass};
@@ -122,14 +121,13 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         read(None)?;
         return Err(Error::NotFound(Resource::Recipient));
     };
-    let change = |before: Recipient| -> Result<(Recipient, Entry), Error> {
-        let (if_match, changes) = read(Some(&before))?;
-        if_match.check(before.version)?;
-        let recipient = changes.apply(before.clone(), now);
-        let entry = context.entry(caller, recipient.updated(&before));
-        Ok((recipient, entry))
+    let change = |recipient: Recipient| -> Result<Recipient, Error> {
+        let (if_match, changes) = read(Some(&recipient))?;
+        if_match.check(recipient.version)?;
+        Ok(changes.apply(recipient, now))
     };
-    match context.store.update_recipient(id, pointer, change).await? {
+    let entry = |before: &Recipient, after: &Recipient| context.entry(caller, after.updated(before));
+    match context.store.update_recipient(id, pointer, change, entry).await? {
         RecipientUpdate::Updated(recipient) => {
             response::resource(&RecipientOutput::from(&*recipient), recipient.version)
         }

@@ -204,15 +204,12 @@ impl Metadata {
     /// # Errors
     /// What it must be.
     pub fn parse(json: Json) -> Result<Self, &'static str> {
-        match Value::try_from(json) {
-            Ok(Value::Object(object)) => {
-                if Value::Object(object.clone()).to_string().len() > MAX_METADATA_BYTES {
-                    return Err("must have at most 4096 bytes, as JSON without white space");
-                }
-                Ok(Self(object))
-            }
-            Ok(_) => Err("must be an object"),
-            Err(_duplicate) => Err("must not have an object with a key twice"),
+        let value = Value::try_from(json).map_err(|_| "must not have an object with a key twice")?;
+        let size = value.to_string().len();
+        match value {
+            Value::Object(object) if size <= MAX_METADATA_BYTES => Ok(Self(object)),
+            Value::Object(_) => Err("must have at most 4096 bytes, as JSON without white space"),
+            _ => Err("must be an object"),
         }
     }
 
@@ -271,16 +268,7 @@ impl Event {
     /// The service did this to this entity.
     pub fn new<E: Entity>(action: Action, entity: E) -> Self {
         let (entity_type, entity_id) = named(entity);
-        Self {
-            dock: None,
-            entity_type,
-            entity_id,
-            also_of: None,
-            action: action.word(),
-            is_of_account: false,
-            changes: None,
-            metadata: Metadata::default(),
-        }
+        Self::of(entity_type, entity_id, action.word())
     }
 
     /// An account's own system did something to an entity of its own.
@@ -291,15 +279,20 @@ impl Event {
         action: Word,
         metadata: Metadata,
     ) -> Self {
+        let event = Self::of(entity_type, entity_id, action).in_dock(dock);
+        Self { is_of_account: true, metadata, ..event }
+    }
+
+    fn of(entity_type: Word, entity_id: EntityId, action: Word) -> Self {
         Self {
-            dock: Some(dock),
+            dock: None,
             entity_type,
             entity_id,
             also_of: None,
             action,
-            is_of_account: true,
+            is_of_account: false,
             changes: None,
-            metadata,
+            metadata: Metadata::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Item, KeyRange, Partition, QueryPage, Store, text, to_item};
+use super::{Error, KeyRange, Partition, QueryPage, Store};
 use crate::model::audit::{Changes, EntityId, Entry, EntryQuery, Metadata, Origin, Source, Word};
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::values::clock::Timestamp;
@@ -29,9 +29,10 @@ const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// What a stored entry has besides its changes and metadata, in bytes, about.
 const ENTRY_BYTES: usize = 1024;
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct EntryItem {
+    pk: String,
     sk: AuditEntryId,
     account: AccountId,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -125,7 +126,8 @@ fn ids(query: &EntryQuery, page: &PageRequest) -> Option<(AuditEntryId, AuditEnt
 impl Store {
     /// The writes of an entry: one for each trail that it is part of. Each is refused where one is.
     pub(super) fn entry_items(&self, entry: &Entry) -> Result<Vec<TransactWriteItem>, Error> {
-        let item = to_item(&EntryItem {
+        let item = EntryItem {
+            pk: String::new(),
             sk: entry.id,
             account: entry.account,
             dock: entry.dock,
@@ -140,21 +142,14 @@ impl Store {
             user_agent: entry.origin.user_agent.clone(),
             created_at: entry.created_at,
             ttl: entry.created_at.plus_days(self.audit_retention_days).unix_seconds_rounded_up(),
-        })?;
+        };
         let entity = Some((&entry.entity_type, &entry.entity_id));
         let other = entry.also_of.as_ref().map(|(entity_type, id)| (entity_type, id));
         let of_entities = [entity, other].into_iter().flatten();
         let of_entities = of_entities.map(|(kind, id)| entity_partition(entry.account, kind, id));
         let of_dock = entry.dock.map(|dock| dock_partition(dock, entry.id.spread(SHARDS)));
-        of_dock
-            .into_iter()
-            .chain(of_entities)
-            .map(|pk| {
-                let mut item: Item = item.clone();
-                item.insert("pk".to_owned(), text(pk));
-                self.put_new_item(item)
-            })
-            .collect()
+        let partitions = of_dock.into_iter().chain(of_entities);
+        partitions.map(|pk| self.put_new(&EntryItem { pk, ..item.clone() })).collect()
     }
 
     /// Returns one page of a dock's entries, newest first; eight Queries at once. The page may have fewer entries than its
@@ -174,13 +169,7 @@ impl Store {
             self.query_page::<EntryItem>(dock_partition(dock, shard), range, None, share)
         });
         let read = try_join_all(read).await?;
-        // A Query may end early. What the others read from beyond that point is left to the next page.
-        let reach =
-            |read: &QueryPage<EntryItem>| read.items.last().filter(|_| !read.is_last).map(|item| item.sk);
-        let floor = read.iter().filter_map(reach).max();
-        let mut items: Vec<EntryItem> = read.into_iter().flat_map(|read| read.items).collect();
-        items.retain(|item| floor.is_none_or(|floor| item.sk >= floor));
-        items.sort_by_key(|item| std::cmp::Reverse(item.sk));
+        let QueryPage { items, is_last } = QueryPage::merge(read, |item| item.sk);
 
         let (mut entries, mut size, mut last) = (Vec::new(), 0, None);
         let mut items = items.into_iter().peekable();
@@ -196,7 +185,7 @@ impl Store {
                 entries.push(entry);
             }
         }
-        let has_more = items.peek().is_some() || floor.is_some();
+        let has_more = items.peek().is_some() || !is_last;
         Ok(Page { items: entries, next: last.filter(|_| has_more).map(|id| id.to_string()) })
     }
 

@@ -110,26 +110,27 @@ impl Store {
     }
 
     /// Changes a dock, which was read already, to what `change` makes of it, and returns it; `None` if it no longer
-    /// exists. `change` also makes the entry on it, which is written if anything changes. If another change came between,
-    /// it reads the dock again and repeats `change`.
+    /// exists. `entry` makes the entry on it, of the dock before and after. If another change came between, it reads the dock
+    /// again and repeats `change`.
     ///
     /// # Errors
     /// Those of `change`, and those of the store.
     pub async fn update_dock<E: From<Error>>(
         &self,
         mut read: Dock,
-        change: impl Fn(Dock) -> Result<(Dock, Entry), E>,
+        change: impl Fn(Dock) -> Result<Dock, E>,
+        entry: impl Fn(&Dock, &Dock) -> Entry,
     ) -> Result<Option<Dock>, E> {
         const VERSION: usize = 0;
         let (id, mut version) = (read.id, read.version);
         for attempt in 1..=MAX_ATTEMPTS {
-            let (dock, entry) = change(read)?;
+            let dock = change(read.clone())?;
             if dock.version == version {
                 return Ok(Some(dock));
             }
             let changed = DockItem::by_id(&dock);
             let items = vec![self.put_if_version(&changed, id, version)?, self.put(&changed.in_account())?];
-            match self.transact(items, &entry).await? {
+            match self.transact(items, &entry(&read, &dock)).await? {
                 Transaction::Done => return Ok(Some(dock)),
                 Transaction::Refused(refusal) if refusal.condition_failed(VERSION) => {
                     back_off(attempt).await;

@@ -56,6 +56,20 @@ struct QueryPage<T> {
     is_last: bool,
 }
 
+impl<T> QueryPage<T> {
+    /// What several descending Queries of one list read, in the order of `key`, the greatest first; of equal ones that of the
+    /// first Query. A Query may end early: what the others read from beyond that point is left to the next page.
+    fn merge<K: Ord>(read: Vec<Self>, key: impl Fn(&T) -> K) -> Self {
+        let reach = |read: &Self| read.items.last().filter(|_| !read.is_last).map(&key);
+        let floor = read.iter().filter_map(reach).max();
+        let is_last = read.iter().all(|read| read.is_last);
+        let mut items: Vec<T> = read.into_iter().flat_map(|read| read.items).collect();
+        items.retain(|item| floor.as_ref().is_none_or(|floor| key(item) >= *floor));
+        items.sort_by_key(|item| std::cmp::Reverse(key(item)));
+        Self { items, is_last }
+    }
+}
+
 /// The table and the client that reaches it. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Store {

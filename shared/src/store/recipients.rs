@@ -225,8 +225,8 @@ impl Store {
         Ok(Page::of(recipients, read.is_last, page.limit, key))
     }
 
-    /// Changes the recipient whose pointer was read to what `change` makes of it, with the entry on it, which is written if
-    /// anything changes. If another change came between, it reads the recipient again and repeats `change`.
+    /// Changes the recipient whose pointer was read to what `change` makes of it. `entry` makes the entry on it, of the
+    /// recipient before and after. If another change came between, it reads the recipient again and repeats `change`.
     ///
     /// # Errors
     /// Those of `change`, and those of the store.
@@ -234,7 +234,8 @@ impl Store {
         &self,
         id: RecipientId,
         pointer: RecipientPointer,
-        change: impl Fn(Recipient) -> Result<(Recipient, Entry), E>,
+        change: impl Fn(Recipient) -> Result<Recipient, E>,
+        entry: impl Fn(&Recipient, &Recipient) -> Entry,
     ) -> Result<RecipientUpdate, E> {
         const NEW: usize = 0;
         const OLD: usize = 1;
@@ -245,18 +246,18 @@ impl Store {
                 return Ok(RecipientUpdate::NoRecipient);
             };
             let Some(old) = self.recipient(id, at).await? else { return Ok(RecipientUpdate::NoRecipient) };
-            let (version, old_email) = (old.version, old.email.clone());
-            let (recipient, entry) = change(old)?;
+            let version = old.version;
+            let recipient = change(old.clone())?;
             if recipient.version == version {
                 return Ok(RecipientUpdate::Updated(Box::new(recipient)));
             }
             let item = RecipientItem::new(recipient.clone());
-            let items = if recipient.email == old_email {
+            let items = if recipient.email == old.email {
                 vec![self.put_if_version(&item, id, version)?]
             } else {
-                let old_key = Self::key(docks::partition(recipient.dock), sort_key(old_email.as_str()));
+                let old_key = Self::key(docks::partition(recipient.dock), sort_key(old.email.as_str()));
                 let pointer_key = Self::key(partition(id), POINTER_SORT_KEY);
-                let emails = [(":old", text(old_email.as_str())), (":new", text(recipient.email.as_str()))];
+                let emails = [(":old", text(old.email.as_str())), (":new", text(recipient.email.as_str()))];
                 vec![
                     self.put_new(&item)?,
                     self.delete_if_version(old_key, id, version)?,
@@ -264,7 +265,7 @@ impl Store {
                 ]
             };
             let moves = items.len() > 1;
-            match self.transact(items, &entry).await? {
+            match self.transact(items, &entry(&old, &recipient)).await? {
                 Transaction::Done => return Ok(RecipientUpdate::Updated(Box::new(recipient))),
                 // The email is taken, unless the recipient itself changed since it was read.
                 Transaction::Refused(refusal)

@@ -263,17 +263,9 @@ impl Store {
         };
         let active = query(ACTIVE_PREFIX, ACTIVE_END).await?;
         let retired = query(RETIRED_PREFIX, RETIRED_END).await?;
-        // A Query may end early. What the other one read from beyond that point is left to the next page.
-        let reach =
-            |read: &QueryPage<SecretItem>| read.items.last().filter(|_| !read.is_last).map(|item| item.id);
-        let floor = reach(&active).max(reach(&retired));
-        let is_last = active.is_last && retired.is_last;
-        let secrets =
-            retired.items.into_iter().chain(active.items).filter(|item| floor.is_none_or(|id| item.id >= id));
-        let mut secrets = secrets.map(Secret::try_from).collect::<Result<Vec<_>, _>>()?;
-        // A secret in its grace, or one that is retired between the two Queries, is in both. The sort is stable: the
-        // retired one comes first.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.id()));
+        // A secret in its grace, or one that is retired between the two Queries, is in both: the retired one comes first.
+        let QueryPage { items, is_last } = QueryPage::merge(vec![retired, active], |item| item.id);
+        let mut secrets = items.into_iter().map(Secret::try_from).collect::<Result<Vec<_>, _>>()?;
         secrets.dedup_by_key(|secret| secret.id());
         Ok(Page::of(secrets, is_last, page.limit, |secret| secret.id().to_string()))
     }

@@ -81,17 +81,6 @@ impl Store {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Puts `item` unless its key exists.
-    pub(super) fn put_new_item(&self, item: Item) -> Result<TransactWriteItem, Error> {
-        let put = Put::builder()
-            .table_name(&self.table)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(Error::incomplete("Put"))?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
     /// Replaces the item that has this id and this version by `item`.
     pub(super) fn put_if_version(
         &self,

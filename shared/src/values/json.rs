@@ -29,15 +29,13 @@ impl Json {
     pub fn canonical(&self) -> String {
         match self {
             Self::Object(members) => {
-                let given = members.iter().filter(|(_, value)| *value != Self::Null);
-                Self::Object(given.cloned().collect()).canonical_value()
+                canonical_object(members.iter().filter(|(_, value)| *value != Self::Null))
             }
             other => other.canonical_value(),
         }
     }
 
     fn canonical_value(&self) -> String {
-        let quoted = |text: &str| serde_json::Value::from(text).to_string();
         match self {
             Self::Null => "null".to_owned(),
             Self::Bool(value) => value.to_string(),
@@ -48,15 +46,20 @@ impl Json {
                 let elements: Vec<String> = elements.iter().map(Self::canonical_value).collect();
                 format!("[{}]", elements.join(","))
             }
-            Self::Object(members) => {
-                let member =
-                    |(name, value): &(String, Self)| format!("{}:{}", quoted(name), value.canonical_value());
-                let mut members: Vec<String> = members.iter().map(member).collect();
-                members.sort();
-                format!("{{{}}}", members.join(","))
-            }
+            Self::Object(members) => canonical_object(members.iter()),
         }
     }
+}
+
+fn canonical_object<'a>(members: impl Iterator<Item = &'a (String, Json)>) -> String {
+    let mut members: Vec<String> =
+        members.map(|(name, value)| format!("{}:{}", quoted(name), value.canonical_value())).collect();
+    members.sort();
+    format!("{{{}}}", members.join(","))
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// A JSON object with a key twice.
