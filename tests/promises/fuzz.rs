@@ -202,7 +202,7 @@ fn bodies_that_are_made_to_hurt_are_read() {
         let request = lambda_http::Request::new(lambda_http::Body::Text(body));
         docyard_functions::http::input::read(&request, |input| {
             input.body(|fields| {
-                let text = || docyard_functions::http::body::string(|_| Ok(()));
+                let text = || docyard_core::values::fields::string(|_| Ok(()));
                 Ok((fields.required("name", text())?, fields.required("email", text())?))
             })
         })

@@ -12,13 +12,13 @@ use docyard_core::model::audit::{Action, EntityId, EntityType, Event, Metadata, 
 use docyard_core::model::audit::{FreeAction, FreeEntityType};
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
 use docyard_core::values::field_error::Rejected;
+use docyard_core::values::fields::{Fields, string};
 use docyard_core::values::id::DockId;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
 use super::{EntryOutput, PATH};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::idempotency::Attempt;
 use crate::http::{auth, idempotency, input, path, response};

@@ -11,6 +11,7 @@ use docyard_core::model::idempotency::{Outcome, StoredResponse};
 use docyard_core::values::domain::Domain;
 use docyard_core::values::email::Email;
 use docyard_core::values::field_error::Rejected;
+use docyard_core::values::fields::{Fields, string};
 use docyard_core::values::id::DockId;
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
@@ -19,7 +20,6 @@ use lambda_http::http::Response;
 
 use super::{DockOutput, PATH, url};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, string};
 use crate::http::error::Error;
 use crate::http::idempotency::Attempt;
 use crate::http::{auth, idempotency, input, response};

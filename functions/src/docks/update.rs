@@ -12,6 +12,7 @@ use docyard_core::values::clock::Timestamp;
 use docyard_core::values::domain::Domain;
 use docyard_core::values::email::Email;
 use docyard_core::values::field_error::Rejected;
+use docyard_core::values::fields::{Fields, string};
 #[cfg(feature = "openapi")]
 use docyard_core::values::id::DockId;
 use docyard_core::values::text::Text;
@@ -20,7 +21,6 @@ use lambda_http::http::Response;
 
 use super::DockOutput;
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::{auth, input, path, response};
 #[cfg(feature = "openapi")]

@@ -1,12 +1,10 @@
 //! The JSON body of a request: one object, whose unknown and duplicate fields are refused. [`super::input`] reads it.
 
-use docyard_core::values::clock::Timestamp;
-use docyard_core::values::field_error::{FieldError, Rejected, ValueErrors, shown};
+use docyard_core::values::field_error::{FieldError, Rejected, shown};
+use docyard_core::values::fields::Fields;
 use docyard_core::values::json::Json;
-use docyard_core::values::patch::Patch;
 use lambda_http::Request;
 use lambda_http::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use serde_json::Value;
 
 use super::error::Error;
 use super::header::is_repeated;
@@ -19,139 +17,6 @@ pub(super) const JSON: &str = "application/json";
 /// The media type of a merge patch (RFC 7396).
 pub(super) const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// The fields of a request body. A parser takes out those it knows.
-pub struct Fields {
-    members: Vec<(String, Json)>,
-    errors: Vec<FieldError>,
-}
-
-impl Fields {
-    /// Takes a field that must be present and not `null`.
-    ///
-    /// # Errors
-    /// [`Rejected`] if it is missing or `parse` fails.
-    pub fn required<T, E: Into<ValueErrors>>(
-        &mut self,
-        field: &str,
-        parse: impl FnOnce(Json) -> Result<T, E>,
-    ) -> Result<T, Rejected> {
-        match self.take(field) {
-            None | Some(Json::Null) => {
-                self.errors.push(FieldError::new(field, "is required"));
-                Err(Rejected)
-            }
-            Some(json) => self.accept(field, parse(json)),
-        }
-    }
-
-    /// Takes a field that may be absent or `null`.
-    ///
-    /// # Errors
-    /// [`Rejected`] if `parse` fails.
-    pub fn optional<T, E: Into<ValueErrors>>(
-        &mut self,
-        field: &str,
-        parse: impl FnOnce(Json) -> Result<T, E>,
-    ) -> Result<Option<T>, Rejected> {
-        match self.take(field) {
-            None | Some(Json::Null) => Ok(None),
-            Some(json) => self.accept(field, parse(json)).map(Some),
-        }
-    }
-
-    /// Takes a field of a merge patch whose value cannot be removed; `None` if it is absent.
-    ///
-    /// # Errors
-    /// [`Rejected`] if it is `null` or `parse` fails.
-    pub fn change<T, E: Into<ValueErrors>>(
-        &mut self,
-        field: &str,
-        parse: impl FnOnce(Json) -> Result<T, E>,
-    ) -> Result<Option<T>, Rejected> {
-        match self.take(field) {
-            None => Ok(None),
-            Some(Json::Null) => {
-                self.errors.push(FieldError::new(field, "cannot be cleared; leave it out to keep it"));
-                Err(Rejected)
-            }
-            Some(json) => self.accept(field, parse(json)).map(Some),
-        }
-    }
-
-    /// Takes the fields of a merge patch that no request can change. Each may be given as `current`, the resource's
-    /// representation, has it. `None` if there is no resource to compare with.
-    ///
-    /// # Errors
-    /// [`Rejected`] if one has another value.
-    pub fn read_only(&mut self, fields: &[&str], current: Option<&Value>) -> Result<(), Rejected> {
-        let mut result = Ok(());
-        for field in fields {
-            let (Some(given), Some(current)) = (self.take(field), current) else { continue };
-            let is_unchanged = match (given, current.get(field)) {
-                (Json::String(given), Some(Value::String(current))) => is_same(&given, current),
-                (Json::Null, None | Some(Value::Null)) => true,
-                _ => false,
-            };
-            if !is_unchanged {
-                let message = "cannot be changed; leave it out, or send it as GET returns it";
-                self.errors.push(FieldError::new(*field, message));
-                result = Err(Rejected);
-            }
-        }
-        result
-    }
-
-    /// Takes a field of a merge patch whose value `null` removes.
-    ///
-    /// # Errors
-    /// [`Rejected`] if `parse` fails.
-    pub fn patch<T, E: Into<ValueErrors>>(
-        &mut self,
-        field: &str,
-        parse: impl FnOnce(Json) -> Result<T, E>,
-    ) -> Result<Patch<T>, Rejected> {
-        match self.take(field) {
-            None => Ok(Patch::Keep),
-            Some(Json::Null) => Ok(Patch::Clear),
-            Some(json) => self.accept(field, parse(json)).map(Patch::Set),
-        }
-    }
-
-    /// Takes the field of this name. Given more than once, it is an error.
-    fn take(&mut self, field: &str) -> Option<Json> {
-        let at = self.members.iter().position(|(name, _)| name == field)?;
-        let (_, json) = self.members.remove(at);
-        if self.members.iter().any(|(name, _)| name == field) {
-            self.members.retain(|(name, _)| name != field);
-            self.errors.push(FieldError::new(field, "is given more than once"));
-        }
-        Some(json)
-    }
-
-    fn accept<T, E: Into<ValueErrors>>(&mut self, field: &str, parsed: Result<T, E>) -> Result<T, Rejected> {
-        parsed.map_err(|errors| {
-            self.errors.extend(errors.into().of_field(field));
-            Rejected
-        })
-    }
-}
-
-/// Makes a parser of a JSON string from a parser of its text: `string(Email::parse)`.
-pub fn string<T>(
-    parse: impl FnOnce(&str) -> Result<T, &'static str>,
-) -> impl FnOnce(Json) -> Result<T, &'static str> {
-    |json| match json {
-        Json::String(text) => parse(&text),
-        _ => Err("must be a string"),
-    }
-}
-
-/// Whether two texts are the same, or the same point in time: clients write `Z` as `+00:00`, or leave milliseconds out.
-fn is_same(given: &str, current: &str) -> bool {
-    let is_same_time = || Timestamp::parse(given).zip(Timestamp::parse(current)).is_some_and(|(a, b)| a == b);
-    given == current || is_same_time()
-}
-
 /// Reads the members of a request's body into a domain value, and adds what is wrong to `errors`.
 ///
 /// `parse` takes every field it knows out of [`Fields`] before it returns an error, so that all errors are collected. A
@@ -161,11 +26,8 @@ pub(super) fn parse_object<T>(
     errors: &mut Vec<FieldError>,
     parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
 ) -> Result<T, Rejected> {
-    let mut fields = Fields { members, errors: Vec::new() };
-    let value = parse(&mut fields);
-    let unknown = |(name, _): &(String, Json)| FieldError::new(shown(name), "is not a field of this request");
-    errors.extend(fields.errors);
-    errors.extend(fields.members.iter().map(unknown));
+    let (value, found) = Fields::read(members, parse);
+    errors.extend(found);
     value
 }
 
@@ -253,8 +115,11 @@ mod tests {
     use super::*;
     use crate::http::input;
     use docyard_core::values::field_error::MAX_FIELD_CHARS;
+    use docyard_core::values::fields::string;
+    use docyard_core::values::patch::Patch;
     use lambda_http::Body;
     use proptest::prelude::*;
+    use serde_json::Value;
 
     fn request(content_type: Option<&str>, body: impl Into<Vec<u8>>) -> Request {
         let mut request = Request::new(Body::Binary(body.into()));

@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use docyard_core::values::field_error::{FieldError, Rejected, shown};
+use docyard_core::values::fields::Fields;
 use docyard_core::values::json::Json;
 use lambda_http::http::HeaderName;
 use lambda_http::http::header::{CONTENT_TYPE, IF_MATCH};
 use lambda_http::{Request, RequestExt};
 
-use super::body::{self, Fields, JSON, MERGE_PATCH};
+use super::body::{self, JSON, MERGE_PATCH};
 use super::error::Error;
 use super::header::is_repeated;
 use super::idempotency::IdempotencyKey;
@@ -211,7 +212,7 @@ impl Input<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::body::string;
+    use docyard_core::values::fields::string;
     use lambda_http::Body;
     use lambda_http::aws_lambda_events::query_map::QueryMap;
 

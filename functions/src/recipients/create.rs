@@ -13,6 +13,7 @@ use docyard_core::model::recipient::{Recipient, StakeholderClass};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::email::Email;
 use docyard_core::values::field_error::Rejected;
+use docyard_core::values::fields::{Fields, string};
 use docyard_core::values::id::RecipientId;
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
@@ -21,7 +22,6 @@ use lambda_http::http::Response;
 
 use super::{RecipientOutput, email_taken, list_url};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::idempotency::Attempt;
 use crate::http::{auth, idempotency, input, path, response};

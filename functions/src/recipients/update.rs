@@ -16,6 +16,7 @@ use docyard_core::store::RecipientUpdate;
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::email::Email;
 use docyard_core::values::field_error::Rejected;
+use docyard_core::values::fields::{Fields, string};
 #[cfg(feature = "openapi")]
 use docyard_core::values::id::{DockId, RecipientId};
 use docyard_core::values::text::Text;
@@ -24,7 +25,6 @@ use lambda_http::http::Response;
 
 use super::{Found, RecipientOutput, email_taken, find};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::{input, response};
 #[cfg(feature = "openapi")]

@@ -13,6 +13,7 @@ use docyard_core::model::idempotency::{Outcome, StoredResponse};
 use docyard_core::model::secret::{self, ActiveSecret, Lifetime, SecretValue};
 use docyard_core::store::NoRecipient;
 use docyard_core::values::field_error::Rejected;
+use docyard_core::values::fields::{Fields, string};
 use docyard_core::values::id::{RecipientId, SecretId};
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
@@ -21,7 +22,6 @@ use lambda_http::http::{Response, StatusCode};
 
 use super::{GeneratedSecretOutput, TOO_MANY, list_url};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::idempotency::Attempt;
 use crate::http::{auth, idempotency, input, path, response};

@@ -14,6 +14,7 @@ use docyard_core::model::idempotency::{Outcome, StoredResponse};
 use docyard_core::model::secret::{self, Grace, Retirement, Secret, SecretValue};
 use docyard_core::store::RotationRefused;
 use docyard_core::values::field_error::Rejected;
+use docyard_core::values::fields::Fields;
 use docyard_core::values::id::SecretId;
 use docyard_core::values::random;
 use lambda_http::Request;
@@ -21,7 +22,6 @@ use lambda_http::http::{Response, StatusCode};
 
 use super::{Found, GeneratedSecretOutput, TOO_MANY, find, list_url};
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::Fields;
 use crate::http::error::{Error, Resource};
 use crate::http::idempotency::Attempt;
 use crate::http::{idempotency, input, response};

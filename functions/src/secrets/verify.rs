@@ -11,13 +11,13 @@ use docyard_core::context::Context;
 use docyard_core::model::secret;
 use docyard_core::values::digest::Digest;
 use docyard_core::values::field_error::Rejected;
+use docyard_core::values::fields::{Fields, string};
 use docyard_core::values::id::{RecipientId, SecretId};
 use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::body::{Fields, string};
 use crate::http::error::{Error, Resource};
 use crate::http::{auth, input, path, response};
 use crate::metrics;

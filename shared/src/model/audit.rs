@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::values::clock::Timestamp;
-use crate::values::id::{AccountId, ApiKeyId, AuditEntryId, DockId, RecipientId, SecretId};
+use crate::values::id::{
+    AccountId, ApiKeyId, AuditEntryId, DockId, GroupId, PolicyId, RecipientId, SecretId,
+};
 use crate::values::json::Json;
 use crate::values::random;
 use crate::values::text;
@@ -189,7 +191,15 @@ macro_rules! entities {
     };
 }
 
-entities!(AccountId: Account, ApiKeyId: Key, DockId: Dock, RecipientId: Recipient, SecretId: Secret);
+entities!(
+    AccountId: Account,
+    ApiKeyId: Key,
+    DockId: Dock,
+    RecipientId: Recipient,
+    SecretId: Secret,
+    PolicyId: Policy,
+    GroupId: Group
+);
 
 /// The largest metadata of an account's own event, in bytes of JSON without white space.
 pub const MAX_METADATA_BYTES: usize = 4096;

@@ -81,17 +81,40 @@ impl Identifiers {
         if errors.is_empty() { Ok(Self(identifiers)) } else { Err(errors) }
     }
 
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
     /// The entries, by key.
     pub fn entries(&self) -> &BTreeMap<String, String> {
         &self.0
     }
 }
 
-fn entry(key: &str, json: Json, latest: Date) -> Result<String, &'static str> {
-    let is_key = key.starts_with(|c: char| c.is_ascii_alphabetic())
+/// Whether a text can be the key of an identifier: 1 to 64 of `A-Z`, `a-z`, `0-9`, `_` and `-`, starting with a letter.
+pub(super) fn is_key(key: &str) -> bool {
+    key.starts_with(|c: char| c.is_ascii_alphabetic())
         && key.len() <= MAX_KEY_CHARS
-        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if !is_key {
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// Whether two values of a key mean the same: a phone number by its digits, an email regardless of case, a date and an NDA's
+/// digest if they are ones; anything else byte for byte. White space around them does not count.
+pub(super) fn is_same(key: &str, a: &str, b: &str) -> bool {
+    let (a, b) = (a.trim(), b.trim());
+    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).collect::<Vec<u8>>();
+    match key {
+        "email" => a.eq_ignore_ascii_case(b),
+        "phone" => digits(a) == digits(b) && !digits(a).is_empty(),
+        "date_of_birth" => calendar_date(a).zip(calendar_date(b)).is_some_and(|(a, b)| a == b),
+        "nda_hash" => nda_hash(a).ok().zip(nda_hash(b).ok()).is_some_and(|(a, b)| a == b),
+        _ => a == b,
+    }
+}
+
+fn entry(key: &str, json: Json, latest: Date) -> Result<String, &'static str> {
+    if !is_key(key) {
         return Err("has a key that is not 1 to 64 of A-Z, a-z, 0-9, _ and -, starting with a letter");
     }
     let Json::String(value) = json else { return Err("must be a string") };

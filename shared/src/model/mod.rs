@@ -2,12 +2,17 @@
 //!
 //! Nothing here reads or writes a table ([`crate::store`]), and nothing knows HTTP.
 
+pub mod access;
 pub mod account;
 pub mod api_key;
 pub mod audit;
+pub mod decision;
 pub mod dock;
+pub mod group;
 pub mod idempotency;
 pub mod identifiers;
 pub mod owned;
+pub mod policy;
+pub mod recipe;
 pub mod recipient;
 pub mod secret;

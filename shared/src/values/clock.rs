@@ -39,6 +39,11 @@ impl Timestamp {
         self.0.saturating_add(Duration::hours(14)).date()
     }
 
+    /// This time and `minutes`.
+    pub fn plus_minutes(self, minutes: u16) -> Self {
+        Self(self.0.saturating_add(Duration::minutes(minutes.into())))
+    }
+
     /// This time and `hours`.
     pub fn plus_hours(self, hours: u8) -> Self {
         Self(self.0.saturating_add(Duration::hours(hours.into())))

@@ -44,6 +44,7 @@ impl ValueErrors {
     pub fn of_field(self, field: &str) -> impl Iterator<Item = FieldError> {
         self.0.into_iter().map(move |error| match error.field.as_str() {
             "" => FieldError::new(field, error.message),
+            index if index.starts_with('[') => FieldError::new(format!("{field}{index}"), error.message),
             path => FieldError::new(format!("{field}.{path}"), error.message),
         })
     }
@@ -53,6 +54,12 @@ impl ValueErrors {
 impl From<&str> for ValueErrors {
     fn from(message: &str) -> Self {
         Self(vec![FieldError::new("", message)])
+    }
+}
+
+impl From<Vec<FieldError>> for ValueErrors {
+    fn from(errors: Vec<FieldError>) -> Self {
+        Self(errors)
     }
 }
 
@@ -85,12 +92,14 @@ mod tests {
     fn a_path_begins_with_the_field() {
         let mut errors = ValueErrors::from("must have at most 50 entries");
         errors.push_at("phone", "must be a string");
+        errors.push_at("[1]", "is there twice");
         let errors: Vec<FieldError> = errors.of_field("identifiers").collect();
         assert_eq!(
             errors,
             [
                 FieldError::new("identifiers", "must have at most 50 entries"),
                 FieldError::new("identifiers.phone", "must be a string"),
+                FieldError::new("identifiers[1]", "is there twice"),
             ]
         );
     }

@@ -123,6 +123,8 @@ ids! {
     Dock: DockId, "dock_", "dockId", "a dock";
     Recipient: RecipientId, "rcp_", "recipientId", "a recipient";
     Secret: SecretId, "sec_", "secretId", "a secret";
+    Policy: PolicyId, "pol_", "policyId", "a policy";
+    Group: GroupId, "grp_", "groupId", "a group";
     AuditEntry: AuditEntryId, "aud_", "entryId", "an entry of the audit trail";
 }
 

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod domain;
 pub mod email;
 pub mod field_error;
+pub mod fields;
 pub mod id;
 pub mod json;
 pub mod page;

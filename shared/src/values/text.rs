@@ -1,4 +1,5 @@
-//! Short texts that people read: the name of a recipient, a dock or a key, the label of a secret, a dock's details.
+//! Texts that people read: the name of a recipient, a dock or a key, the label of a secret, a dock's details, a
+//! description.
 
 use std::fmt;
 
@@ -30,6 +31,26 @@ impl Text {
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+/// The longest long text, in characters.
+pub const MAX_LONG_CHARS: usize = 500;
+
+/// A text as [`Text`] is one, of 1 to 500 characters: a description, a remark.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LongText(String);
+
+impl LongText {
+    /// Trims white space and checks the rest. The error says what the text must be.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let length = "must have 1 to 500 characters, not counting white space around it";
+        check(text, MAX_LONG_CHARS, length).map(|text| Self(text.to_owned()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

@@ -1,0 +1,295 @@
+//! The decision: whether a recipe grants, and why or why not.
+//!
+//! [`decide`] is one total function without I/O. It evaluates every check and stops at none, and what it returns is that
+//! evaluation: there is no second account of it. Everything that decides calls it.
+
+use std::collections::BTreeMap;
+
+use super::identifiers::{Identifiers, is_same};
+use super::recipe::{Factor, Method, Recipe, says_who};
+use super::recipient::Recipient;
+use crate::values::clock::Timestamp;
+
+/// The metadata key that holds an artifact's type.
+const TYPE_KEY: &str = "document_type";
+
+/// The metadata of an artifact.
+pub type Metadata = BTreeMap<String, String>;
+
+/// What is known of someone who asks for something.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// The recipient: its class, its email, its stored identifiers, and when it was created.
+    pub recipient: &'a Recipient,
+    /// Whether the policy's audience includes it.
+    pub is_in_audience: bool,
+    /// How it wants to retrieve.
+    pub method: Method,
+    /// What it has proven.
+    pub factors: &'a [Factor],
+    /// When it proved that.
+    pub authenticated_at: Timestamp,
+    /// The identifiers that it submitted.
+    pub submitted: &'a Identifiers,
+    /// The metadata of the artifact that it asks for; `None` asks whether there could be any.
+    pub artifact: Option<&'a Metadata>,
+}
+
+/// One check of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// What is checked.
+    pub subject: Subject,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What a check is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The recipient is of the recipe's class.
+    Class,
+    /// The policy's audience includes the recipient.
+    Audience,
+    /// It is neither before nor after the recipe's time.
+    Window,
+    /// The recipient authenticated a short time ago.
+    Session,
+    /// The recipient was created a short time ago.
+    Expiry,
+    /// The recipe grants the method.
+    Method,
+    /// The factor is proven.
+    Factor(Factor),
+    /// The identifier is known.
+    Identifier(String),
+    /// The artifact is of a type that the recipe grants.
+    Type,
+    /// The artifact has the value of an identifier that says what one may see.
+    Scope(String),
+    /// The artifact confirms the identifiers that were only submitted.
+    Claims,
+}
+
+/// What came of a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is so.
+    Holds,
+    /// Something is missing.
+    Missing,
+    /// There are two different values.
+    Mismatch,
+    /// It is not so.
+    Fails,
+}
+
+impl Outcome {
+    fn holds_if(condition: bool) -> Self {
+        if condition { Self::Holds } else { Self::Fails }
+    }
+
+    /// Its name in the API.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Holds => "holds",
+            Self::Missing => "missing",
+            Self::Mismatch => "mismatch",
+            Self::Fails => "fails",
+        }
+    }
+}
+
+/// Its name in the API: `class`, `factor:sms_otp`.
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Class => f.write_str("class"),
+            Self::Audience => f.write_str("audience"),
+            Self::Window => f.write_str("window"),
+            Self::Session => f.write_str("session"),
+            Self::Expiry => f.write_str("expiry"),
+            Self::Method => f.write_str("method"),
+            Self::Factor(factor) => write!(f, "factor:{factor}"),
+            Self::Identifier(key) => write!(f, "identifier:{key}"),
+            Self::Type => f.write_str("type"),
+            Self::Scope(key) => write!(f, "scope:{key}"),
+            Self::Claims => f.write_str("claims"),
+        }
+    }
+}
+
+/// What [`decide`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Every check, in one order.
+    pub checks: Vec<Check>,
+}
+
+impl Decision {
+    /// Whether the recipe grants: every check holds.
+    pub fn is_granted(&self) -> bool {
+        self.checks.iter().all(|check| check.outcome == Outcome::Holds)
+    }
+
+    /// The factors that are missing.
+    pub fn missing_factors(&self) -> impl Iterator<Item = Factor> {
+        self.missing().filter_map(|subject| match subject {
+            Subject::Factor(factor) => Some(*factor),
+            _ => None,
+        })
+    }
+
+    /// The identifiers that are missing.
+    pub fn missing_identifiers(&self) -> impl Iterator<Item = &str> {
+        self.missing().filter_map(|subject| match subject {
+            Subject::Identifier(key) => Some(key.as_str()),
+            _ => None,
+        })
+    }
+
+    fn missing(&self) -> impl Iterator<Item = &Subject> {
+        self.checks.iter().filter(|check| check.outcome == Outcome::Missing).map(|check| &check.subject)
+    }
+
+    /// How far it is from granting: how many checks cannot come to hold by supplying something, and how many can.
+    pub fn distance(&self) -> (usize, usize) {
+        let count = |is: fn(Outcome) -> bool| self.checks.iter().filter(|check| is(check.outcome)).count();
+        (count(|it| matches!(it, Outcome::Fails | Outcome::Mismatch)), count(|it| it == Outcome::Missing))
+    }
+}
+
+/// Where the value of an identifier comes from.
+#[derive(Clone, Copy)]
+enum Resolved<'a> {
+    Stored(&'a str),
+    /// Submitted, and not stored.
+    Claim(&'a str),
+    Mismatch,
+    Missing,
+}
+
+impl<'a> Resolved<'a> {
+    /// A submitted value never replaces a stored one. The key `email` means the recipient's address.
+    fn of(key: &str, recipe: &Recipe, facts: &Facts<'a>) -> Self {
+        let stored = match key {
+            "email" => Some(facts.recipient.email.as_str()),
+            key => facts.recipient.identifiers.get(key),
+        };
+        match (stored, facts.submitted.get(key)) {
+            (Some(stored), Some(submitted)) if !is_same(key, stored, submitted) => Self::Mismatch,
+            (Some(stored), _) => Self::Stored(stored),
+            (None, Some(submitted)) if !recipe.is_stored_only() => Self::Claim(submitted),
+            (None, _) => Self::Missing,
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Stored(_) | Self::Claim(_) => Outcome::Holds,
+            Self::Mismatch => Outcome::Mismatch,
+            Self::Missing => Outcome::Missing,
+        }
+    }
+
+    fn value(self) -> Option<&'a str> {
+        match self {
+            Self::Stored(value) | Self::Claim(value) => Some(value),
+            Self::Mismatch | Self::Missing => None,
+        }
+    }
+
+    fn is_claim(self) -> bool {
+        matches!(self, Self::Claim(_))
+    }
+}
+
+/// Decides whether a recipe grants what is asked for, at `now`.
+///
+/// With an artifact, it decides on that one. Without, it says whether an artifact is conceivable that it would grant.
+pub fn decide(recipe: &Recipe, facts: &Facts<'_>, now: Timestamp) -> Decision {
+    let mut checks = Vec::new();
+    let mut check = |subject, outcome| checks.push(Check { subject, outcome });
+    let recipient = facts.recipient;
+
+    check(Subject::Class, Outcome::holds_if(recipient.stakeholder_class == Some(recipe.class())));
+    check(Subject::Audience, Outcome::holds_if(facts.is_in_audience));
+    let has_begun = recipe.not_before().is_none_or(|from| now >= from);
+    let has_ended = recipe.not_after().is_some_and(|end| now >= end);
+    check(Subject::Window, Outcome::holds_if(has_begun && !has_ended));
+    let session_ends = facts.authenticated_at.plus_minutes(recipe.session_minutes());
+    check(Subject::Session, Outcome::holds_if(now < session_ends));
+    let expires = recipe.auto_expire_days().map(|days| recipient.created_at.plus_days(days));
+    check(Subject::Expiry, Outcome::holds_if(expires.is_none_or(|end| now < end)));
+    check(Subject::Method, Outcome::holds_if(recipe.methods().contains(&facts.method)));
+    for factor in recipe.factors() {
+        let is_proven = facts.factors.contains(factor);
+        check(Subject::Factor(*factor), if is_proven { Outcome::Holds } else { Outcome::Missing });
+    }
+    let keys: Vec<(&str, Resolved<'_>)> =
+        recipe.keys().iter().map(|key| (key.as_str(), Resolved::of(key, recipe, facts))).collect();
+    for (key, resolved) in &keys {
+        check(Subject::Identifier((*key).to_owned()), resolved.outcome());
+    }
+    if let Some(artifact) = facts.artifact {
+        check(Subject::Type, type_outcome(recipe, artifact));
+        for (key, resolved) in keys.iter().filter(|(key, _)| !says_who(key)) {
+            check(Subject::Scope((*key).to_owned()), scope_outcome(key, *resolved, artifact));
+        }
+    }
+    check(Subject::Claims, Outcome::holds_if(are_confirmed(&keys, facts.artifact)));
+    Decision { checks }
+}
+
+fn type_outcome(recipe: &Recipe, artifact: &Metadata) -> Outcome {
+    match (recipe.artifact_types(), artifact.get(TYPE_KEY)) {
+        (None, _) => Outcome::Holds,
+        (Some(_), None) => Outcome::Missing,
+        (Some(types), Some(given)) => Outcome::holds_if(types.iter().any(|granted| granted == given.trim())),
+    }
+}
+
+fn scope_outcome(key: &str, resolved: Resolved<'_>, artifact: &Metadata) -> Outcome {
+    match (resolved.value(), artifact.get(key)) {
+        (Some(value), Some(held)) if is_same(key, value, held) => Outcome::Holds,
+        (Some(_), Some(_)) => Outcome::Mismatch,
+        _ => Outcome::Missing,
+    }
+}
+
+/// Whether the artifact confirms what is only claimed: it holds every claimed key and at least two keys in all, each with
+/// the value that is known of it, of which one is stored or says who the recipient is. Without an artifact, whether one
+/// could.
+fn are_confirmed(keys: &[(&str, Resolved<'_>)], artifact: Option<&Metadata>) -> bool {
+    if !keys.iter().any(|(_, resolved)| resolved.is_claim()) {
+        return true;
+    }
+    let (mut count, mut has_anchor) = (0, false);
+    for (key, resolved) in keys {
+        let Some(value) = resolved.value() else { continue };
+        if let Some(artifact) = artifact {
+            match artifact.get(*key) {
+                Some(held) if is_same(key, value, held) => {}
+                None if !resolved.is_claim() => continue,
+                _ => return false,
+            }
+        }
+        count += 1;
+        has_anchor |= says_who(key) || !resolved.is_claim();
+    }
+    count >= 2 && has_anchor
+}
+
+/// Whether a recipient has what a factor is proven with. `has_secret` says whether it
+/// has an active, unexpired secret.
+pub fn is_set_up(factor: Factor, recipient: &Recipient, has_secret: bool) -> bool {
+    let has = |key| recipient.identifiers.get(key).is_some();
+    match factor {
+        Factor::SharedPassphrase => has_secret,
+        // Neither can be registered yet.
+        Factor::TlsCertificate | Factor::WebAuthn => false,
+        Factor::SmsOtp => has("phone"),
+        Factor::BadgeId => has("badge_id"),
+        Factor::NdaHash => has("nda_hash"),
+    }
+}

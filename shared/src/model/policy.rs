@@ -1,0 +1,513 @@
+//! Policies: named recipes of a dock, their versions, and which version is in force for whom.
+//!
+//! What belongs here: the life of a policy. What does not: what a recipe may say ([`super::recipe`]) and what it decides
+//! ([`super::decision`]).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::audit::{Action, Event, Fields};
+use super::owned::Owned;
+use super::recipe::Recipe;
+use super::recipient::StakeholderClass;
+use crate::values::clock::Timestamp;
+use crate::values::id::{AccountId, DockId, GroupId, PolicyId, RecipientId};
+use crate::values::text::{LongText, Text};
+
+/// The most policies of a dock.
+pub const MAX_POLICIES: u64 = 100;
+/// The most policies in force for one class of a dock's recipients, scheduled ones counted.
+pub const MAX_IN_FORCE: u64 = 10;
+/// The most versions of a policy.
+pub const MAX_VERSIONS: u16 = 1000;
+/// The most groups of an audience.
+pub const MAX_GROUPS: usize = 20;
+/// The most recipients of a pilot.
+pub const MAX_PILOTS: usize = 100;
+/// How far ahead a version can be scheduled, in days: five years.
+pub const MAX_DAYS_AHEAD: u16 = 5 * 366;
+
+/// A policy of a dock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Its id.
+    pub id: PolicyId,
+    /// The dock whose documents it is about.
+    pub dock: DockId,
+    /// The account that the dock belongs to.
+    pub account: AccountId,
+    /// Its display name.
+    pub name: Text,
+    /// The recipients that it is for, of those of its class.
+    pub audience: Audience,
+    /// The newest version of its recipe, which is edited.
+    pub current: Revision,
+    /// What is in force.
+    pub stages: Stages,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed; `None` if it never was.
+    pub updated_at: Option<Timestamp>,
+    /// Counts its changes, from 0. Not the number of its recipe's version.
+    pub version: u64,
+}
+
+impl Owned for Policy {
+    fn owner(&self) -> AccountId {
+        self.account
+    }
+}
+
+/// A recipe and the number of its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision {
+    /// The version, from 1.
+    pub number: u16,
+    /// The recipe.
+    pub recipe: Recipe,
+}
+
+/// A version of a policy's recipe. It never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// Its number and the recipe.
+    pub revision: Revision,
+    /// What is new in it.
+    pub changelog: Option<LongText>,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// Which recipients of its class a policy is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Audience {
+    /// All.
+    Everyone,
+    /// The members of these groups; nobody, if there are none.
+    Groups(BTreeSet<GroupId>),
+}
+
+impl Audience {
+    /// The groups; none for everyone.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
+        let groups = match self {
+            Self::Everyone => None,
+            Self::Groups(groups) => Some(groups),
+        };
+        groups.into_iter().flatten().copied()
+    }
+
+    /// Whether it includes a member of these groups.
+    pub fn includes(&self, groups: &BTreeSet<GroupId>) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::Groups(own) => !own.is_disjoint(groups),
+        }
+    }
+
+    /// It and this group. Everyone becomes that one group.
+    fn with(&self, group: GroupId) -> Self {
+        Self::Groups(self.groups().chain([group]).collect())
+    }
+
+    /// It without this group. It never becomes everyone.
+    fn without(&self, group: GroupId) -> Self {
+        match self {
+            Self::Everyone => Self::Everyone,
+            Self::Groups(groups) => Self::Groups(groups.iter().copied().filter(|it| *it != group).collect()),
+        }
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Everyone => "everyone".to_owned(),
+            Self::Groups(groups) => groups.iter().map(GroupId::to_string).collect::<Vec<_>>().join(" "),
+        }
+    }
+}
+
+/// Which versions of a policy are in force, or will be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stages {
+    /// The version for all that the policy covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub production: Option<Production>,
+    /// The version that some of them get instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pilot: Option<Pilot>,
+    /// The version that will be in production, and end the pilot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled: Option<Scheduled>,
+}
+
+/// The version in production.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Production {
+    /// The version.
+    pub revision: Revision,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A version that is tried with some recipients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pilot {
+    /// The version.
+    pub revision: Revision,
+    /// Since when.
+    pub since: Timestamp,
+    /// For whom.
+    pub recipients: BTreeSet<RecipientId>,
+}
+
+/// A version that takes over by the clock alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scheduled {
+    /// The version.
+    pub revision: Revision,
+    /// From when on it is in production.
+    pub from: Timestamp,
+}
+
+impl Stages {
+    /// They as they are at `now`: a scheduled version whose time has come is in production.
+    pub fn at(&self, now: Timestamp) -> Self {
+        match &self.scheduled {
+            Some(scheduled) if scheduled.from <= now => {
+                let production = Production { revision: scheduled.revision.clone(), since: scheduled.from };
+                Self { production: Some(production), pilot: None, scheduled: None }
+            }
+            _ => self.clone(),
+        }
+    }
+
+    /// Whether nothing is in force, or will be.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// How far a policy has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = PolicyStatus))]
+pub enum Status {
+    /// Nothing of it is in force.
+    Draft,
+    /// It is in force for some recipients.
+    Pilot,
+    /// It is in force for all that it covers.
+    Production,
+}
+
+/// A policy as far as it decides: what is in force, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnforcedPolicy {
+    /// Its id.
+    pub id: PolicyId,
+    /// Its display name.
+    pub name: Text,
+    /// The recipients that it is for.
+    pub audience: Audience,
+    /// What is in force.
+    pub stages: Stages,
+}
+
+impl EnforcedPolicy {
+    /// It with the stages of `now`.
+    pub fn at(self, now: Timestamp) -> Self {
+        Self { stages: self.stages.at(now), ..self }
+    }
+
+    /// The version that counts for a recipient, and whether that is in force for it: a pilot that names it, else production,
+    /// else a pilot for others. `None` if nothing is in force. The stages must be those of now ([`Stages::at`]).
+    pub fn revision_for(&self, recipient: RecipientId) -> Option<(&Revision, bool)> {
+        let Stages { production, pilot, .. } = &self.stages;
+        match (pilot, production) {
+            (Some(pilot), _) if pilot.recipients.contains(&recipient) => Some((&pilot.revision, true)),
+            (_, Some(production)) => Some((&production.revision, true)),
+            (Some(pilot), None) => Some((&pilot.revision, false)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// What a request makes of a policy.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The policy after it.
+    pub policy: Policy,
+    /// The version that it adds.
+    pub version: Option<Version>,
+}
+
+/// Why a policy stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The recipe is for another class than the policy's.
+    OtherClass,
+    /// It has [`MAX_VERSIONS`] versions.
+    TooManyVersions,
+    /// Its audience has [`MAX_GROUPS`] groups.
+    TooManyGroups,
+    /// It would show every document of its types, and does not say that this is meant.
+    Unscoped,
+    /// A version of it is in force or scheduled.
+    InForce,
+}
+
+/// Where a version is published to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// Nowhere: the policy is taken out of force.
+    Sandbox,
+    /// To these recipients.
+    Pilot(BTreeSet<RecipientId>),
+    /// To all that the policy covers; from that time on, or at once.
+    Production(Option<Timestamp>),
+}
+
+/// What a request changes of a policy.
+#[derive(Clone, Debug, Default)]
+pub struct PolicyChanges {
+    /// Its new name.
+    pub name: Option<Text>,
+    /// Its new audience.
+    pub audience: Option<Audience>,
+    /// Its new recipe.
+    pub recipe: Option<Recipe>,
+    /// What is new in that.
+    pub changelog: Option<LongText>,
+}
+
+impl PolicyChanges {
+    /// The policy after the changes, made at `now`; the same policy if they change nothing. A recipe that differs is a new
+    /// version. What is in force stays so.
+    ///
+    /// # Errors
+    /// [`Refused::OtherClass`] or [`Refused::TooManyVersions`].
+    pub fn apply(self, policy: Policy, now: Timestamp) -> Result<Change, Refused> {
+        let mut changed = Policy {
+            name: self.name.unwrap_or_else(|| policy.name.clone()),
+            audience: self.audience.unwrap_or_else(|| policy.audience.clone()),
+            ..policy.clone()
+        };
+        let mut version = None;
+        if let Some(recipe) = self.recipe.filter(|recipe| *recipe != policy.current.recipe) {
+            if recipe.class() != policy.class() {
+                return Err(Refused::OtherClass);
+            }
+            let added = changed.next_version(recipe, self.changelog, now)?;
+            changed.current = added.revision.clone();
+            version = Some(added);
+        }
+        let policy = if changed == policy { policy } else { changed.changed_at(now) };
+        Ok(Change { policy, version })
+    }
+}
+
+impl Policy {
+    /// The class of the recipients that it is for. It never changes.
+    pub fn class(&self) -> StakeholderClass {
+        self.current.recipe.class()
+    }
+
+    /// How far it has come, at `now`.
+    pub fn status(&self, now: Timestamp) -> Status {
+        let stages = self.stages.at(now);
+        match (stages.production, stages.pilot) {
+            (Some(_), _) => Status::Production,
+            (None, Some(_)) => Status::Pilot,
+            (None, None) => Status::Draft,
+        }
+    }
+
+    /// What of it decides; `None` if nothing is in force or will be.
+    pub fn enforced(&self) -> Option<EnforcedPolicy> {
+        (!self.stages.is_empty()).then(|| EnforcedPolicy {
+            id: self.id,
+            name: self.name.clone(),
+            audience: self.audience.clone(),
+            stages: self.stages.clone(),
+        })
+    }
+
+    /// Its first version.
+    pub fn first_version(&self) -> Version {
+        Version { revision: self.current.clone(), changelog: None, created_at: self.created_at }
+    }
+
+    fn next_version(
+        &self,
+        recipe: Recipe,
+        changelog: Option<LongText>,
+        now: Timestamp,
+    ) -> Result<Version, Refused> {
+        if self.current.number >= MAX_VERSIONS {
+            return Err(Refused::TooManyVersions);
+        }
+        Ok(Version {
+            revision: Revision { number: self.current.number + 1, recipe },
+            changelog,
+            created_at: now,
+        })
+    }
+
+    /// It, changed at `now`. A clock that went back does not take the time of the last change back.
+    fn changed_at(self, now: Timestamp) -> Self {
+        let last = self.updated_at.unwrap_or(self.created_at);
+        Self { updated_at: Some(now.max(last)), version: self.version + 1, ..self }
+    }
+
+    /// It with its recipe as the next version.
+    ///
+    /// # Errors
+    /// [`Refused::TooManyVersions`].
+    pub fn snapshot(self, changelog: Option<LongText>, now: Timestamp) -> Result<Change, Refused> {
+        let version = self.next_version(self.current.recipe.clone(), changelog, now)?;
+        let policy = Self { current: version.revision.clone(), ..self }.changed_at(now);
+        Ok(Change { policy, version: Some(version) })
+    }
+
+    /// It with this version published, from what is in force at `now`. An earlier schedule is gone.
+    ///
+    /// # Errors
+    /// [`Refused::Unscoped`].
+    pub fn publish(self, release: Release, revision: Revision, now: Timestamp) -> Result<Change, Refused> {
+        if release != Release::Sandbox && revision.recipe.is_unscoped_by_mistake() {
+            return Err(Refused::Unscoped);
+        }
+        let in_force = Stages { scheduled: None, ..self.stages.at(now) };
+        let stages = match release {
+            Release::Sandbox => Stages::default(),
+            Release::Pilot(recipients) => {
+                Stages { pilot: Some(Pilot { revision, since: now, recipients }), ..in_force }
+            }
+            Release::Production(None) => {
+                Stages { production: Some(Production { revision, since: now }), ..Stages::default() }
+            }
+            Release::Production(Some(from)) => {
+                Stages { scheduled: Some(Scheduled { revision, from }), ..in_force }
+            }
+        };
+        Ok(Change { policy: Self { stages, ..self }.changed_at(now), version: None })
+    }
+
+    /// It with the recipe of an earlier version as a new one, which takes the place of the one in production. An earlier
+    /// schedule is gone.
+    ///
+    /// # Errors
+    /// [`Refused::TooManyVersions`], or [`Refused::Unscoped`] where it is in production.
+    pub fn rollback(self, to: &Revision, now: Timestamp) -> Result<Change, Refused> {
+        let changelog = LongText::parse(&format!("Rollback to version {}", to.number)).ok();
+        let version = self.next_version(to.recipe.clone(), changelog, now)?;
+        let mut stages = Stages { scheduled: None, ..self.stages.at(now) };
+        if stages.production.is_some() {
+            if to.recipe.is_unscoped_by_mistake() {
+                return Err(Refused::Unscoped);
+            }
+            stages.production = Some(Production { revision: version.revision.clone(), since: now });
+        }
+        let policy = Self { current: version.revision.clone(), stages, ..self }.changed_at(now);
+        Ok(Change { policy, version: Some(version) })
+    }
+
+    /// It for this group too; the same policy if it is already.
+    ///
+    /// # Errors
+    /// [`Refused::TooManyGroups`].
+    pub fn assign(self, group: GroupId, now: Timestamp) -> Result<Change, Refused> {
+        let audience = self.audience.with(group);
+        if audience.groups().count() > MAX_GROUPS {
+            return Err(Refused::TooManyGroups);
+        }
+        Ok(self.for_audience(audience, now))
+    }
+
+    /// It without this group; the same policy if it is not for it. It is never for everyone then.
+    pub fn unassign(self, group: GroupId, now: Timestamp) -> Change {
+        let audience = self.audience.without(group);
+        self.for_audience(audience, now)
+    }
+
+    fn for_audience(self, audience: Audience, now: Timestamp) -> Change {
+        let policy = if audience == self.audience { self } else { Self { audience, ..self }.changed_at(now) };
+        Change { policy, version: None }
+    }
+
+    /// Whether it may be deleted.
+    ///
+    /// # Errors
+    /// [`Refused::InForce`].
+    pub fn check_deletion(&self) -> Result<(), Refused> {
+        if self.stages.is_empty() { Ok(()) } else { Err(Refused::InForce) }
+    }
+
+    /// That it was created.
+    pub fn created(&self) -> Event {
+        self.event(Action::Create).changing(Fields::default(), self.fields())
+    }
+
+    /// That it was updated.
+    pub fn updated(&self, before: &Self) -> Event {
+        self.event(Action::Update).changing(before.fields(), self.fields())
+    }
+
+    /// That this version of it was published.
+    pub fn published(&self, release: &Release, version: u16) -> Event {
+        let event = self.event(Action::Publish);
+        match release {
+            Release::Sandbox => event.with("stage", "sandbox"),
+            Release::Pilot(recipients) => {
+                let recipients: Vec<String> = recipients.iter().map(RecipientId::to_string).collect();
+                event.with("stage", "pilot").with("version", version).with("recipientIds", recipients)
+            }
+            Release::Production(from) => {
+                let event = event.with("stage", "production").with("version", version);
+                match from {
+                    Some(from) => event.with("scheduledEnforceDate", from.to_string()),
+                    None => event,
+                }
+            }
+        }
+    }
+
+    /// That it was rolled back to this version, as a new one.
+    pub fn rolled_back(&self, before: &Self, to: u16) -> Event {
+        self.event(Action::Rollback).changing(before.fields(), self.fields()).with("rolledBackTo", to)
+    }
+
+    /// That it was assigned to a group.
+    pub fn assigned(&self, before: &Self, group: GroupId) -> Event {
+        self.event(Action::Assign)
+            .changing(before.fields(), self.fields())
+            .with("groupId", group.to_string())
+            .also_of(group)
+    }
+
+    /// That it was unassigned from a group.
+    pub fn unassigned(&self, before: &Self, group: GroupId) -> Event {
+        self.event(Action::Unassign)
+            .changing(before.fields(), self.fields())
+            .with("groupId", group.to_string())
+            .also_of(group)
+    }
+
+    /// That it was deleted.
+    pub fn deleted(&self) -> Event {
+        self.event(Action::Delete)
+    }
+
+    fn event(&self, action: Action) -> Event {
+        Event::new(action, self.id).in_dock(self.dock)
+    }
+
+    fn fields(&self) -> Fields {
+        Fields::default()
+            .shown("name", Some(self.name.as_str()))
+            .shown("audience", Some(&self.audience.shown()))
+            .shown("currentVersion", Some(&self.current.number.to_string()))
+            .shown("recipeHash", Some(&self.current.recipe.hash()))
+    }
+}

@@ -1,0 +1,547 @@
+//! Recipes: what a policy says of which recipients may retrieve which artifacts, by which factors, how and when.
+//!
+//! What belongs here: the form of a recipe and the rules that hold within one. What does not: what a recipe decides
+//! ([`super::decision`]), and when one is in force ([`super::policy`]).
+
+pub mod template;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::identifiers;
+use super::recipient::StakeholderClass;
+use crate::values::clock::Timestamp;
+use crate::values::digest::Digest;
+use crate::values::field_error::{FieldError, Rejected, ValueErrors};
+use crate::values::fields::{Fields, object, string};
+use crate::values::json::Json;
+
+/// The largest recipe, in bytes of canonical JSON.
+pub const MAX_BYTES: usize = 4096;
+/// The most artifact types of a recipe.
+pub const MAX_ARTIFACT_TYPES: usize = 50;
+/// The longest artifact type, in characters.
+pub const MAX_TYPE_CHARS: usize = 64;
+/// The most keys that a recipe matches.
+pub const MAX_KEYS: usize = 10;
+/// The most artifacts of one batch, also where a recipe does not say.
+pub const MAX_BATCH_SIZE: u16 = 10_000;
+/// The longest session in minutes.
+pub const MAX_SESSION_MINUTES: u16 = 720;
+/// How long a session lasts where a recipe does not say, in minutes.
+pub const DEFAULT_SESSION_MINUTES: u16 = 60;
+/// The latest end of a recipient's access, in days after it was created.
+pub const MAX_EXPIRE_DAYS: u16 = 3650;
+
+/// Declares words of a recipe, as they are written in it.
+macro_rules! words {
+    ($(#[$attribute:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)* } $rule:literal) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$doc])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The word.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)*
+                }
+            }
+
+            /// Reads the word.
+            ///
+            /// # Errors
+            /// All words there are.
+            pub fn parse(text: &str) -> Result<Self, &'static str> {
+                Self::ALL.iter().copied().find(|known| known.word() == text).ok_or($rule)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// Something by which a recipient proves itself.
+    Factor {
+        /// An active secret of the recipient.
+        SharedPassphrase = "shared_passphrase",
+        /// A registered client certificate, of the TLS connection itself.
+        TlsCertificate = "tls_certificate",
+        /// A passkey.
+        WebAuthn = "webauthn",
+        /// A one-time code sent to the recipient's phone.
+        SmsOtp = "sms_otp",
+        /// The recipient's badge id.
+        BadgeId = "badge_id",
+        /// The digest of the non-disclosure agreement that the recipient signed.
+        NdaHash = "nda_hash",
+    }
+    "must be one of shared_passphrase, tls_certificate, webauthn, sms_otp, badge_id, nda_hash"
+}
+
+impl Factor {
+    /// Whether it is one of the two by which institutions prove themselves; the others are those of people.
+    fn is_of_institutions(self) -> bool {
+        matches!(self, Self::SharedPassphrase | Self::TlsCertificate)
+    }
+}
+
+words! {
+    /// A way to retrieve artifacts.
+    Method {
+        /// Jobs that an institution creates over the API.
+        BulkApi = "bulk_api",
+        /// One by one, on the dock's web page.
+        Portal = "portal",
+        /// Many at once, from the dock's web page or over the API.
+        BulkDownload = "bulk_download",
+    }
+    "must be one of bulk_api, portal, bulk_download"
+}
+
+words! {
+    /// What kind of authenticator a browser is asked for. A hint, no check.
+    ChallengeType {
+        /// The device's own.
+        Platform = "platform",
+        /// One that can be carried to another device.
+        CrossPlatform = "cross_platform",
+        /// Either.
+        Any = "platform_or_cross_platform",
+    }
+    "must be one of platform, cross_platform, platform_or_cross_platform"
+}
+
+/// A recipe. Whatever exists has passed [`Recipe::parse`], or was stored when its rules held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    #[serde(rename = "stakeholderClass")]
+    class: StakeholderClass,
+    #[serde(rename = "artifactTypes")]
+    artifact_types: Vec<String>,
+    auth: Auth,
+    access: Access,
+    #[serde(rename = "match", default, skip_serializing_if = "Option::is_none")]
+    matching: Option<Match>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    constraints: Option<Constraints>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Auth {
+    factors: Vec<Factor>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tls: Option<Tls>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    webauthn: Option<WebAuthn>,
+}
+
+/// What TLS must be like. Each value is the only one there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Tls {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    require_mutual: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    min_version: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct WebAuthn {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    challenge_type: Option<ChallengeType>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Access {
+    method: Methods,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_batch_size: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    read_only: Option<bool>,
+}
+
+/// One method or several, as they were given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Methods {
+    One(Method),
+    Several(Vec<Method>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Match {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identifiers: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stored_only: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unscoped: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Constraints {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_before: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    not_after: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session_minutes: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auto_expire_days: Option<u16>,
+}
+
+/// The artifact type that stands for any.
+const ANY_TYPE: &str = "*";
+
+/// Whether an identifier says who a recipient is. Every other says what it may see.
+pub fn says_who(key: &str) -> bool {
+    matches!(key, "email" | "phone" | "date_of_birth" | "badge_id" | "nda_hash")
+}
+
+impl Recipe {
+    /// Reads a recipe: an object, or a string that holds one.
+    ///
+    /// # Errors
+    /// Everything that breaks a rule, by its path.
+    pub fn parse(json: Json) -> Result<Self, ValueErrors> {
+        let json = match json {
+            Json::String(text) if text.len() > 4 * MAX_BYTES => return Err(TOO_LARGE.into()),
+            Json::String(text) => {
+                serde_json::from_str(&text).map_err(|_| "must be an object, or a string with one")?
+            }
+            json => json,
+        };
+        if is_of_other_shape(&json) {
+            return Err("must have the fields stakeholderClass, artifactTypes, auth, access, match and constraints, such \
+                        as {\"stakeholderClass\":\"mortgagee\",\"artifactTypes\":[\"declaration-page\"],\"auth\":{\
+                        \"factors\":[\"shared_passphrase\",\"tls_certificate\"]},\"access\":{\"method\":\"bulk_api\"},\
+                        \"match\":{\"identifiers\":[\"lender_id\"]}}"
+                .into());
+        }
+        let recipe = object(Self::of_fields)(json)?;
+        let errors = recipe.contradictions();
+        if errors.is_empty() { Ok(recipe) } else { Err(errors.into()) }
+    }
+
+    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+        let class = fields.required("stakeholderClass", string(StakeholderClass::parse));
+        let artifact_types = fields.required("artifactTypes", artifact_types);
+        let auth = fields.required("auth", object(Auth::of_fields));
+        let access = fields.required("access", object(Access::of_fields));
+        let matching = fields.optional("match", object(Match::of_fields));
+        let constraints = fields.optional("constraints", object(Constraints::of_fields));
+        Ok(Self {
+            class: class?,
+            artifact_types: artifact_types?,
+            auth: auth?,
+            access: access?,
+            matching: matching?,
+            constraints: constraints?,
+        })
+    }
+
+    /// What is wrong between the parts of a recipe.
+    fn contradictions(&self) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let mut wrong = |path: String, message: &str| errors.push(FieldError::new(path, message));
+        let factors = &self.auth.factors;
+        let has = |factor| factors.contains(&factor);
+        let is_of_institutions = factors.first().is_some_and(|factor| factor.is_of_institutions());
+        for (at, factor) in factors.iter().enumerate() {
+            if factor.is_of_institutions() != is_of_institutions {
+                let message = "must not stand beside the first: shared_passphrase and tls_certificate are for \
+                               institutions, the others for people";
+                wrong(format!("auth.factors[{at}]"), message);
+            }
+        }
+        if has(Factor::TlsCertificate) && !has(Factor::SharedPassphrase) {
+            wrong("auth.factors".to_owned(), "must have shared_passphrase beside tls_certificate");
+        }
+        let is_badge_or_nda = |factor: &Factor| matches!(factor, Factor::BadgeId | Factor::NdaHash);
+        if factors.iter().all(is_badge_or_nda) {
+            if factors.len() < 2 {
+                wrong(
+                    "auth.factors".to_owned(),
+                    "must have both badge_id and nda_hash, or another factor beside them",
+                );
+            }
+            if self.not_after().is_none() && self.auto_expire_days().is_none() {
+                let message =
+                    "must have not_after or auto_expire_days, since badge_id and nda_hash alone need an end";
+                wrong("constraints".to_owned(), message);
+            }
+        }
+        if self.auth.tls.is_some() && !has(Factor::TlsCertificate) {
+            wrong("auth.tls".to_owned(), "is only for a recipe with the factor tls_certificate");
+        }
+        if self.auth.webauthn.is_some() && !has(Factor::WebAuthn) {
+            wrong("auth.webauthn".to_owned(), "is only for a recipe with the factor webauthn");
+        }
+        for (at, method) in self.methods().iter().enumerate() {
+            let message = match method {
+                Method::BulkApi if !is_of_institutions => "is only for shared_passphrase and tls_certificate",
+                Method::Portal if is_of_institutions => {
+                    "is only for webauthn, sms_otp, badge_id and nda_hash"
+                }
+                _ => continue,
+            };
+            let path = match self.access.method {
+                Methods::One(_) => "access.method".to_owned(),
+                Methods::Several(_) => format!("access.method[{at}]"),
+            };
+            wrong(path, message);
+        }
+        let is_portal_alone = self.methods() == [Method::Portal];
+        if is_portal_alone && self.access.max_batch_size.is_some() {
+            wrong("access.max_batch_size".to_owned(), "is only for bulk_api and bulk_download");
+        }
+        if !is_portal_alone && self.is_read_only() {
+            wrong("access.read_only".to_owned(), "must be true only if portal is the one method");
+        }
+        if let (Some(from), Some(to)) = (self.not_before(), self.not_after())
+            && from >= to
+        {
+            wrong("constraints.not_after".to_owned(), "must be later than not_before");
+        }
+        if self.canonical().len() > MAX_BYTES {
+            wrong(String::new(), TOO_LARGE);
+        }
+        errors
+    }
+
+    /// The class of the recipients that it is for.
+    pub fn class(&self) -> StakeholderClass {
+        self.class
+    }
+
+    /// The artifact types that it grants; `None` for any type or none.
+    pub fn artifact_types(&self) -> Option<&[String]> {
+        (self.artifact_types != [ANY_TYPE]).then_some(&self.artifact_types)
+    }
+
+    /// The factors, all of which must be proven. Not empty.
+    pub fn factors(&self) -> &[Factor] {
+        &self.auth.factors
+    }
+
+    /// The methods that it grants. Not empty.
+    pub fn methods(&self) -> &[Method] {
+        match &self.access.method {
+            Methods::One(method) => std::slice::from_ref(method),
+            Methods::Several(methods) => methods,
+        }
+    }
+
+    /// Whether artifacts are shown, and not handed out.
+    pub fn is_read_only(&self) -> bool {
+        self.access.read_only == Some(true)
+    }
+
+    /// The keys of the identifiers that it matches.
+    pub fn keys(&self) -> &[String] {
+        self.matching.as_ref().and_then(|matching| matching.identifiers.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether identifiers that are submitted resolve nothing.
+    pub fn is_stored_only(&self) -> bool {
+        self.matching.as_ref().is_some_and(|matching| matching.stored_only == Some(true))
+    }
+
+    /// Whether it shows every artifact of its types although its class should see some of them alone, and does not say
+    /// that this is meant.
+    pub fn is_unscoped_by_mistake(&self) -> bool {
+        let is_meant = self.matching.as_ref().is_some_and(|matching| matching.unscoped == Some(true));
+        self.class != StakeholderClass::Auditor && !is_meant && self.keys().iter().all(|key| says_who(key))
+    }
+
+    /// From when it grants.
+    pub fn not_before(&self) -> Option<Timestamp> {
+        self.constraints.as_ref()?.not_before
+    }
+
+    /// From when it no longer grants.
+    pub fn not_after(&self) -> Option<Timestamp> {
+        self.constraints.as_ref()?.not_after
+    }
+
+    /// How long after authenticating it grants, in minutes.
+    pub fn session_minutes(&self) -> u16 {
+        let minutes = self.constraints.as_ref().and_then(|constraints| constraints.session_minutes);
+        minutes.unwrap_or(DEFAULT_SESSION_MINUTES)
+    }
+
+    /// How many days after it was created a recipient's access ends.
+    pub fn auto_expire_days(&self) -> Option<u16> {
+        self.constraints.as_ref()?.auto_expire_days
+    }
+
+    /// It as canonical JSON (RFC 8785).
+    pub fn canonical(&self) -> String {
+        // It has texts, integers and truth values alone, which all have a canonical form.
+        serde_json_canonicalizer::to_string(self).unwrap_or_default()
+    }
+
+    /// The digest of its canonical form: `sha256:` and 64 hex digits.
+    pub fn hash(&self) -> String {
+        format!("sha256:{}", Digest::of(&self.canonical()).expose_hex())
+    }
+}
+
+const TOO_LARGE: &str = "must have at most 4096 bytes, as JSON without white space";
+
+/// Whether it has the other shape that the API's reference shows: `{"access":"read","requireFactors":[…]}`.
+fn is_of_other_shape(json: &Json) -> bool {
+    let Json::Object(members) = json else { return false };
+    members.iter().any(|(name, value)| match name.as_str() {
+        "requireFactors" | "expiresInDays" => true,
+        "access" => matches!(value, Json::String(_)),
+        _ => false,
+    })
+}
+
+impl Auth {
+    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+        let factors = fields.required("factors", |json| different(json, 1, Factor::ALL.len(), Factor::parse));
+        let tls = fields.optional("tls", object(Tls::of_fields));
+        let webauthn = fields.optional("webauthn", object(WebAuthn::of_fields));
+        Ok(Self { factors: factors?, tls: tls?, webauthn: webauthn? })
+    }
+}
+
+impl Tls {
+    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+        let require_mutual = fields.optional("require_mutual", |json| match json {
+            Json::Bool(true) => Ok(true),
+            _ => Err("must be true"),
+        });
+        let min_version = fields.optional("min_version", |json| match json {
+            Json::String(version) if version == "1.2" => Ok(version),
+            _ => Err(
+                "must be \"1.2\": API Gateway refuses older versions, and does not tell which one was used",
+            ),
+        });
+        Ok(Self { require_mutual: require_mutual?, min_version: min_version? })
+    }
+}
+
+impl WebAuthn {
+    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+        Ok(Self { challenge_type: fields.optional("challenge_type", string(ChallengeType::parse))? })
+    }
+}
+
+impl Access {
+    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+        let method = fields.required("method", |json| match json {
+            Json::String(text) => Ok(Methods::One(Method::parse(&text)?)),
+            json => different(json, 1, Method::ALL.len(), Method::parse).map(Methods::Several),
+        });
+        let max_batch_size = fields.optional("max_batch_size", |json| {
+            integer(json, MAX_BATCH_SIZE, "must be an integer from 1 to 10000")
+        });
+        let read_only = fields.optional("read_only", boolean);
+        Ok(Self { method: method?, max_batch_size: max_batch_size?, read_only: read_only? })
+    }
+}
+
+impl Match {
+    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+        let identifiers = fields.optional("identifiers", |json| {
+            different(json, 0, MAX_KEYS, |key| match identifiers::is_key(key) {
+                true => Ok(key.to_owned()),
+                false => Err("must be 1 to 64 of A-Z, a-z, 0-9, _ and -, starting with a letter"),
+            })
+        });
+        let stored_only = fields.optional("stored_only", boolean);
+        let unscoped = fields.optional("unscoped", boolean);
+        Ok(Self { identifiers: identifiers?, stored_only: stored_only?, unscoped: unscoped? })
+    }
+}
+
+impl Constraints {
+    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+        let instant = |text: &str| {
+            Timestamp::parse(text).ok_or("must be an RFC 3339 time, such as 2025-01-15T10:32:00Z")
+        };
+        let not_before = fields.optional("not_before", string(instant));
+        let not_after = fields.optional("not_after", string(instant));
+        let session_minutes = fields.optional("session_minutes", |json| {
+            integer(json, MAX_SESSION_MINUTES, "must be an integer from 1 to 720")
+        });
+        let auto_expire_days = fields.optional("auto_expire_days", |json| {
+            integer(json, MAX_EXPIRE_DAYS, "must be an integer from 1 to 3650")
+        });
+        Ok(Self {
+            not_before: not_before?,
+            not_after: not_after?,
+            session_minutes: session_minutes?,
+            auto_expire_days: auto_expire_days?,
+        })
+    }
+}
+
+fn artifact_types(json: Json) -> Result<Vec<String>, ValueErrors> {
+    let is_word = |text: &str| {
+        (1..=MAX_TYPE_CHARS).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b))
+    };
+    let types = different(json, 1, MAX_ARTIFACT_TYPES, |text| match is_word(text) || text == ANY_TYPE {
+        true => Ok(text.to_owned()),
+        false => Err("must be 1 to 64 of a-z, 0-9, -, _ and ., or * alone"),
+    })?;
+    if types.len() > 1 && types.iter().any(|word| word == ANY_TYPE) {
+        return Err("must not have other types beside *".into());
+    }
+    Ok(types)
+}
+
+/// Reads an array of different texts.
+fn different<T: Ord + Clone>(
+    json: Json,
+    min: usize,
+    max: usize,
+    parse: impl Fn(&str) -> Result<T, &'static str>,
+) -> Result<Vec<T>, ValueErrors> {
+    let Json::Array(elements) = json else { return Err("must be an array of strings".into()) };
+    let mut errors = ValueErrors::default();
+    if !(min..=max).contains(&elements.len()) {
+        errors.push(&format!("must have {min} to {max} entries"));
+    }
+    let (mut values, mut seen) = (Vec::new(), BTreeSet::new());
+    for (at, element) in elements.into_iter().take(max).enumerate() {
+        match string(&parse)(element) {
+            Ok(value) if seen.insert(value.clone()) => values.push(value),
+            Ok(_) => errors.push_at(&format!("[{at}]"), "is there twice"),
+            Err(message) => errors.push_at(&format!("[{at}]"), message),
+        }
+    }
+    if errors.is_empty() { Ok(values) } else { Err(errors) }
+}
+
+fn integer(json: Json, max: u16, rule: &'static str) -> Result<u16, &'static str> {
+    match json {
+        Json::Integer(number) => {
+            u16::try_from(number).ok().filter(|number| (1..=max).contains(number)).ok_or(rule)
+        }
+        _ => Err(rule),
+    }
+}
+
+fn boolean(json: Json) -> Result<bool, &'static str> {
+    match json {
+        Json::Bool(value) => Ok(value),
+        _ => Err("must be true or false"),
+    }
+}
