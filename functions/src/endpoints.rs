@@ -3,11 +3,19 @@
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::route::is_same;
-use crate::{audit, docks, health, recipients, secrets};
+use crate::{access, audit, docks, groups, health, policies, recipients, secrets};
 
 /// Every resource, in the order of the documentation.
-pub const RESOURCES: &[&Endpoints] =
-    &[&docks::ENDPOINTS, &recipients::ENDPOINTS, &secrets::ENDPOINTS, &audit::ENDPOINTS, &health::ENDPOINTS];
+pub const RESOURCES: &[&Endpoints] = &[
+    &docks::ENDPOINTS,
+    &recipients::ENDPOINTS,
+    &secrets::ENDPOINTS,
+    &policies::ENDPOINTS,
+    &groups::ENDPOINTS,
+    &access::ENDPOINTS,
+    &audit::ENDPOINTS,
+    &health::ENDPOINTS,
+];
 
 /// Every endpoint, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Endpoint> {

@@ -7,10 +7,12 @@
 //! Modules import downwards only: [`http`], [`metrics`], [`route`] ← [`endpoint`] ← resources ← [`endpoints`].
 //! [`lambda`] serves one endpoint and knows no resource. A test holds this.
 
+pub mod access;
 pub mod audit;
 pub mod docks;
 pub mod endpoint;
 pub mod endpoints;
+pub mod groups;
 pub mod health;
 pub mod http;
 pub mod lambda;
@@ -19,6 +21,7 @@ pub mod metrics;
 pub mod openapi;
 #[cfg(feature = "openapi")]
 pub mod operation;
+pub mod policies;
 pub mod recipients;
 pub mod route;
 pub mod secrets;

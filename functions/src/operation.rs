@@ -4,6 +4,7 @@
 //! Names are those of OpenAPI. What all operations have in common is added here.
 
 use docyard_core::model::audit::Word;
+use docyard_core::model::policy::MAX_VERSIONS;
 use docyard_core::values::id::Id;
 use docyard_core::values::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use lambda_http::http::StatusCode;
@@ -20,7 +21,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::http::body;
 use crate::http::error::Resource;
 use crate::http::response::{ErrorBody, Success};
-use crate::route::{Credential, ENTITY_TYPE, Method, Route};
+use crate::route::{Credential, ENTITY_TYPE, Method, Route, VERSION};
 
 const JSON: &str = "application/json";
 
@@ -242,6 +243,11 @@ impl Operation {
         self.response::<Success>(200, description)
     }
 
+    /// The response 200 with a list of all `T`s.
+    pub fn response_of_all<T: ToSchema>(self, description: &str) -> Self {
+        self.response_of::<T>(200, description, Array::new(Ref::from_schema_name(T::name())))
+    }
+
     /// The response 200 with a page of `T`s, and the parameters that choose a page.
     pub fn page_of<T: ToSchema>(self, description: &str) -> Self {
         let limit = ObjectBuilder::new()
@@ -377,10 +383,21 @@ fn path_parameter(name: &str) -> Parameter {
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
         .schema(Some(match name {
-            ENTITY_TYPE => schema_of::<Word>(),
-            id => Ref::from_schema_name(schema_of_id(id)),
+            ENTITY_TYPE => schema_of::<Word>().into(),
+            VERSION => version_number(),
+            id => RefOr::Ref(Ref::from_schema_name(schema_of_id(id))),
         }))
         .build()
+}
+
+/// The number of a policy's version.
+fn version_number() -> RefOr<Schema> {
+    let number = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(MAX_VERSIONS))
+        .examples([json!(3)]);
+    number.into()
 }
 
 /// A reference to the schema of a type.

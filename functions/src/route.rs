@@ -22,7 +22,7 @@ impl fmt::Display for Route {
 
 impl Route {
     /// A route. A path parameter must be a whole segment and the name of a kind of id ([`AnyId::NAMES`]), or
-    /// [`ENTITY_TYPE`] or [`ENTITY_ID`]; else a constant route does not compile.
+    /// [`ENTITY_TYPE`], [`ENTITY_ID`] or [`VERSION`]; else a constant route does not compile.
     ///
     /// # Panics
     /// If the path has another parameter.
@@ -60,7 +60,10 @@ pub const ENTITY_TYPE: &str = "entityType";
 /// The path parameter for the id of an entity of any kind.
 pub const ENTITY_ID: &str = "entityId";
 
-/// Whether `path[from..to]` is the name of a kind of id, or of a part of an entity of any kind.
+/// The path parameter for the number of a policy's version.
+pub const VERSION: &str = "version";
+
+/// Whether `path[from..to]` is the name of a kind of id, of a part of an entity of any kind, or of a number.
 #[expect(clippy::indexing_slicing, reason = "evaluated when an endpoint is compiled")]
 const fn is_parameter_name(path: &[u8], from: usize, to: usize) -> bool {
     let (name, _) = path.split_at(from).1.split_at(to - from);
@@ -71,7 +74,9 @@ const fn is_parameter_name(path: &[u8], from: usize, to: usize) -> bool {
         }
         kind += 1;
     }
-    is_same(ENTITY_TYPE.as_bytes(), name) || is_same(ENTITY_ID.as_bytes(), name)
+    is_same(ENTITY_TYPE.as_bytes(), name)
+        || is_same(ENTITY_ID.as_bytes(), name)
+        || is_same(VERSION.as_bytes(), name)
 }
 
 /// Whether two texts are the same, which `==` cannot say in a constant.

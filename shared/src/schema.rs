@@ -9,13 +9,17 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 use utoipa::openapi::extensions::Extensions;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, SchemaType, Type};
-use utoipa::openapi::{KnownFormat, RefOr, Schema, SchemaFormat};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, SchemaType, Type,
+};
+use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::model::audit::{self, Action, EntityId, EntityType, FreeAction, FreeEntityType, Metadata, Word};
 use crate::model::identifiers;
 use crate::model::identifiers::{IdentifierChanges, Identifiers};
+use crate::model::recipe::{self, ChallengeType, Factor, Method, Recipe};
+use crate::model::recipient::StakeholderClass;
 use crate::model::secret;
 use crate::model::secret::{Grace, Lifetime, SecretValue};
 use crate::values::clock::Timestamp;
@@ -23,8 +27,8 @@ use crate::values::domain;
 use crate::values::domain::Domain;
 use crate::values::email;
 use crate::values::email::Email;
-use crate::values::id::{AuditEntryId, DockId, RecipientId, SecretId};
-use crate::values::text::{self, Text};
+use crate::values::id::{AuditEntryId, DockId, GroupId, PolicyId, RecipientId, SecretId};
+use crate::values::text::{self, LongText, Text};
 
 macro_rules! schema {
     ($type:ty, $name:literal, $schema:expr) => {
@@ -84,6 +88,8 @@ fn id(prefix: &str, example: &str) -> ObjectBuilder {
 schema!(DockId, "DockId", id("dock", "dock_01JHMV2B4MP0YHZX6Q3T0V1W2X"));
 schema!(RecipientId, "RecipientId", id("rcp", "rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y"));
 schema!(SecretId, "SecretId", id("sec", "sec_01JHMV4D6PR2AK1Z8S5W2X3Y4Z"));
+schema!(PolicyId, "PolicyId", id("pol", "pol_01JHMV6F8RT4CN3BAV7Y4Z5A6B"));
+schema!(GroupId, "GroupId", id("grp", "grp_01JHMV7G9SV5DP4CBW8Z5A6B7C"));
 schema!(AuditEntryId, "AuditEntryId", id("aud", "aud_01JHMV5E7QS3BM2A9T6X3Y4Z5A"));
 
 fn word() -> ObjectBuilder {
@@ -264,3 +270,126 @@ schema!(
         .description(Some("A string sets its key, null removes it; the others stay. At most 50 are left"))
         .examples([json!({"policy_number": "POL-2026-10377", "lender_id": null})])
 );
+
+schema!(
+    LongText,
+    "LongText",
+    readable(text::MAX_LONG_CHARS).description(Some("A text as Text is one, of at most 500 characters"))
+);
+
+/// A string that is one of these words.
+fn one_of<'a>(words: impl Iterator<Item = &'a str>) -> ObjectBuilder {
+    string().enum_values(Some(words.collect::<Vec<&str>>()))
+}
+
+schema!(
+    Factor,
+    "Factor",
+    one_of(Factor::ALL.iter().map(|factor| factor.word()))
+        .description(Some("Something by which a recipient proves itself"))
+);
+
+schema!(
+    Method,
+    "AccessMethod",
+    one_of(Method::ALL.iter().map(|method| method.word())).description(Some("A way to retrieve artifacts"))
+);
+
+/// An array of different things.
+fn different(items: impl Into<RefOr<Schema>>, min: usize, max: usize) -> ArrayBuilder {
+    ArrayBuilder::new()
+        .items(items.into())
+        .min_items((min > 0).then_some(min))
+        .max_items(Some(max))
+        .unique_items(true)
+}
+
+/// A reference to the schema of a type.
+fn schema_of<T: ToSchema>() -> Ref {
+    Ref::from_schema_name(T::name())
+}
+
+/// An object without other fields.
+fn closed() -> ObjectBuilder {
+    ObjectBuilder::new().additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+}
+
+fn integer(max: u16) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(max))
+}
+
+fn boolean() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::Boolean)
+}
+
+fn recipe() -> ObjectBuilder {
+    let artifact_type =
+        string().pattern(Some(format!(r"^([a-z0-9_.-]{{1,{}}}|\*)$", recipe::MAX_TYPE_CHARS)));
+    let tls = closed()
+        .property("require_mutual", boolean().enum_values(Some([true])))
+        .property("min_version", one_of(["1.2"].into_iter()));
+    let challenge = one_of(ChallengeType::ALL.iter().map(|challenge| challenge.word()));
+    let auth = closed()
+        .property("factors", different(schema_of::<Factor>(), 1, Factor::ALL.len()))
+        .required("factors")
+        .property("tls", tls)
+        .property("webauthn", closed().property("challenge_type", challenge));
+    let method = OneOfBuilder::new().item(schema_of::<Method>()).item(different(
+        schema_of::<Method>(),
+        1,
+        Method::ALL.len(),
+    ));
+    let access = closed()
+        .property("method", method)
+        .required("method")
+        .property("max_batch_size", integer(recipe::MAX_BATCH_SIZE))
+        .property("read_only", boolean());
+    let key =
+        string().pattern(Some(format!("^[A-Za-z][A-Za-z0-9_-]{{0,{}}}$", identifiers::MAX_KEY_CHARS - 1)));
+    let matching = closed()
+        .property("identifiers", different(key, 0, recipe::MAX_KEYS))
+        .property("stored_only", boolean())
+        .property("unscoped", boolean());
+    let constraints = closed()
+        .property("not_before", schema_of::<Timestamp>())
+        .property("not_after", schema_of::<Timestamp>())
+        .property("session_minutes", integer(recipe::MAX_SESSION_MINUTES))
+        .property("auto_expire_days", integer(recipe::MAX_EXPIRE_DAYS));
+    closed()
+        .property("stakeholderClass", schema_of::<StakeholderClass>())
+        .required("stakeholderClass")
+        .property("artifactTypes", different(artifact_type, 1, recipe::MAX_ARTIFACT_TYPES))
+        .required("artifactTypes")
+        .property("auth", auth)
+        .required("auth")
+        .property("access", access)
+        .required("access")
+        .property("match", matching)
+        .property("constraints", constraints)
+}
+
+impl PartialSchema for Recipe {
+    fn schema() -> RefOr<Schema> {
+        let recipe = recipe().description(Some(
+            "Which recipients may retrieve which artifacts, by which factors, how and when. All rules are in docs/policies.md: \
+             factors of institutions and of people do not mix, each method goes with some of them, and a mortgagee's, agent's \
+             or policyholder's recipe needs an identifier that says what it may see",
+        ));
+        RefOr::T(Schema::Object(recipe.build()))
+    }
+}
+
+impl ToSchema for Recipe {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Recipe")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.extend([
+            (Factor::name().into_owned(), Factor::schema()),
+            (Method::name().into_owned(), Method::schema()),
+            (StakeholderClass::name().into_owned(), StakeholderClass::schema()),
+            (Timestamp::name().into_owned(), Timestamp::schema()),
+        ]);
+    }
+}

@@ -54,6 +54,14 @@ pub enum Resource {
     Recipient,
     /// `Secret not found`
     Secret,
+    /// `Policy not found`
+    Policy,
+    /// `Version not found`
+    Version,
+    /// `Template not found`
+    Template,
+    /// `Group not found`
+    Group,
     /// `Audit log not found`
     AuditLog,
 }
@@ -64,6 +72,10 @@ impl fmt::Display for Resource {
             Self::Dock => "Dock",
             Self::Recipient => "Recipient",
             Self::Secret => "Secret",
+            Self::Policy => "Policy",
+            Self::Version => "Version",
+            Self::Template => "Template",
+            Self::Group => "Group",
             Self::AuditLog => "Audit log",
         })
     }

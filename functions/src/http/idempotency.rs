@@ -3,6 +3,7 @@
 //!
 //! [draft]: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
+use docyard_core::context::Context;
 use docyard_core::model::idempotency::{IdempotentRequest, Replay, StoredResponse};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::id::AccountId;
@@ -60,6 +61,23 @@ impl Attempt {
         response: &'a StoredResponse,
     ) -> Option<(&'a IdempotentRequest, &'a StoredResponse)> {
         Some((self.0.as_ref()?, response))
+    }
+}
+
+/// What a request gets that cannot be carried out as things are: the response to its first attempt, since that one may be
+/// why; else `error`.
+///
+/// # Errors
+/// `error`, those of [`replay`], and those of the store.
+pub async fn replay_or(
+    context: &Context,
+    attempt: &Attempt,
+    error: Error,
+    respond: impl FnOnce(StoredResponse) -> Response<String>,
+) -> Result<Response<String>, Error> {
+    match context.store.stored_response(attempt.request()).await? {
+        Some(stored) => replay(stored, respond),
+        None => Err(error),
     }
 }
 

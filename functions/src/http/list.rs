@@ -76,12 +76,18 @@ pub async fn authenticate_and_read<O: Owned, T>(
 /// The URL of the page after the key `last`, of the list at `path`, which may have a query. `list` identifies the list, as
 /// in [`page`].
 pub fn next_url(path: &str, list: &str, limit: usize, last: &str) -> String {
-    let cursor = URL_SAFE_NO_PAD.encode(format!("{}{last}", tag(list, last)));
+    let cursor = cursor(list, last);
     let separator = if path.contains('?') { '&' } else { '?' };
     format!("{path}{separator}limit={limit}&cursor={cursor}")
 }
 
-fn read_cursor(list: &str, cursor: &str) -> Option<String> {
+/// The cursor of what follows the key `last` in this list.
+pub fn cursor(list: &str, last: &str) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{}{last}", tag(list, last)))
+}
+
+/// The key that a cursor of this list holds; `None` for any other text.
+pub fn read_cursor(list: &str, cursor: &str) -> Option<String> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
     let (given, last) = text.split_at_checked(TAG_LENGTH)?;
     (given == tag(list, last)).then(|| last.to_owned())

@@ -4,9 +4,17 @@ use docyard_core::store;
 use docyard_core::values::id::Id;
 use lambda_http::{Request, RequestExt};
 
+use crate::route::VERSION;
+
 /// The id in the path parameter [`Id::NAME`]; `None` if it is malformed.
 pub fn id<I: Id>(request: &Request) -> Option<I> {
     I::parse(text(request, I::NAME)?)
+}
+
+/// The number of a version in the path; `None` if it is none, or not written as one.
+pub fn version(request: &Request) -> Option<u16> {
+    let text = text(request, VERSION)?;
+    text.parse().ok().filter(|number: &u16| *number > 0 && number.to_string() == text)
 }
 
 /// The path parameter of this name; `None` if the path has none.

@@ -50,9 +50,15 @@ pub fn resource(representation: &impl Serialize, version: u64) -> Result<Respons
 /// 201 for a created resource with versions: its representation, its first version in `ETag`, and its URL in
 /// `Location`.
 pub fn created(response: StoredResponse) -> Response<String> {
+    let mut created = created_immutable(response);
+    created.headers_mut().extend(header(ETAG, Some(&entity_tag(0))));
+    created
+}
+
+/// 201 for what was created and never changes: its representation, and its URL in `Location`.
+pub fn created_immutable(response: StoredResponse) -> Response<String> {
     let location = header(LOCATION, response.location.as_deref());
     let mut created = created_without_url(response);
-    created.headers_mut().extend(header(ETAG, Some(&entity_tag(0))));
     created.headers_mut().extend(location);
     created
 }

@@ -47,7 +47,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let if_match = input::read(request, |input| input.if_match())?;
     let Some(Found { id, pointer }) = found else {
         if let Some(id) = path::id(request) {
-            context.store.delete_leftover_secrets(id).await?;
+            context.store.delete_leftovers(id).await?;
         }
         return Err(Error::NotFound(Resource::Recipient));
     };

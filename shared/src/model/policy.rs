@@ -12,7 +12,10 @@ use super::owned::Owned;
 use super::recipe::Recipe;
 use super::recipient::StakeholderClass;
 use crate::values::clock::Timestamp;
+use crate::values::field_error::ValueErrors;
+use crate::values::fields::{different, object};
 use crate::values::id::{AccountId, DockId, GroupId, PolicyId, RecipientId};
+use crate::values::json::Json;
 use crate::values::text::{LongText, Text};
 
 /// The most policies of a dock.
@@ -89,6 +92,29 @@ pub enum Audience {
 }
 
 impl Audience {
+    /// Reads `{"everyone": true}`, or `{"groupIds": […]}` with at most [`MAX_GROUPS`].
+    ///
+    /// # Errors
+    /// What it must be, by path.
+    pub fn parse(json: Json) -> Result<Self, ValueErrors> {
+        object(|fields| {
+            let everyone = fields.optional("everyone", |json| match json {
+                Json::Bool(true) => Ok(()),
+                _ => Err("must be true; for some recipients alone give groupIds"),
+            });
+            let groups = fields.optional("groupIds", |json| {
+                let id = |text: &str| GroupId::parse(text).ok_or("must be the id of a group, such as grp_…");
+                different(json, 0, MAX_GROUPS, id)
+            });
+            Ok((everyone?, groups?))
+        })(json)
+        .and_then(|read| match read {
+            (Some(()), None) => Ok(Self::Everyone),
+            (None, Some(groups)) => Ok(Self::Groups(groups.into_iter().collect())),
+            _ => Err("must have either everyone or groupIds".into()),
+        })
+    }
+
     /// The groups; none for everyone.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> {
         let groups = match self {

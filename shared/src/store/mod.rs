@@ -4,23 +4,30 @@
 //! found, and a key revoked a moment ago is refused. Every method fails with [`Error`]: unavailable if DynamoDB
 //! throttles, conflicts or is out of reach, internal for a bug.
 
+mod access;
 mod accounts;
 mod api_keys;
 mod audit;
 mod docks;
 mod error;
+mod groups;
 mod idempotency;
+mod json_text;
 mod partition;
+mod policies;
 mod recipients;
 mod retry;
 mod secrets;
 mod table;
 mod transaction;
 
+pub use access::{ActiveItems, ActiveRecipient};
 pub use accounts::AccountCreation;
 pub use api_keys::{ApiKeyCreation, ApiKeyRevocation};
 pub use error::{Error, Fault};
+pub use groups::MembersRefused;
 pub use partition::Partition;
+pub use policies::PolicyRefused;
 pub use recipients::{EmailTaken, RecipientDeletion, RecipientPointer, RecipientUpdate};
 pub use secrets::{FoundSecret, NoRecipient, RecipientWithSecrets, RotationRefused, SecretRevocation};
 
@@ -32,6 +39,8 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, WriteRequest,
 };
+use futures_util::future::try_join_all;
+use futures_util::stream::{StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -196,6 +205,12 @@ impl Store {
         Err(Error::unavailable(format!("{OPERATION}: left keys unprocessed")))
     }
 
+    /// Reads any number of items, a hundred in a call and all calls at once, in no order; no call without keys.
+    async fn get_many<T: DeserializeOwned>(&self, keys: Vec<Item>) -> Result<Vec<T>, Error> {
+        let read = try_join_all(keys.chunks(100).map(|keys| self.get_all(keys.to_vec()))).await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
     /// Deletes items in any order, 25 at a time. What was deleted when it fails stays deleted.
     async fn delete_all(&self, keys: Vec<Item>) -> Result<(), Error> {
         const OPERATION: &str = "BatchWriteItem";
@@ -235,6 +250,14 @@ impl Store {
         let key = [("pk", pk.into()), ("sk", sk.into())];
         key.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))).collect()
     }
+}
+
+/// How many reads that a request makes of one kind are under way at a time: as many connections are open then.
+const MAX_AT_ONCE: usize = 32;
+
+/// What all of the reads return, in their order.
+async fn at_once<T>(reads: impl Iterator<Item: Future<Output = Result<T, Error>>>) -> Result<Vec<T>, Error> {
+    futures_util::stream::iter(reads).buffered(MAX_AT_ONCE).try_collect().await
 }
 
 fn to_item(value: &impl Serialize) -> Result<Item, Error> {

@@ -13,11 +13,19 @@ pub enum Partition {
     AuditEntity,
     /// A dock and its recipients.
     Dock,
+    /// The members of a group.
+    Group,
+    /// The groups of a dock.
+    Groups,
     /// The stored response of a request with an idempotency key.
     Idempotency,
     /// An API key, by its digest.
     Key,
-    /// A recipient's pointer and its secrets.
+    /// The policies of a dock, and what of them decides.
+    Policies,
+    /// The versions of a policy.
+    Policy,
+    /// A recipient's pointer, its memberships and its secrets.
     Recipient,
 }
 
@@ -29,8 +37,12 @@ impl Partition {
             Self::Audit => "AUDIT",
             Self::AuditEntity => "AUDIT_ENTITY",
             Self::Dock => "DOCK",
+            Self::Group => "GROUP",
+            Self::Groups => "GROUPS",
             Self::Idempotency => "IDEMPOTENCY",
             Self::Key => "KEY",
+            Self::Policies => "POLICIES",
+            Self::Policy => "POLICY",
             Self::Recipient => "RECIPIENT",
         }
     }

@@ -1,15 +1,17 @@
 //! Recipients: one item in the dock under the email, which makes the email unique there, and a pointer to it under
-//! the recipient's id, beside its secrets.
+//! the recipient's id, beside its memberships and secrets.
 //!
 //! Between a read of the pointer and the read or write of the item that it points to, the email can change hands. So
 //! the item must have the id that was asked for; if not, the pointer is read again.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::Transaction;
-use super::{Error, KeyRange, Partition, Store, docks, text};
+use super::{Error, KeyRange, Partition, Store, docks, groups, text};
 use crate::model::audit::Entry;
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::model::identifiers::Identifiers;
@@ -17,11 +19,11 @@ use crate::model::owned::Owned;
 use crate::model::recipient::{Recipient, StakeholderClass};
 use crate::values::clock::Timestamp;
 use crate::values::email::Email;
-use crate::values::id::{AccountId, DockId, RecipientId};
+use crate::values::id::{AccountId, DockId, GroupId, RecipientId};
 use crate::values::page::{Page, PageRequest};
 use crate::values::text::Text;
 
-/// The partition of a recipient: the pointer and the secrets.
+/// The partition of a recipient: the pointer, the memberships and the secrets.
 pub(super) fn partition(recipient: RecipientId) -> String {
     Partition::Recipient.of(recipient)
 }
@@ -93,22 +95,50 @@ impl From<RecipientItem> for Recipient {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct PointerItem<'a> {
     pk: String,
     sk: &'static str,
     dock: DockId,
     account: AccountId,
     email: &'a Email,
+    /// So that a decision can read the policies of its class at once with the recipient.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stakeholder_class: Option<StakeholderClass>,
 }
 
-/// Where a recipient is: its dock and, at the moment of the read, its email.
+impl<'a> PointerItem<'a> {
+    fn new(recipient: &'a Recipient) -> Self {
+        Self {
+            pk: partition(recipient.id),
+            sk: POINTER_SORT_KEY,
+            dock: recipient.dock,
+            account: recipient.account,
+            email: &recipient.email,
+            stakeholder_class: recipient.stakeholder_class,
+        }
+    }
+}
+
+/// Where a recipient is: its dock and, at the moment of the read, its email and its class.
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RecipientPointer {
     /// The dock it belongs to.
     pub dock: DockId,
     /// The account it belongs to.
     pub account: AccountId,
     email: String,
+    /// The class it is of.
+    pub stakeholder_class: Option<StakeholderClass>,
+}
+
+/// A recipient's pointer, and by its key whose it is.
+#[derive(Deserialize)]
+struct KeyedPointer {
+    pk: String,
+    #[serde(flatten)]
+    pointer: RecipientPointer,
 }
 
 impl Owned for RecipientPointer {
@@ -152,15 +182,8 @@ impl Store {
         idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
     ) -> Result<Outcome<EmailTaken>, Error> {
         const RECIPIENT: usize = 0;
-        let pointer = PointerItem {
-            pk: partition(recipient.id),
-            sk: POINTER_SORT_KEY,
-            dock: recipient.dock,
-            account: recipient.account,
-            email: &recipient.email,
-        };
         let item = RecipientItem::new(recipient.clone());
-        let items = vec![self.put_new(&item)?, self.put_new(&pointer)?];
+        let items = vec![self.put_new(&item)?, self.put_new(&PointerItem::new(recipient))?];
         self.transact_idempotently(items, entry, idempotency, |refusal| {
             match refusal.existing_item::<RecipientItem>(RECIPIENT)? {
                 Some(holder) => Ok(EmailTaken(holder.id)),
@@ -238,8 +261,8 @@ impl Store {
         entry: impl Fn(&Recipient, &Recipient) -> Entry,
     ) -> Result<RecipientUpdate, E> {
         const NEW: usize = 0;
-        const OLD: usize = 1;
-        const POINTER: usize = 2;
+        const POINTER: usize = 1;
+        const OLD: usize = 2;
         let mut pointer = Some(pointer);
         for attempt in 1..=MAX_ATTEMPTS {
             let Some(at) = self.next_pointer(id, &mut pointer).await? else {
@@ -252,19 +275,19 @@ impl Store {
                 return Ok(RecipientUpdate::Updated(Box::new(recipient)));
             }
             let item = RecipientItem::new(recipient.clone());
-            let items = if recipient.email == old.email {
-                vec![self.put_if_version(&item, id, version)?]
-            } else {
+            let moves = recipient.email != old.email;
+            let mut items = vec![match moves {
+                true => self.put_new(&item)?,
+                false => self.put_if_version(&item, id, version)?,
+            }];
+            if moves || recipient.stakeholder_class != old.stakeholder_class {
+                let is_old = [(":old", text(old.email.as_str()))];
+                items.push(self.put_new_or_if(&PointerItem::new(&recipient), "email = :old", &is_old)?);
+            }
+            if moves {
                 let old_key = Self::key(docks::partition(recipient.dock), sort_key(old.email.as_str()));
-                let pointer_key = Self::key(partition(id), POINTER_SORT_KEY);
-                let emails = [(":old", text(old.email.as_str())), (":new", text(recipient.email.as_str()))];
-                vec![
-                    self.put_new(&item)?,
-                    self.delete_if_version(old_key, id, version)?,
-                    self.update(pointer_key, "email = :old", "SET email = :new", &emails)?,
-                ]
-            };
-            let moves = items.len() > 1;
+                items.push(self.delete_if_version(old_key, id, version)?);
+            }
             match self.transact(items, &entry(&old, &recipient)).await? {
                 Transaction::Done => return Ok(RecipientUpdate::Updated(Box::new(recipient))),
                 // The email is taken, unless the recipient itself changed since it was read.
@@ -281,15 +304,15 @@ impl Store {
         Err(Error::unavailable("update recipient: too many changes at once").into())
     }
 
-    /// Deletes the recipient whose pointer was read, its secrets first. It can be interrupted anywhere and repeated:
-    /// what is left is a recipient with fewer secrets. The entry is written in the last step, the recipient's own.
+    /// Deletes the recipient whose pointer was read, its secrets and memberships first. It can be interrupted anywhere and
+    /// repeated: what is left is a recipient with fewer of them. The entry is written in the last step, the recipient's own.
     pub async fn delete_recipient(
         &self,
         id: RecipientId,
         pointer: RecipientPointer,
         entry: impl Fn() -> Entry,
     ) -> Result<RecipientDeletion, Error> {
-        self.delete_secrets(id).await?;
+        self.delete_belongings(id).await?;
         let mut pointer = Some(pointer);
         for attempt in 1..=MAX_ATTEMPTS {
             let Some(at) = self.next_pointer(id, &mut pointer).await? else {
@@ -298,9 +321,9 @@ impl Store {
             let key = Self::key(docks::partition(at.dock), sort_key(&at.email));
             let recipient = self.delete(key, "id = :id", &[(":id", text(id))])?;
             if let Transaction::Done = self.delete_with_pointer(id, recipient, &at.email, entry()).await? {
-                // A secret that was generated in the meantime verifies for nobody, but would stay forever. The
-                // recipient is deleted, so a failure here is not reported.
-                let _ = self.delete_secrets(id).await;
+                // What was added in the meantime is nobody's, but would stay forever. The recipient is deleted, so a
+                // failure here is not reported.
+                let _ = self.delete_belongings(id).await;
                 return Ok(RecipientDeletion::Deleted);
             }
             back_off(attempt).await;
@@ -308,8 +331,8 @@ impl Store {
         Err(Error::unavailable("delete recipient: its email keeps changing"))
     }
 
-    /// Deletes the recipient whose pointer was read if it has this version, and then its secrets, which another version
-    /// keeps. If it is interrupted, [`Store::delete_leftover_secrets`] completes it.
+    /// Deletes the recipient whose pointer was read if it has this version, and then its secrets and memberships,
+    /// which another version keeps. If it is interrupted, [`Store::delete_leftovers`] completes it.
     pub async fn delete_recipient_of_version(
         &self,
         id: RecipientId,
@@ -332,7 +355,7 @@ impl Store {
             let key = Self::key(docks::partition(current.dock), sort_key(email));
             let recipient = self.delete_if_version(key, id, version)?;
             if let Transaction::Done = self.delete_with_pointer(id, recipient, email, entry()).await? {
-                self.delete_secrets(id).await?;
+                self.delete_belongings(id).await?;
                 return Ok(RecipientDeletion::Deleted);
             }
             back_off(attempt).await;
@@ -352,4 +375,67 @@ impl Store {
         let pointer = self.delete(key, "email = :email", &[(":email", text(email))])?;
         self.transact(vec![pointer, recipient], &entry).await
     }
+
+    /// Returns the recipients of these ids in their order, without those that no longer exist; two round trips for any
+    /// number of them, and more for those whose email moves meanwhile.
+    pub async fn recipients_of(&self, ids: &[RecipientId]) -> Result<Vec<Recipient>, Error> {
+        let keys = ids.iter().map(|id| Self::key(partition(*id), POINTER_SORT_KEY)).collect();
+        let pointers: Vec<KeyedPointer> = self.get_many(keys).await?;
+        let mut pointers: BTreeMap<String, RecipientPointer> =
+            pointers.into_iter().map(|KeyedPointer { pk, pointer }| (pk, pointer)).collect();
+        let keys = pointers.values().map(|at| Self::key(docks::partition(at.dock), sort_key(&at.email)));
+        let items: Vec<RecipientItem> = self.get_many(keys.collect()).await?;
+        let mut found: BTreeMap<RecipientId, Recipient> =
+            items.into_iter().map(|item| (item.id, item.into())).collect();
+        let mut recipients = Vec::new();
+        for id in ids {
+            let Some(at) = pointers.remove(&partition(*id)) else { continue };
+            let recipient = match found.remove(id) {
+                Some(recipient) => Some(recipient),
+                None => self.recipient(*id, at).await?,
+            };
+            recipients.extend(recipient);
+        }
+        Ok(recipients)
+    }
+
+    /// Whether all of these recipients exist in the dock; one round trip.
+    pub async fn are_in_dock(&self, dock: DockId, ids: &BTreeSet<RecipientId>) -> Result<bool, Error> {
+        let keys = ids.iter().map(|id| Self::key(partition(*id), POINTER_SORT_KEY)).collect();
+        let pointers: Vec<RecipientPointer> = self.get_many(keys).await?;
+        Ok(pointers.iter().filter(|pointer| pointer.dock == dock).count() == ids.len())
+    }
+
+    /// Deletes the secrets and memberships that an interrupted deletion left of a recipient that no longer exists. They
+    /// are nobody's.
+    pub async fn delete_leftovers(&self, recipient: RecipientId) -> Result<(), Error> {
+        // An id is never given twice, so a recipient that does not exist never will again.
+        match self.recipient_pointer(recipient).await? {
+            Some(_) => Ok(()),
+            None => self.delete_belongings(recipient).await,
+        }
+    }
+
+    /// Deletes all secrets of a recipient, active and retired, and all its memberships.
+    async fn delete_belongings(&self, recipient: RecipientId) -> Result<(), Error> {
+        let pk = partition(recipient);
+        let items: Vec<Belonging> = self.query(pk.clone(), BELONGINGS_FROM, BELONGINGS_TO).await?;
+        let mut keys = Vec::new();
+        for Belonging { sk, group } in items.into_iter().filter(|item| item.sk != POINTER_SORT_KEY) {
+            keys.extend(group.map(|group| groups::member_key(group, recipient)));
+            keys.push(Self::key(pk.clone(), sk));
+        }
+        self.delete_all(keys).await
+    }
+}
+
+/// The sort keys between which everything of a recipient lies.
+const BELONGINGS_FROM: &str = "GROUP#";
+const BELONGINGS_TO: &str = "SECRET_RETIRED#~";
+
+#[derive(Deserialize)]
+struct Belonging {
+    sk: String,
+    /// Of a membership.
+    group: Option<GroupId>,
 }

@@ -23,14 +23,14 @@ use crate::values::text::Text;
 
 const ACTIVE_PREFIX: &str = "SECRET#";
 /// Sorts behind every active secret and before every retired one.
-const ACTIVE_END: &str = "SECRET#~";
+pub(super) const ACTIVE_END: &str = "SECRET#~";
 const RETIRED_PREFIX: &str = "SECRET_RETIRED#";
 const RETIRED_END: &str = "SECRET_RETIRED#~";
 
 /// A secret in either state. What retired it is only set if something did.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SecretItem {
+pub(super) struct SecretItem {
     pk: String,
     sk: String,
     id: SecretId,
@@ -206,12 +206,7 @@ impl Store {
         for item in items {
             match item {
                 PartitionItem::Pointer(found) => pointer = Some(found),
-                PartitionItem::Secret(item) => match (*item).try_into()? {
-                    Secret::Active(secret) => active.push(secret),
-                    Secret::Retired(_) => {
-                        return Err(Error::internal("a retired secret among the active ones"));
-                    }
-                },
+                PartitionItem::Secret(item) => active.push(active_secret(*item)?),
             }
         }
         Ok(pointer.map(|pointer| RecipientWithSecrets {
@@ -364,28 +359,14 @@ impl Store {
             self.delete_if_exists(active_key(&revoked.secret))?,
         ])
     }
-
-    /// Deletes the secrets that an interrupted deletion left of a recipient that no longer exists. They verify for
-    /// nobody.
-    pub async fn delete_leftover_secrets(&self, recipient: RecipientId) -> Result<(), Error> {
-        // An id is never given twice, so a recipient that does not exist never will again.
-        match self.recipient_pointer(recipient).await? {
-            Some(_) => Ok(()),
-            None => self.delete_secrets(recipient).await,
-        }
-    }
-
-    /// Deletes all secrets of a recipient, active and retired.
-    pub(super) async fn delete_secrets(&self, recipient: RecipientId) -> Result<(), Error> {
-        let pk = recipients::partition(recipient);
-        let items: Vec<SecretKey> = self.query(pk.clone(), ACTIVE_PREFIX, RETIRED_END).await?;
-        self.delete_all(items.into_iter().map(|item| Self::key(pk.clone(), item.sk)).collect()).await
-    }
 }
 
-#[derive(Deserialize)]
-struct SecretKey {
-    sk: String,
+/// The secret of an item among the active ones.
+pub(super) fn active_secret(item: SecretItem) -> Result<ActiveSecret, Error> {
+    match item.try_into()? {
+        Secret::Active(secret) => Ok(secret),
+        Secret::Retired(_) => Err(Error::internal("a retired secret among the active ones")),
+    }
 }
 
 fn active_key(secret: &ActiveSecret) -> Item {

@@ -45,9 +45,9 @@ impl Refusal {
 }
 
 /// A placeholder of an expression, `:name`, and its value.
-type Placeholder<'a> = (&'a str, AttributeValue);
+pub(super) type Placeholder<'a> = (&'a str, AttributeValue);
 
-fn number(number: u64) -> AttributeValue {
+pub(super) fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
@@ -110,10 +110,21 @@ impl Store {
 
     /// Checks that the item exists.
     pub(super) fn check_exists(&self, key: Item) -> Result<TransactWriteItem, Error> {
+        self.check(key, "attribute_exists(pk)", &[])
+    }
+
+    /// Checks that `condition` holds for the item.
+    pub(super) fn check(
+        &self,
+        key: Item,
+        condition: &str,
+        placeholders: &[Placeholder<'_>],
+    ) -> Result<TransactWriteItem, Error> {
         let check = ConditionCheck::builder()
             .table_name(&self.table)
             .set_key(Some(key))
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression(condition)
+            .set_expression_attribute_values(values(placeholders))
             .build()
             .map_err(Error::incomplete("ConditionCheck"))?;
         Ok(TransactWriteItem::builder().condition_check(check).build())

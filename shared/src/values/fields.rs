@@ -1,5 +1,7 @@
 //! The fields of a JSON object, of a request's body or of an object within it, as a parser takes them out.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::clock::Timestamp;
@@ -93,7 +95,8 @@ impl Fields {
             let (Some(given), Some(current)) = (self.take(field), current) else { continue };
             let is_unchanged = match (given, current.get(field)) {
                 (Json::String(given), Some(Value::String(current))) => is_same(&given, current),
-                (Json::Null, None | Some(Value::Null)) => true,
+                (Json::Null, None) => true,
+                (given, Some(current)) => Value::try_from(given).is_ok_and(|given| given == *current),
                 _ => false,
             };
             if !is_unchanged {
@@ -166,5 +169,44 @@ pub fn object<T>(
             (_, errors) => Err(errors.into()),
         },
         _ => Err("must be an object".into()),
+    }
+}
+
+/// Reads an array of `min` to `max` different strings.
+///
+/// # Errors
+/// Each element that is there twice or that `parse` refuses, at its index.
+pub fn different<T: Ord + Clone>(
+    json: Json,
+    min: usize,
+    max: usize,
+    parse: impl Fn(&str) -> Result<T, &'static str>,
+) -> Result<Vec<T>, ValueErrors> {
+    let Json::Array(elements) = json else { return Err("must be an array of strings".into()) };
+    let mut errors = ValueErrors::default();
+    if !(min..=max).contains(&elements.len()) {
+        errors.push(&format!("must have {min} to {max} entries"));
+    }
+    let (mut values, mut seen) = (Vec::new(), BTreeSet::new());
+    for (at, element) in elements.into_iter().take(max).enumerate() {
+        match string(&parse)(element) {
+            Ok(value) if seen.insert(value.clone()) => values.push(value),
+            Ok(_) => errors.push_at(&format!("[{at}]"), "is there twice"),
+            Err(message) => errors.push_at(&format!("[{at}]"), message),
+        }
+    }
+    if errors.is_empty() { Ok(values) } else { Err(errors) }
+}
+
+/// Reads an integer from 1 to `max`; `rule` says that it must be one.
+///
+/// # Errors
+/// The rule.
+pub fn integer(json: Json, max: u16, rule: &'static str) -> Result<u16, &'static str> {
+    match json {
+        Json::Integer(number) => {
+            u16::try_from(number).ok().filter(|number| (1..=max).contains(number)).ok_or(rule)
+        }
+        _ => Err(rule),
     }
 }

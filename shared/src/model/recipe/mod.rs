@@ -5,7 +5,6 @@
 
 pub mod template;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,7 @@ use super::recipient::StakeholderClass;
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
 use crate::values::field_error::{FieldError, Rejected, ValueErrors};
-use crate::values::fields::{Fields, object, string};
+use crate::values::fields::{Fields, different, integer, object, string};
 use crate::values::json::Json;
 
 /// The largest recipe, in bytes of canonical JSON.
@@ -505,38 +504,6 @@ fn artifact_types(json: Json) -> Result<Vec<String>, ValueErrors> {
         return Err("must not have other types beside *".into());
     }
     Ok(types)
-}
-
-/// Reads an array of different texts.
-fn different<T: Ord + Clone>(
-    json: Json,
-    min: usize,
-    max: usize,
-    parse: impl Fn(&str) -> Result<T, &'static str>,
-) -> Result<Vec<T>, ValueErrors> {
-    let Json::Array(elements) = json else { return Err("must be an array of strings".into()) };
-    let mut errors = ValueErrors::default();
-    if !(min..=max).contains(&elements.len()) {
-        errors.push(&format!("must have {min} to {max} entries"));
-    }
-    let (mut values, mut seen) = (Vec::new(), BTreeSet::new());
-    for (at, element) in elements.into_iter().take(max).enumerate() {
-        match string(&parse)(element) {
-            Ok(value) if seen.insert(value.clone()) => values.push(value),
-            Ok(_) => errors.push_at(&format!("[{at}]"), "is there twice"),
-            Err(message) => errors.push_at(&format!("[{at}]"), message),
-        }
-    }
-    if errors.is_empty() { Ok(values) } else { Err(errors) }
-}
-
-fn integer(json: Json, max: u16, rule: &'static str) -> Result<u16, &'static str> {
-    match json {
-        Json::Integer(number) => {
-            u16::try_from(number).ok().filter(|number| (1..=max).contains(number)).ok_or(rule)
-        }
-        _ => Err(rule),
-    }
 }
 
 fn boolean(json: Json) -> Result<bool, &'static str> {

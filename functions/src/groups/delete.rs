@@ -1,0 +1,88 @@
+//! `DELETE /v1/docks/{dockId}/groups/{groupId}`: deletes a group. From then on it decides nothing; its recipients stay.
+//! Honours `If-Match`.
+//!
+//! Behind the deletion, the group is taken out of the audiences of policies, which never become everyone's by that, and its
+//! memberships are deleted, up to a thousand in a request. An interruption may leave both, which decides nothing; repeating
+//! the request goes on.
+
+use docyard_core::context::{Caller, Context};
+use docyard_core::model::group::Group;
+use docyard_core::model::policy::{Change, Policy};
+use docyard_core::values::id::{DockId, GroupId};
+use docyard_core::values::page::{MAX_LIMIT, PageRequest};
+use lambda_http::Request;
+use lambda_http::http::Response;
+
+use super::find;
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::{Error, Resource};
+use crate::http::{input, path, response};
+#[cfg(feature = "openapi")]
+use crate::operation::Operation;
+
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "delete-group": Delete "/v1/docks/{dockId}/groups/{groupId}",
+    description: "Delete a group",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [
+        GetItem on [Dock, Groups, Key, Policies],
+        Query on [Group, Policies],
+        BatchWriteItem on [Group, Recipient],
+        DeleteItem on [Groups],
+        PutItem on [Audit, AuditEntity, Policies],
+    ],
+};
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .description(
+            "From then on it decides nothing: a policy that it was the last group of covers nobody. Its recipients stay.",
+        )
+        .accepts_if_match()
+        .success("It is deleted")
+        .not_found(Resource::Group, "No such group in this dock")
+}
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let (caller, group) = find(context, request).await?;
+    let if_match = input::read(request, |input| input.if_match())?;
+    let ids = path::id::<DockId>(request).zip(path::id::<GroupId>(request));
+    let Some((dock, id)) = ids else { return Err(Error::NotFound(Resource::Group)) };
+    let Some(group) = group else {
+        let dock = context.store.dock(dock).await?.filter(|dock| dock.account == caller.account);
+        if let Some(dock) = dock {
+            clear_away(context, caller, dock.id, id).await?;
+        }
+        return Err(Error::NotFound(Resource::Group));
+    };
+    let deleted = group.deleted();
+    let entry = || context.entry(caller, deleted.clone());
+    let check = |group: &Group| if_match.check(group.version);
+    let was_there = context.store.delete_group(group, check, entry).await?;
+    clear_away(context, caller, dock, id).await?;
+    if was_there { response::success() } else { Err(Error::NotFound(Resource::Group)) }
+}
+
+/// Clears away what there still is of a group that this dock of the caller's does not have.
+async fn clear_away(context: &Context, caller: Caller, dock: DockId, group: GroupId) -> Result<(), Error> {
+    let mut after = None;
+    loop {
+        let page = context.store.policies(dock, &PageRequest { limit: MAX_LIMIT, after }).await?;
+        let is_assigned = |policy: &Policy| policy.audience.groups().any(|assigned| assigned == group);
+        for policy in page.items.into_iter().filter(is_assigned) {
+            let change = |policy: Policy| Ok::<Change, Error>(policy.unassign(group, context.now()));
+            let entry =
+                |before: &Policy, after: &Policy| context.entry(caller, after.unassigned(before, group));
+            // One that is gone meanwhile needs no change.
+            let _ = context.store.update_policy(policy, change, entry).await?;
+        }
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(context.store.delete_memberships(dock, group).await?)
+}

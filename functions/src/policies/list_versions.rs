@@ -1,0 +1,57 @@
+//! `GET /v1/docks/{dockId}/policies/{policyId}/versions`: lists a policy's versions, newest first, page by page.
+//!
+//! One round trip to DynamoDB: reads the key, the policy and the page at once. A page of more than 100 takes a second one,
+//! after key and policy.
+
+use docyard_core::context::Context;
+use docyard_core::values::id::{DockId, PolicyId};
+use docyard_core::values::page::Page;
+use lambda_http::Request;
+use lambda_http::http::Response;
+
+use super::{VersionOutput, versions_url};
+use crate::endpoint::{Endpoint, endpoint};
+use crate::http::error::{Error, Resource};
+use crate::http::{input, list, path, response};
+#[cfg(feature = "openapi")]
+use crate::operation::Operation;
+
+/// This endpoint.
+pub const ENDPOINT: Endpoint = endpoint! {
+    "list-policy-versions": Get "/v1/docks/{dockId}/policies/{policyId}/versions",
+    description: "List policy versions",
+    memory: 128,
+    credentials: [ApiKey],
+    grants: [GetItem on [Key, Policies], Query on [Policy]],
+};
+
+#[cfg(feature = "openapi")]
+fn document(operation: Operation) -> Operation {
+    operation
+        .description("Those of the policy, newest first.")
+        .page_of::<VersionOutput>("A page of versions")
+        .not_found(Resource::Policy, "No such policy in this dock")
+}
+
+async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
+    let ids = path::id::<DockId>(request).zip(path::id::<PolicyId>(request));
+    let list = ids.map(|(dock, policy)| versions_url(dock, policy)).unwrap_or_default();
+    let is_key = |key: &str| key.parse::<u16>().is_ok_and(|number| number.to_string() == key);
+    let asked = input::read(request, |input| list::page(input, &list, is_key));
+    let page = async {
+        match (ids, &asked) {
+            (Some((_, policy)), Ok(asked)) => context.store.policy_versions(policy, asked).await,
+            _ => Ok(Page::empty()),
+        }
+    };
+    let limit = asked.as_ref().map_or(1, |asked| asked.limit);
+    let policy = path::lookup(ids, |(dock, id)| context.store.policy(dock, id));
+    let page = list::authenticate_and_read(context, request, policy, page, limit).await?;
+    let asked = asked?;
+    let (_, policy) = ids.ok_or(Error::NotFound(Resource::Policy))?;
+    let page = page.ok_or(Error::NotFound(Resource::Policy))?;
+    let versions: Vec<VersionOutput> =
+        page.items.iter().map(|version| VersionOutput::new(policy, version)).collect();
+    let next = page.next.map(|last| list::next_url(&list, &list, asked.limit, &last));
+    response::list(&versions, next.as_deref())
+}

@@ -1,0 +1,118 @@
+//! What a decision reads: a recipient with all that is active of it, and the policies in force for its class.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::recipients::{self, RecipientPointer};
+use super::secrets::{ACTIVE_END, SecretItem, active_secret};
+use super::{Error, Store, at_once, groups};
+use crate::model::access::Subject;
+use crate::model::owned::Owned;
+use crate::model::policy::EnforcedPolicy;
+use crate::model::recipient::Recipient;
+use crate::model::secret::ActiveSecret;
+use crate::values::clock::Timestamp;
+use crate::values::id::{AccountId, GroupId, RecipientId};
+
+/// An item of a recipient's partition, from its memberships to its active secrets.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ActiveItem {
+    Membership { group: GroupId },
+    Secret(Box<SecretItem>),
+    Pointer(RecipientPointer),
+}
+
+/// What is active of a recipient.
+#[derive(Default)]
+pub struct ActiveItems {
+    /// The groups that it is in. Some may no longer exist.
+    pub groups: BTreeSet<GroupId>,
+    /// Its active secrets. Some may have expired.
+    pub secrets: Vec<ActiveSecret>,
+}
+
+impl ActiveItems {
+    /// What is known of the recipient at `now`, if it is in these groups.
+    pub fn subject(&self, recipient: Recipient, groups: BTreeSet<GroupId>, now: Timestamp) -> Subject {
+        let has_secret = self.secrets.iter().any(|secret| !secret.is_expired(now));
+        Subject { recipient, groups, has_secret }
+    }
+}
+
+/// Where a recipient is, and what is active of it.
+pub struct ActiveRecipient {
+    /// Where it is.
+    pub pointer: RecipientPointer,
+    /// What is active of it.
+    pub items: ActiveItems,
+}
+
+impl Owned for ActiveRecipient {
+    fn owner(&self) -> AccountId {
+        self.pointer.account
+    }
+}
+
+impl Store {
+    /// Returns where the recipient of this id is, and what is active of it; one Query.
+    pub async fn active_recipient(&self, id: RecipientId) -> Result<Option<ActiveRecipient>, Error> {
+        let mut items = ActiveItems::default();
+        let mut pointer = None;
+        let pk = recipients::partition(id);
+        for item in self.query(pk, &groups::sort_key(""), ACTIVE_END).await? {
+            match item {
+                ActiveItem::Membership { group } => drop(items.groups.insert(group)),
+                ActiveItem::Secret(secret) => items.secrets.push(active_secret(*secret)?),
+                ActiveItem::Pointer(found) => pointer = Some(found),
+            }
+        }
+        Ok(pointer.map(|pointer| ActiveRecipient { pointer, items }))
+    }
+
+    /// Returns what is known at `now` of the recipient whose active items were read, and the policies in force for its
+    /// class; one round trip, and more where its email or its class moves meanwhile. `None` if it no longer exists.
+    pub async fn subject(
+        &self,
+        id: RecipientId,
+        active: ActiveRecipient,
+        now: Timestamp,
+    ) -> Result<Option<(Subject, Vec<EnforcedPolicy>)>, Error> {
+        let ActiveRecipient { pointer, items } = active;
+        let (dock, class) = (pointer.dock, pointer.stakeholder_class);
+        let policies = async |class| match class {
+            Some(class) => self.enforced_policies(dock, class).await,
+            None => Ok(Vec::new()),
+        };
+        let (recipient, mut enforced, groups) = tokio::try_join!(
+            self.recipient(id, pointer),
+            policies(class),
+            self.existing_groups(dock, &items.groups),
+        )?;
+        let Some(recipient) = recipient else { return Ok(None) };
+        if recipient.stakeholder_class != class {
+            enforced = policies(recipient.stakeholder_class).await?;
+        }
+        let enforced = enforced.into_iter().map(|policy| policy.at(now)).collect();
+        Ok(Some((items.subject(recipient, groups, now), enforced)))
+    }
+
+    /// Returns what is known at `now` of these recipients, if of all groups there are only these; a Query for each, many
+    /// at once.
+    pub async fn subjects(
+        &self,
+        recipients: Vec<Recipient>,
+        groups: &BTreeSet<GroupId>,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, Error> {
+        let read = recipients.into_iter().map(async |recipient| -> Result<_, Error> {
+            let active = self.active_recipient(recipient.id).await?;
+            Ok(active.map(|ActiveRecipient { items, .. }| {
+                let groups = items.groups.intersection(groups).copied().collect();
+                items.subject(recipient, groups, now)
+            }))
+        });
+        Ok(at_once(read).await?.into_iter().flatten().collect())
+    }
+}
