@@ -6,7 +6,7 @@ use docyard_core::model::api_key::{ApiKey, Mode};
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::ApiKeyId;
 use docyard_test_support::dev::{Answer, Dev, send};
-use docyard_test_support::operations::{DocumentedOperation, operations};
+use docyard_test_support::operations::{DocumentedOperation, Ids, operations};
 use docyard_test_support::redacted;
 
 const REFUSAL: &str = r#"{"statusCode":401,"message":"Invalid or expired API key","error":"Unauthorized"}"#;
@@ -69,26 +69,17 @@ async fn refused_credentials(dev: &Dev) -> Vec<(&'static str, Vec<String>, &'sta
 async fn no_operation_tells_or_does_anything_without_a_valid_key() {
     let dev = Dev::start().await;
     let credentials = refused_credentials(&dev).await;
-    let mut requests: Vec<(DocumentedOperation, String)> = Vec::new();
+    let mut requests: Vec<(DocumentedOperation, Ids)> = Vec::new();
     let protected = || operations().into_iter().filter(|operation| operation.takes_key);
     assert_eq!(protected().count() + 1, operations().len(), "only the health of the service is public");
     for operation in protected() {
-        let path = operation.path_to_new_things(&dev).await;
-        requests.push((operation, path));
+        requests.push((operation, Ids::new(&dev).await));
     }
-    let nothing = [
-        "dock_00000000000000000000000000",
-        "rcp_00000000000000000000000000",
-        "sec_00000000000000000000000000",
-    ];
-    requests.extend(protected().map(|operation| {
-        let path = operation.path_to(nothing[0], nothing[1], nothing[2]);
-        (operation, path)
-    }));
+    requests.extend(protected().map(|operation| (operation, Ids::nothing())));
     let before = table(&dev).await;
-    for (operation, path) in &requests {
+    for (operation, ids) in &requests {
         for (case, values, challenge) in &credentials {
-            let request = operation.request(&dev, path);
+            let request = operation.request(&dev, ids);
             let request =
                 values.iter().fold(request, |request, value| request.header("authorization", value));
             let answer = send(request).await;
@@ -112,37 +103,42 @@ async fn no_operation_tells_or_does_anything_without_a_valid_key() {
 async fn the_right_key_opens_every_operation() {
     let dev = Dev::start().await;
     for operation in operations() {
-        let path = operation.path_to_new_things(&dev).await;
-        send(operation.request(&dev, &path).bearer_auth(&dev.key)).await.expect(operation.status);
+        let ids = Ids::new(&dev).await;
+        send(operation.request(&dev, &ids).bearer_auth(&dev.key)).await.expect(operation.status);
     }
 }
 
 #[tokio::test]
 async fn what_is_anothers_is_answered_to_the_byte_as_what_does_not_exist() {
     let mut dev = Dev::start().await;
-    let (own_key, own_dock, own_recipient) = (dev.key.clone(), dev.dock.clone(), dev.recipient().await);
+    let (own_key, own) = (dev.key.clone(), Ids::new(&dev).await);
     let account = dev.table.account().await;
     dev.key = dev.table.key(account).await;
     dev.dock = dev.table.dock(account).await.to_string();
-    let recipient = dev.recipient().await;
-    let (secret, _) = dev.secret(&recipient).await;
+    let foreign = Ids::new(&dev).await;
     let before = table(&dev).await;
+    let nothing = Ids::nothing();
+    // All of it another's, and another's things within one's own.
+    let mixed = |of: &Ids| {
+        let (own, of) = (own.clone(), of.clone());
+        [
+            of.clone(),
+            Ids { dock: own.dock.clone(), ..of.clone() },
+            Ids { dock: own.dock.clone(), recipient: own.recipient.clone(), ..of.clone() },
+            Ids { recipient: of.recipient, ..own },
+        ]
+    };
     for operation in operations().iter().filter(|operation| operation.names_things()) {
-        // All of it another's, and another's thing within one's own.
-        for (dock, of) in [(&dev.dock, &recipient), (&own_dock, &recipient), (&own_dock, &own_recipient)] {
-            let foreign = operation.path_to(dock, of, &secret);
-            let is_anothers = [&dev.dock, &recipient, &secret].iter().any(|id| foreign.contains(id.as_str()))
-                || operation.has_dock_in_body() && dock == &dev.dock;
-            if !is_anothers {
+        for (foreign, nothing) in mixed(&foreign).iter().zip(&mixed(&nothing)) {
+            let asks_alike = |a: &Ids, b: &Ids| {
+                operation.path_to(a) == operation.path_to(b) && operation.body_of(a) == operation.body_of(b)
+            };
+            if asks_alike(foreign, &own) {
                 continue;
             }
-            let nothing = foreign
-                .replace(&dev.dock, "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0")
-                .replace(&recipient, "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0")
-                .replace(&secret, "sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0");
             let mut answers = Vec::new();
-            for (dock, path) in [(dock.as_str(), &foreign), ("dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0", &nothing)] {
-                let answer = send(operation.request_of(&dev, dock, path).bearer_auth(&own_key)).await;
+            for ids in [foreign, nothing] {
+                let answer = send(operation.request(&dev, ids).bearer_auth(&own_key)).await;
                 answer.expect(404);
                 answers.push((headers(&answer), answer.text));
             }
@@ -152,7 +148,7 @@ async fn what_is_anothers_is_answered_to_the_byte_as_what_does_not_exist() {
     assert_eq!(table(&dev).await, before, "and nothing was touched");
     // Without a thing in their path, operations are about the key's own account.
     for operation in operations().iter().filter(|operation| !operation.names_things()) {
-        let answer = send(operation.request(&dev, &operation.path).bearer_auth(&own_key)).await;
+        let answer = send(operation.request(&dev, &nothing).bearer_auth(&own_key)).await;
         let body = answer.expect(operation.status);
         assert!(!body.to_string().contains(&dev.dock), "{}", operation.id);
     }

@@ -2,7 +2,7 @@
 
 use docyard_test_support::PATIENCE;
 use docyard_test_support::dev::{Dev, send};
-use docyard_test_support::operations::{DocumentedOperation, operations};
+use docyard_test_support::operations::{DocumentedOperation, Ids, operations};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -12,6 +12,7 @@ use crate::assert_invalid;
 struct Valid {
     operation: DocumentedOperation,
     path: String,
+    ids: Ids,
 }
 
 impl Valid {
@@ -25,8 +26,9 @@ impl Valid {
 async fn requests(dev: &Dev) -> Vec<Valid> {
     let mut requests = Vec::new();
     for operation in operations() {
-        let path = operation.path_to_new_things(dev).await;
-        requests.push(Valid { operation, path });
+        let ids = Ids::new(dev).await;
+        let path = operation.path_to(&ids);
+        requests.push(Valid { operation, path, ids });
     }
     requests
 }
@@ -36,7 +38,7 @@ async fn requests_with_body(dev: &Dev) -> Vec<(Valid, Value)> {
     let requests = requests(dev).await.into_iter();
     requests
         .filter_map(|valid| {
-            let body = valid.operation.body_of(&dev.dock)?;
+            let body = valid.operation.body_of(&valid.ids)?;
             Some((valid, body))
         })
         .collect()
@@ -163,7 +165,7 @@ async fn a_parameter_that_an_operation_does_not_have_is_refused_and_nothing_is_d
         let send_with = |query: &str| {
             let (path, separator) = (&valid.path, if valid.path.contains('?') { "&" } else { "?" });
             let path = if query.is_empty() { path.clone() } else { format!("{path}{separator}{query}") };
-            let mut request = valid.operation.request(&dev, &path).bearer_auth(&dev.key);
+            let mut request = valid.operation.request_to(&dev, &path, &valid.ids).bearer_auth(&dev.key);
             if valid.operation.body.is_none() {
                 request = request.header("content-length", "0");
             }
@@ -180,9 +182,19 @@ async fn a_parameter_that_an_operation_does_not_have_is_refused_and_nothing_is_d
 #[tokio::test]
 async fn a_condition_that_an_operation_does_not_honour_is_refused() {
     let dev = Dev::start().await;
-    let honoured = ["updateDock", "updateRecipient", "deleteRecipient"];
+    let honoured = [
+        "updateDock",
+        "updateRecipient",
+        "deleteRecipient",
+        "updatePolicy",
+        "deletePolicy",
+        "publishPolicy",
+        "rollbackPolicy",
+        "updateGroup",
+        "deleteGroup",
+    ];
     for valid in requests(&dev).await {
-        let request = || valid.operation.request(&dev, &valid.path).bearer_auth(&dev.key);
+        let request = || valid.operation.request(&dev, &valid.ids).bearer_auth(&dev.key);
         let answer = send(request().header("if-match", "\"7\"")).await;
         if honoured.contains(&valid.operation.id.as_str()) {
             answer.expect(412);
@@ -203,7 +215,7 @@ async fn a_header_that_must_be_single_is_refused_if_it_is_repeated() {
             let request =
                 dev.http.request(valid.operation.method.clone(), format!("{}{}", dev.url, valid.path));
             let request = request.bearer_auth(&dev.key).header(name, value).header(name, value);
-            let answer = send(match &valid.operation.body {
+            let answer = send(match valid.operation.body_of(&valid.ids) {
                 Some(body) => request.body(body.to_string()),
                 None => request,
             })

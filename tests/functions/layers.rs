@@ -25,7 +25,7 @@ const CRATES: &[Layers] = &[
             &["operation"],
             &["endpoint"],
             // Every resource is of this row.
-            &["lambda", "audit", "docks", "health", "recipients", "secrets"],
+            &["lambda", "access", "audit", "docks", "groups", "health", "policies", "recipients", "secrets"],
             &["endpoints"],
             &["openapi"],
         ],

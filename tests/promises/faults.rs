@@ -11,8 +11,9 @@ use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
 use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_test_support::api::{Api, Reply};
-use docyard_test_support::cases::{self, Case, THERE};
+use docyard_test_support::cases::{self, Case, THERE, Things};
 use docyard_test_support::fault::InjectedFault;
+use docyard_test_support::scene::Scene;
 use docyard_test_support::table::TestTable;
 use docyard_test_support::{faulty_client, is_thorough, trail};
 use serde_json::{Value, json};
@@ -92,14 +93,15 @@ struct World {
     plan: Arc<Mutex<Plan>>,
     key: String,
     dock: String,
-    recipient: String,
-    secret: String,
+    /// What paths name.
+    things: Things,
     /// The secrets that were handed out: id and value.
     values: Vec<(String, String)>,
 }
 
 impl World {
-    async fn new(table: &TestTable) -> Self {
+    /// With all that a case needs.
+    async fn new(table: &TestTable, case: &Case) -> Self {
         let plan = Arc::new(Mutex::new(Plan::default()));
         let decide = {
             let plan = plan.clone();
@@ -109,55 +111,48 @@ impl World {
         let api = Api::new(Context::new(store, Mode::Live, Clock::system()));
         let account = table.account().await;
         let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
-        let mut world = Self {
-            api,
-            plan,
-            key,
-            dock,
-            recipient: String::new(),
-            secret: String::new(),
-            values: Vec::new(),
-        };
+        let mut world = Self { api, plan, key, dock, things: Things::default(), values: Vec::new() };
         let there = json!({"name": "There", "email": THERE});
-        world.recipient = world.ask("create-recipient", "", Some(there), false).await.id(201);
-        let made = world.ask("generate-secret", "", Some(json!({"name": "There"})), false).await;
-        world.secret = made.id(201);
+        world.things.recipient = world.ask("create-recipient", "", Some(there)).await.id(201);
+        let made = world.ask("generate-secret", "", Some(json!({"name": "There"}))).await;
+        world.things.secret = made.id(201);
         world.take_value(&made);
+        world.things.value = world.values[0].1.clone();
+        if case.needs_scene() {
+            world.things.scene = Scene::create(&table.store, &world.key, Some(&world.dock), "").await;
+        }
         world
     }
 
-    async fn ask(&self, endpoint: &str, query: &str, body: Option<Value>, has_key: bool) -> Reply {
-        self.ask_with(endpoint, query, body, has_key, None).await
+    async fn ask(&self, endpoint: &str, query: &str, body: Option<Value>) -> Reply {
+        let (recipient, secret) = (self.things.recipient.clone(), self.things.secret.clone());
+        self.ask_about(endpoint, &[("recipientId", &recipient), ("secretId", &secret)], query, body).await
     }
 
-    async fn ask_with(
+    async fn ask_about(
         &self,
         endpoint: &str,
+        parameters: &[(&str, &String)],
         query: &str,
         body: Option<Value>,
-        has_key: bool,
-        header: Option<(&'static str, &'static str)>,
     ) -> Reply {
-        let parameters = [
-            ("dockId", &self.dock),
-            ("recipientId", &self.recipient),
-            ("secretId", &self.secret),
-            ("entityType", &"recipient".to_owned()),
-            ("entityId", &self.recipient),
-        ];
-        let mut headers = vec![("authorization", format!("Bearer {}", self.key))];
-        if has_key {
-            headers.push(("idempotency-key", "k".to_owned()));
-        }
-        headers.extend(header.map(|(name, value)| (name, value.to_owned())));
-        let body = body.map(|body| body.to_string());
-        self.api.ask(endpoint, &parameters, query, &headers, body).await
+        let headers = [("authorization", format!("Bearer {}", self.key))];
+        let parameters = [&[("dockId", &self.dock)], parameters].concat();
+        self.api.ask(endpoint, &parameters, query, &headers, body.map(|body| body.to_string())).await
     }
 
     async fn try_once(&self, Trial { case, has_key, .. }: &Trial) -> Reply {
-        let value = self.values.first().map_or("", |(_, value)| value);
-        let (query, body) = (case.query_of(&self.dock), case.body_of(0, &self.dock, value));
-        self.ask_with(case.endpoint, &query, body, *has_key, case.header).await
+        let values = case.path.iter().map(|thing| self.things.value_of(&self.dock, *thing).to_owned());
+        let values: Vec<String> = values.collect();
+        let parameters: Vec<(&str, &String)> = case.endpoint().route.parameters().zip(&values).collect();
+        let mut headers = vec![("authorization", format!("Bearer {}", self.key))];
+        if *has_key {
+            headers.push(("idempotency-key", "k".to_owned()));
+        }
+        headers.extend(case.header.map(|(name, value)| (name, value.to_owned())));
+        let (query, body) = (case.query_of(&self.dock), case.body_of(0, &self.dock, &self.things));
+        let body = body.map(|body| body.to_string());
+        self.api.ask(case.endpoint, &parameters, &query, &headers, body).await
     }
 
     /// Keeps the value of a secret, if it was handed out.
@@ -169,17 +164,17 @@ impl World {
 
     /// All that the API shows of the account, ids and times left out; and that it agrees with itself.
     async fn state(&self) -> State {
-        let docks = self.ask("list-docks", "", None, false).await.list();
-        let dock = self.ask("get-dock", "", None, false).await;
+        let docks = self.ask("list-docks", "", None).await.list();
+        let dock = self.ask("get-dock", "", None).await;
         assert!(docks.contains(&dock.body), "a dock is the same in the list");
-        let recipients = self.ask("list-recipients", "", None, false).await.list();
+        let recipients = self.ask("list-recipients", "", None).await.list();
         let shown = |recipient: &Value| {
             let text = |field: &str| recipient[field].as_str().unwrap().to_owned();
             (text("email"), text("name"))
         };
-        let there = self.ask("get-recipient", "", None, false).await;
+        let there = self.ask("get-recipient", "", None).await;
         let listed: Vec<&Value> =
-            recipients.iter().filter(|recipient| recipient["id"] == self.recipient.as_str()).collect();
+            recipients.iter().filter(|recipient| recipient["id"] == self.things.recipient.as_str()).collect();
         assert_eq!(
             listed.len(),
             usize::from(there.status == 200),
@@ -188,16 +183,17 @@ impl World {
         if let Some(listed) = listed.first() {
             assert_eq!(**listed, there.body);
         }
-        let secrets = self.ask("list-secrets", "", None, false).await;
+        let secrets = self.ask("list-secrets", "", None).await;
         assert_eq!(there.status, secrets.status, "likewise");
         let secrets = if secrets.status == 200 { secrets.list() } else { Vec::new() };
         self.assert_values(there.status == 200, &secrets).await;
         let query = format!("dockId={}&limit=1000", self.dock);
-        let entries = self.ask("list-audit-logs", &query, None, false).await.list();
+        let entries = self.ask("list-audit-logs", &query, None).await.list();
         let told = |entry: &Value| format!("{} {}", entry["entityType"], entry["action"]);
         let mut trail: Vec<String> = entries.iter().map(told).collect();
         trail.sort();
         State {
+            rules: self.rules().await,
             trail,
             docks: docks.iter().map(|dock| dock["name"].as_str().unwrap().to_owned()).collect(),
             recipients: recipients.iter().map(shown).collect(),
@@ -205,11 +201,47 @@ impl World {
         }
     }
 
+    /// What there is of policies and groups, and what they decide, in alphabetical order.
+    async fn rules(&self) -> Vec<String> {
+        let mut rules = Vec::new();
+        for policy in self.ask("list-policies", "", None).await.list() {
+            let id = policy["id"].as_str().unwrap().to_owned();
+            let parameters = [("policyId", &id)];
+            let one = self.ask_about("get-policy", &parameters, "", None).await;
+            assert_eq!(one.body, policy, "a policy is the same in the list");
+            let versions = self.ask_about("list-policy-versions", &parameters, "limit=9", None).await.list();
+            assert_eq!(versions[0]["version"], policy["currentVersion"]);
+            assert_eq!(versions[0]["recipe"], policy["recipe"]);
+            let groups = policy["audience"]["groupIds"].as_array().map(Vec::len);
+            let stages = ["production", "pilot", "scheduled"].map(|stage| policy[stage]["version"].clone());
+            rules.push(format!(
+                "{} {} of {groups:?}: {} {stages:?}",
+                policy["name"], policy["status"], policy["currentVersion"]
+            ));
+        }
+        for group in self.ask("list-groups", "", None).await.list() {
+            let id = group["id"].as_str().unwrap().to_owned();
+            let members = self.ask_about("list-group-recipients", &[("groupId", &id)], "", None).await.list();
+            let emails: Vec<&Value> = members.iter().map(|member| &member["email"]).collect();
+            rules.push(format!("{} {} {emails:?}", group["name"], group["description"]));
+        }
+        for recipient in self.ask("list-recipients", "", None).await.list() {
+            let asked = json!({
+                "subject": {"type": "recipient", "id": recipient["id"]}, "action": {"name": "bulk_api"},
+                "resource": {"type": "dock"}, "context": {"factors": ["shared_passphrase"]},
+            });
+            let decision = self.ask("evaluate-access", "", Some(asked)).await.body["decision"].clone();
+            rules.push(format!("{}: {decision}", recipient["email"]));
+        }
+        rules.sort();
+        rules
+    }
+
     /// Asserts of every value that was handed out that it verifies just as long as its secret is active.
     async fn assert_values(&self, is_there: bool, secrets: &[Value]) {
         for (id, value) in &self.values {
             let body = Some(json!({"secret": value}));
-            let reply = self.ask("verify-secret", "", body, false).await;
+            let reply = self.ask("verify-secret", "", body).await;
             if !is_there {
                 assert_eq!(reply.status, 404, "of a recipient that is gone nothing verifies");
                 continue;
@@ -233,6 +265,8 @@ struct State {
     recipients: Vec<(String, String)>,
     /// Of the first recipient's secrets, the newest first.
     statuses: Vec<String>,
+    /// Policies, groups and decisions, in alphabetical order.
+    rules: Vec<String>,
     /// What the trail tells, in alphabetical order.
     trail: Vec<String>,
 }
@@ -255,7 +289,7 @@ struct Clean {
 
 impl Clean {
     async fn run(table: &TestTable, trial: &Trial) -> Self {
-        let mut world = World::new(table).await;
+        let mut world = World::new(table, &trial.case).await;
         let before = world.state().await;
         *world.plan.lock().unwrap() = Plan::default();
         let reply = world.try_once(trial).await;
@@ -281,8 +315,8 @@ async fn try_fault(
 ) -> bool {
     let what = describe(&trial, n, is_lasting, fault);
     let status = trial.case.status;
-    let is_deletion = trial.case.endpoint == "delete-recipient";
-    let mut world = World::new(&table).await;
+    let is_deletion = trial.case.endpoint.starts_with("delete-");
+    let mut world = World::new(&table, &trial.case).await;
     assert_eq!(world.state().await, clean.before);
     *world.plan.lock().unwrap() = Plan { fault: Some((n, is_lasting, fault)), ..Plan::default() };
     let begun = std::time::Instant::now();
@@ -333,13 +367,14 @@ async fn half_an_answer_is_no_bug() {
     let clean = Clean::run(&table, &trial).await;
     assert!(try_fault(table.clone(), trial, clean, 1, false, InjectedFault::HalfAnswer).await);
     // Half of a refusal: the email is registered, which this answer does not get to say.
-    let world = World::new(&table).await;
+    let case = cases::all().into_iter().find(|case| case.endpoint == "create-recipient").unwrap();
+    let world = World::new(&table, &case).await;
     *world.plan.lock().unwrap() =
         Plan { fault: Some((3, false, InjectedFault::HalfAnswer)), ..Plan::default() };
     let there = || Some(json!({"name": "There", "email": THERE}));
-    assert_eq!(world.ask("create-recipient", "", there(), false).await.status, 503);
+    assert_eq!(world.ask("create-recipient", "", there()).await.status, 503);
     assert_eq!(world.plan.lock().unwrap().failed, 1);
-    assert_eq!(world.ask("create-recipient", "", there(), false).await.status, 409);
+    assert_eq!(world.ask("create-recipient", "", there()).await.status, 409);
 }
 
 #[tokio::test(flavor = "multi_thread")]

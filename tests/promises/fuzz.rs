@@ -3,7 +3,7 @@
 #[path = "../../fuzz/src/lib.rs"]
 mod readers;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
@@ -11,7 +11,8 @@ use docyard_core::values::clock::Clock;
 use docyard_functions::endpoints;
 use docyard_functions::http::body::MAX_BYTES;
 use docyard_test_support::account::Account;
-use docyard_test_support::cases::{self, Case};
+use docyard_test_support::cases::{self, Case, Things};
+use docyard_test_support::scene::Scene;
 use docyard_test_support::{is_thorough, redacted};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -73,19 +74,12 @@ fn random_bytes_and_changes_of_what_was_kept_are_read() {
     }
 }
 
-/// What paths of the fuzzed requests name: a dock, a recipient of it and a secret of that.
-struct Things {
-    account: Account,
-    recipient: String,
-    secret: String,
-}
-
-impl Things {
-    /// A new recipient and secret, in the place of those that a request deleted.
-    async fn renew(&mut self, n: usize) {
-        let (recipient, secret) = self.account.recipient_with_secret(&format!("{n}@example.com")).await;
-        (self.recipient, self.secret) = (recipient, secret);
-    }
+/// What paths of the fuzzed requests name, in the place of what a request deleted.
+async fn new_things(account: &Account, n: usize) -> Things {
+    let (recipient, secret) = account.recipient_with_secret(&format!("{n}@example.com")).await;
+    let store = &account.table.store;
+    let scene = Scene::create(store, &account.key, None, &format!("{n}")).await;
+    Things { recipient, secret, scene, value: "x".to_owned(), ..Things::default() }
 }
 
 /// Valid bodies and things that exist, mixed with random texts, of a caller who has a key: each endpoint is reached, and
@@ -95,7 +89,7 @@ fn no_event_of_a_caller_with_a_key_gets_a_500() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let account = runtime.block_on(Account::new());
     let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system());
-    let mut things = Things { account, recipient: String::new(), secret: String::new() };
+    let mut things = Things::default();
     let all: Vec<_> = endpoints::all().collect();
     let cases = cases::all();
     let cases: Vec<&Case> = all
@@ -124,29 +118,30 @@ fn no_event_of_a_caller_with_a_key_gets_a_500() {
     let mut reached = BTreeSet::new();
     for n in 0..events {
         if n == 0 || n % all.len() == 0 {
-            runtime.block_on(things.renew(n));
+            things = runtime.block_on(new_things(&account, n));
         }
         let route = n % all.len();
         let (body, query, [dock, recipient, secret], (key, other)) =
             event.new_tree(&mut runner).unwrap().current();
-        let dock_there = things.account.dock.clone();
-        let body_there = || cases[route].body_of(n, &dock_there, "x").map(|body| body.to_string());
+        let case = cases[route];
+        let body_there = || case.body_of(n, &account.dock, &things).map(|body| body.to_string());
         let body = body.or_else(body_there);
-        let query = query.unwrap_or_else(|| cases[route].query_of(&dock_there));
-        let mut headers = json!({"authorization": format!("Bearer {}", things.account.key)});
+        let query = query.unwrap_or_else(|| case.query_of(&account.dock));
+        let named = case.path.iter().map(|thing| things.value_of(&account.dock, *thing).to_owned());
+        let mut parameters: BTreeMap<&str, String> = all[route].route.parameters().zip(named).collect();
+        for (name, random) in [("dockId", dock), ("recipientId", recipient), ("secretId", secret)] {
+            if let (Some(value), Some(random)) = (parameters.get_mut(name), random) {
+                *value = random;
+            }
+        }
+        let mut headers = json!({"authorization": format!("Bearer {}", account.key)});
         let named = [("idempotency-key", key), ("content-type", other.clone()), ("if-match", other)];
         for (name, value) in named.into_iter().filter_map(|(name, value)| Some((name, value?))) {
             headers[name] = json!(value);
         }
         let event = json!({
             "version": "2.0", "rawQueryString": query, "body": body, "headers": headers,
-            "pathParameters": {
-                "dockId": dock.unwrap_or_else(|| things.account.dock.clone()),
-                "entityType": if recipient.is_some() { "claim" } else { "recipient" },
-                "entityId": recipient.clone().unwrap_or_else(|| things.recipient.clone()),
-                "recipientId": recipient.unwrap_or_else(|| things.recipient.clone()),
-                "secretId": secret.unwrap_or_else(|| things.secret.clone()),
-            },
+            "pathParameters": parameters,
             "requestContext": {"requestId": "r", "http": {"method": "POST"}},
         });
         let data = [&[u8::try_from(route).unwrap()], event.to_string().as_bytes()].concat();

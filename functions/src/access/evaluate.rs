@@ -33,7 +33,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     memory: 128,
     credentials: [ApiKey],
     grants: [
-        GetItem on [Dock, Key, Recipient],
+        GetItem on [Dock, Key],
         BatchGetItem on [Groups],
         Query on [Policies, Recipient],
     ],

@@ -7,9 +7,8 @@
 
 use docyard_core::context::{Caller, Context};
 use docyard_core::model::group::Group;
-use docyard_core::model::policy::{Change, Policy};
+use docyard_core::model::policy::Policy;
 use docyard_core::values::id::{DockId, GroupId};
-use docyard_core::values::page::{MAX_LIMIT, PageRequest};
 use lambda_http::Request;
 use lambda_http::http::Response;
 
@@ -27,7 +26,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     memory: 128,
     credentials: [ApiKey],
     grants: [
-        GetItem on [Dock, Groups, Key, Policies],
+        GetItem on [Dock, Groups, Key],
         Query on [Group, Policies],
         BatchWriteItem on [Group, Recipient],
         DeleteItem on [Groups],
@@ -68,21 +67,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
 
 /// Clears away what there still is of a group that this dock of the caller's does not have.
 async fn clear_away(context: &Context, caller: Caller, dock: DockId, group: GroupId) -> Result<(), Error> {
-    let mut after = None;
-    loop {
-        let page = context.store.policies(dock, &PageRequest { limit: MAX_LIMIT, after }).await?;
-        let is_assigned = |policy: &Policy| policy.audience.groups().any(|assigned| assigned == group);
-        for policy in page.items.into_iter().filter(is_assigned) {
-            let change = |policy: Policy| Ok::<Change, Error>(policy.unassign(group, context.now()));
-            let entry =
-                |before: &Policy, after: &Policy| context.entry(caller, after.unassigned(before, group));
-            // One that is gone meanwhile needs no change.
-            let _ = context.store.update_policy(policy, change, entry).await?;
-        }
-        after = page.next;
-        if after.is_none() {
-            break;
-        }
-    }
+    let unassign = |policy: Policy| policy.unassign(group, context.now());
+    let entry = |before: &Policy, after: &Policy| context.entry(caller, after.unassigned(before, group));
+    context.store.update_policies(dock, unassign, entry).await?;
     Ok(context.store.delete_memberships(dock, group).await?)
 }

@@ -1,7 +1,7 @@
-//! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: deletes a recipient and its secrets. Once it has returned,
-//! none of them verifies and the email is free. Honours `If-Match`.
+//! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: deletes a recipient, its secrets and its memberships. Once it
+//! has returned, no secret of it verifies, no policy covers it, and the email is free. Honours `If-Match`.
 //!
-//! An interrupted deletion may leave the recipient with fewer secrets or, with `If-Match`, secrets without a recipient;
+//! An interrupted deletion may leave the recipient with fewer of them or, with `If-Match`, them without a recipient;
 //! repeating the request completes it.
 
 use docyard_core::context::Context;
@@ -27,7 +27,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     grants: [
         GetItem on [Dock, Key, Recipient],
         Query on [Recipient],
-        BatchWriteItem on [Recipient],
+        BatchWriteItem on [Group, Recipient],
         DeleteItem on [Dock, Recipient],
         PutItem on [Audit, AuditEntity],
     ],

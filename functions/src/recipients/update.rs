@@ -38,8 +38,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     credentials: [ApiKey],
     grants: [
         GetItem on [Dock, Key, Recipient],
-        UpdateItem on [Recipient],
-        PutItem on [Audit, AuditEntity, Dock],
+        PutItem on [Audit, AuditEntity, Dock, Recipient],
         DeleteItem on [Dock],
     ],
 };

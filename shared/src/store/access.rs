@@ -5,15 +5,16 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::recipients::{self, RecipientPointer};
+use super::retry::{MAX_ATTEMPTS, back_off};
 use super::secrets::{ACTIVE_END, SecretItem, active_secret};
 use super::{Error, Store, at_once, groups};
 use crate::model::access::Subject;
 use crate::model::owned::Owned;
 use crate::model::policy::EnforcedPolicy;
-use crate::model::recipient::Recipient;
+use crate::model::recipient::{Recipient, StakeholderClass};
 use crate::model::secret::ActiveSecret;
 use crate::values::clock::Timestamp;
-use crate::values::id::{AccountId, GroupId, RecipientId};
+use crate::values::id::{AccountId, DockId, GroupId, RecipientId};
 
 /// An item of a recipient's partition, from its memberships to its active secrets.
 #[derive(Deserialize)]
@@ -76,26 +77,45 @@ impl Store {
     pub async fn subject(
         &self,
         id: RecipientId,
-        active: ActiveRecipient,
+        mut active: ActiveRecipient,
         now: Timestamp,
     ) -> Result<Option<(Subject, Vec<EnforcedPolicy>)>, Error> {
-        let ActiveRecipient { pointer, items } = active;
-        let (dock, class) = (pointer.dock, pointer.stakeholder_class);
-        let policies = async |class| match class {
+        for attempt in 1..=MAX_ATTEMPTS {
+            let ActiveRecipient { pointer, items } = active;
+            let (dock, class) = (pointer.dock, pointer.stakeholder_class);
+            let (recipient, mut policies, groups) = tokio::try_join!(
+                self.recipient_at(id, &pointer),
+                self.policies_for(dock, class),
+                self.existing_groups(dock, &items.groups),
+            )?;
+            if let Some(recipient) = recipient {
+                if recipient.stakeholder_class != class {
+                    policies = self.policies_for(dock, recipient.stakeholder_class).await?;
+                }
+                let policies = policies.into_iter().map(|policy| policy.at(now)).collect();
+                return Ok(Some((items.subject(recipient, groups, now), policies)));
+            }
+            // The first time the pointer is merely out of date.
+            if attempt > 1 {
+                back_off(attempt).await;
+            }
+            active = match self.active_recipient(id).await? {
+                Some(active) => active,
+                None => return Ok(None),
+            };
+        }
+        Err(Error::unavailable("recipient: its email keeps changing"))
+    }
+
+    async fn policies_for(
+        &self,
+        dock: DockId,
+        class: Option<StakeholderClass>,
+    ) -> Result<Vec<EnforcedPolicy>, Error> {
+        match class {
             Some(class) => self.enforced_policies(dock, class).await,
             None => Ok(Vec::new()),
-        };
-        let (recipient, mut enforced, groups) = tokio::try_join!(
-            self.recipient(id, pointer),
-            policies(class),
-            self.existing_groups(dock, &items.groups),
-        )?;
-        let Some(recipient) = recipient else { return Ok(None) };
-        if recipient.stakeholder_class != class {
-            enforced = policies(recipient.stakeholder_class).await?;
         }
-        let enforced = enforced.into_iter().map(|policy| policy.at(now)).collect();
-        Ok(Some((items.subject(recipient, groups, now), enforced)))
     }
 
     /// Returns what is known at `now` of these recipients, if of all groups there are only these; a Query for each, many

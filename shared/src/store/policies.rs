@@ -361,6 +361,34 @@ impl Store {
         Err(Error::unavailable("update policy: too many changes at once").into())
     }
 
+    /// Changes each policy of a dock to what `change` makes of it, one after the other, until none is left that it would
+    /// change. `entry` makes the entry on each, of the policy before and after.
+    pub async fn update_policies(
+        &self,
+        dock: DockId,
+        change: impl Fn(Policy) -> Change,
+        entry: impl Fn(&Policy, &Policy) -> Entry,
+    ) -> Result<(), Error> {
+        for attempt in 1..=MAX_ATTEMPTS {
+            let policies: Vec<PolicyItem> = self.query(partition(dock), PREFIX, END).await?;
+            let mut is_overtaken = false;
+            for policy in policies.into_iter().map(Policy::from) {
+                let change = change(policy.clone());
+                if change.policy.version == policy.version {
+                    continue;
+                }
+                let entry = entry(&policy, &change.policy);
+                let outcome = self.write_policy(&policy, &change, &entry, None).await?;
+                is_overtaken |= outcome == Outcome::Refused(PolicyRefused::Changed);
+            }
+            if !is_overtaken {
+                return Ok(());
+            }
+            back_off(attempt).await;
+        }
+        Err(Error::unavailable("update policies: too many changes at once"))
+    }
+
     /// Deletes a policy, which was read already, if `check` admits it, and then its versions. If it is interrupted,
     /// [`Store::delete_versions`] completes it. `false` if it no longer exists.
     ///

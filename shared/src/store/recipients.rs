@@ -133,14 +133,6 @@ pub struct RecipientPointer {
     pub stakeholder_class: Option<StakeholderClass>,
 }
 
-/// A recipient's pointer, and by its key whose it is.
-#[derive(Deserialize)]
-struct KeyedPointer {
-    pk: String,
-    #[serde(flatten)]
-    pointer: RecipientPointer,
-}
-
 impl Owned for RecipientPointer {
     fn owner(&self) -> AccountId {
         self.account
@@ -219,10 +211,8 @@ impl Store {
         let mut pointer = Some(pointer);
         for attempt in 1..=MAX_ATTEMPTS {
             let Some(at) = self.next_pointer(id, &mut pointer).await? else { return Ok(None) };
-            let item: Option<RecipientItem> =
-                self.get(docks::partition(at.dock), sort_key(&at.email)).await?;
-            if let Some(item) = item.filter(|item| item.id == id) {
-                return Ok(Some(item.into()));
+            if let Some(recipient) = self.recipient_at(id, &at).await? {
+                return Ok(Some(recipient));
             }
             // The first time the pointer is merely out of date.
             if attempt > 1 {
@@ -230,6 +220,17 @@ impl Store {
             }
         }
         Err(Error::unavailable("recipient: its email keeps changing"))
+    }
+
+    /// Returns the recipient if it is where its pointer says; one `GetItem`. `None` if its email moved since the pointer was
+    /// read.
+    pub(super) async fn recipient_at(
+        &self,
+        id: RecipientId,
+        at: &RecipientPointer,
+    ) -> Result<Option<Recipient>, Error> {
+        let item: Option<RecipientItem> = self.get(docks::partition(at.dock), sort_key(&at.email)).await?;
+        Ok(item.filter(|item| item.id == id).map(Recipient::from))
     }
 
     /// Returns the recipient of the dock that has this email; one `GetItem`.
@@ -377,26 +378,25 @@ impl Store {
     }
 
     /// Returns the recipients of these ids in their order, without those that no longer exist; two round trips for any
-    /// number of them, and more for those whose email moves meanwhile.
+    /// number of them, and more while the email of one moves.
     pub async fn recipients_of(&self, ids: &[RecipientId]) -> Result<Vec<Recipient>, Error> {
-        let keys = ids.iter().map(|id| Self::key(partition(*id), POINTER_SORT_KEY)).collect();
-        let pointers: Vec<KeyedPointer> = self.get_many(keys).await?;
-        let mut pointers: BTreeMap<String, RecipientPointer> =
-            pointers.into_iter().map(|KeyedPointer { pk, pointer }| (pk, pointer)).collect();
-        let keys = pointers.values().map(|at| Self::key(docks::partition(at.dock), sort_key(&at.email)));
-        let items: Vec<RecipientItem> = self.get_many(keys.collect()).await?;
-        let mut found: BTreeMap<RecipientId, Recipient> =
-            items.into_iter().map(|item| (item.id, item.into())).collect();
-        let mut recipients = Vec::new();
-        for id in ids {
-            let Some(at) = pointers.remove(&partition(*id)) else { continue };
-            let recipient = match found.remove(id) {
-                Some(recipient) => Some(recipient),
-                None => self.recipient(*id, at).await?,
-            };
-            recipients.extend(recipient);
+        let mut found: BTreeMap<RecipientId, Recipient> = BTreeMap::new();
+        for attempt in 1..=MAX_ATTEMPTS {
+            let left = ids.iter().filter(|id| !found.contains_key(id));
+            let keys = left.map(|id| Self::key(partition(*id), POINTER_SORT_KEY)).collect();
+            let pointers: Vec<RecipientPointer> = self.get_many(keys).await?;
+            let keys = pointers.iter().map(|at| Self::key(docks::partition(at.dock), sort_key(&at.email)));
+            let items: Vec<RecipientItem> = self.get_many(keys.collect()).await?;
+            let there = pointers.len();
+            let before = found.len();
+            let asked = items.into_iter().filter(|item| ids.contains(&item.id));
+            found.extend(asked.map(|item| (item.id, item.into())));
+            if found.len() - before == there {
+                return Ok(ids.iter().filter_map(|id| found.remove(id)).collect());
+            }
+            back_off(attempt).await;
         }
-        Ok(recipients)
+        Err(Error::unavailable("recipients: their emails keep changing"))
     }
 
     /// Whether all of these recipients exist in the dock; one round trip.

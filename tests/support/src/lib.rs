@@ -24,6 +24,7 @@ pub mod operations;
 pub mod proxy;
 pub mod relay;
 pub mod sandbox;
+pub mod scene;
 pub mod table;
 pub mod trail;
 

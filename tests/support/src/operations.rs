@@ -1,11 +1,16 @@
 //! One request of every operation, as the API's document describes it: a new operation is among them without being
 //! named anywhere.
 
+use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
 use docyard_functions::openapi;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::api::Api;
 use crate::dev::Dev;
+use crate::scene::Asker;
 
 /// An operation of the API's document, and what a valid request to it takes.
 pub struct DocumentedOperation {
@@ -53,57 +58,91 @@ pub fn operations() -> Vec<DocumentedOperation> {
     operations
 }
 
+/// The ids of one thing of each kind, of one dock.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    pub dock: String,
+    pub recipient: String,
+    pub secret: String,
+    pub policy: String,
+    pub group: String,
+}
+
+impl Ids {
+    /// Those of things that do not exist.
+    pub fn nothing() -> Self {
+        let id = |prefix: &str| format!("{prefix}_01HQ3K5V7X9ZBDFHKMPRTVXYZ0");
+        Self {
+            dock: id("dock"),
+            recipient: id("rcp"),
+            secret: id("sec"),
+            policy: id("pol"),
+            group: id("grp"),
+        }
+    }
+
+    /// New things of the server's own key: a recipient with a secret and in a group, and a policy.
+    pub async fn new(dev: &Dev) -> Self {
+        let recipient = dev.recipient().await;
+        let (secret, _) = dev.secret(&recipient).await;
+        let api = Api::new(Context::new(dev.table.store.clone(), Mode::Live, Clock::system()));
+        let asker = Asker { api: &api, key: &dev.key, dock: &dev.dock };
+        let policy = asker.policy("A policy", json!({"everyone": true})).await;
+        let group = asker.group("A group", &[&recipient]).await;
+        Self { dock: dev.dock.clone(), recipient, secret, policy, group }
+    }
+
+    /// Each id, and the one that examples in the document have in its place.
+    fn examples(&self) -> [(&'static str, &str); 5] {
+        [
+            ("dock_01JHMV2B4MP0YHZX6Q3T0V1W2X", &self.dock),
+            ("rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y", &self.recipient),
+            ("sec_01JHMV4D6PR2AK1Z8S5W2X3Y4Z", &self.secret),
+            ("pol_01JHMV6F8RT4CN3BAV7Y4Z5A6B", &self.policy),
+            ("grp_01JHMV7G9SV5DP4CBW8Z5A6B7C", &self.group),
+        ]
+    }
+}
+
 impl DocumentedOperation {
     /// Whether its path, its query or its body says which things it is about.
     pub fn names_things(&self) -> bool {
-        self.path.contains('{') || self.query.iter().any(|name| name == "dockId") || self.has_dock_in_body()
-    }
-
-    /// Whether its body says which dock it is about.
-    pub fn has_dock_in_body(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| body.get("dockId").is_some())
+        let names_dock = self.query.iter().any(|name| name == "dockId");
+        self.path.contains('{') || names_dock || self.body_of(&Ids::nothing()) != self.body
     }
 
     /// The path to these things, with the query that it needs.
-    pub fn path_to(&self, dock: &str, recipient: &str, secret: &str) -> String {
-        let path = self.path.replace("{dockId}", dock).replace("{recipientId}", recipient);
-        let path = path.replace("{secretId}", secret);
-        let path = path.replace("{entityType}", "recipient").replace("{entityId}", recipient);
+    pub fn path_to(&self, ids: &Ids) -> String {
+        let path = self.path.replace("{dockId}", &ids.dock).replace("{recipientId}", &ids.recipient);
+        let path = path.replace("{secretId}", &ids.secret).replace("{policyId}", &ids.policy);
+        let path = path.replace("{groupId}", &ids.group).replace("{version}", "1");
+        let path = path.replace("{entityType}", "recipient").replace("{entityId}", &ids.recipient);
         assert!(!path.contains('{'), "{}: which thing does {path} mean?", self.id);
         match self.query.as_slice() {
             [] => path,
-            [name] if name == "dockId" => format!("{path}?dockId={dock}"),
+            [name] if name == "dockId" => format!("{path}?dockId={}", ids.dock),
             query => panic!("{}: what to give for {query:?}?", self.id),
         }
     }
 
-    /// The path to things of the server's own key, made for this request.
-    pub async fn path_to_new_things(&self, dev: &Dev) -> String {
-        let recipient = dev.recipient().await;
-        let (secret, _) = dev.secret(&recipient).await;
-        self.path_to(&dev.dock, &recipient, &secret)
+    /// The request about these things, without a key.
+    pub fn request(&self, dev: &Dev, ids: &Ids) -> reqwest::RequestBuilder {
+        self.request_to(dev, &self.path_to(ids), ids)
     }
 
-    /// The request to this path, and to the server's dock if its body names one, without a key.
-    pub fn request(&self, dev: &Dev, path: &str) -> reqwest::RequestBuilder {
-        self.request_of(dev, &dev.dock, path)
-    }
-
-    /// The request to this path, and to this dock if its body names one, without a key.
-    pub fn request_of(&self, dev: &Dev, dock: &str, path: &str) -> reqwest::RequestBuilder {
+    /// The request to this path, with a body about these things, without a key.
+    pub fn request_to(&self, dev: &Dev, path: &str, ids: &Ids) -> reqwest::RequestBuilder {
         let request = dev.http.request(self.method.clone(), format!("{}{path}", dev.url));
-        match self.body_of(dock) {
+        match self.body_of(ids) {
             Some(body) => request.json(&body),
             None => request,
         }
     }
 
-    /// The body, about this dock if it names one.
-    pub fn body_of(&self, dock: &str) -> Option<Value> {
-        let mut body = self.body.clone()?;
-        if self.has_dock_in_body() {
-            body["dockId"] = dock.into();
-        }
-        Some(body)
+    /// The body, about these things if it names some.
+    pub fn body_of(&self, ids: &Ids) -> Option<Value> {
+        let body = self.body.as_ref()?.to_string();
+        let body = ids.examples().into_iter().fold(body, |body, (example, id)| body.replace(example, id));
+        Some(serde_json::from_str(&body).unwrap())
     }
 }

@@ -131,7 +131,16 @@ fn expected(items: &[Item]) -> Vec<Told> {
                 tell("secret", text(item, "id"), "rotate", has("rotatedTo"));
                 tell("secret", text(item, "id"), "revoke", has("revokedAt"));
             }
-            "KEY" | "DOCK" | "RECIPIENT" | "IDEMPOTENCY" => {}
+            "POLICY" => {
+                tell("policy", text(item, "id"), "create", 1);
+                tell("policy", text(item, "id"), "change", versions(item));
+            }
+            "GROUP" if is_in(item, "GROUPS") => {
+                tell("group", text(item, "id"), "create", 1);
+                tell("group", text(item, "id"), "update", versions(item));
+            }
+            "KEY" | "DOCK" | "RECIPIENT" | "IDEMPOTENCY" | "IN_FORCE" | "COUNTS" | "VERSION" | "GROUP"
+            | "MEMBER" => {}
             other => panic!("what the trail tells of {other} is not known"),
         }
     }
@@ -144,8 +153,7 @@ fn expected(items: &[Item]) -> Vec<Told> {
 pub async fn assert_explains(table: &TestTable) {
     let items = table.items().await;
     let entries = entries(&items);
-    let mut told: Vec<Told> =
-        entries.iter().filter(|entry| text(entry, "source") != "account").map(self::told).collect();
+    let mut told: Vec<Told> = entries.iter().filter_map(counted).collect();
     told.sort();
     let deleted: BTreeSet<String> =
         told.iter().filter(|(_, _, action)| action == "delete").map(|(_, id, _)| id.clone()).collect();
@@ -175,11 +183,99 @@ pub async fn assert_explains(table: &TestTable) {
         let recipient = metadata.and_then(|metadata| metadata["recipientId"].as_str().map(str::to_owned));
         deleted.contains(text(entry, "entityId")) || recipient.is_some_and(|id| deleted.contains(&id))
     };
-    let mut told: Vec<Told> = entries
-        .iter()
-        .filter(|entry| text(entry, "source") != "account" && !is_gone(entry))
-        .map(self::told)
-        .collect();
+    let mut told: Vec<Told> = entries.iter().filter(|entry| !is_gone(entry)).filter_map(counted).collect();
     told.sort();
     assert_eq!(told, expected(&items), "the trail, and what there is");
+    assert_members(&items, &entries, &deleted);
+    assert_policies(&items);
+}
+
+/// What an entry tells, as far as a thing counts it; `None` for the account's own and for the members of a group. A policy
+/// counts its changes, of whatever kind.
+fn counted(entry: &Item) -> Option<Told> {
+    let (kind, id, action) = told(entry);
+    if text(entry, "source") == "account" || !members(entry).is_empty() && action == "update" {
+        return None;
+    }
+    let is_change = kind == "policy" && !["create", "delete"].contains(&action.as_str());
+    Some((kind, id, if is_change { "change".to_owned() } else { action }))
+}
+
+/// The recipients that an entry adds to its group, 1 each, or removes from it, -1 each.
+fn members(entry: &Item) -> Vec<(String, i32)> {
+    let Some(metadata) = find(entry, "metadata") else { return Vec::new() };
+    let metadata: serde_json::Value = serde_json::from_str(metadata).unwrap();
+    let of = |name: &str, change: i32| {
+        let ids = metadata[name].as_array().cloned().unwrap_or_default();
+        ids.into_iter().map(move |id| (id.as_str().unwrap().to_owned(), change)).collect::<Vec<_>>()
+    };
+    [of("recipientsAdded", 1), of("recipientsRemoved", -1)].concat()
+}
+
+/// Asserts that the members of groups are those that the trail tells of, in the groups and beside the recipients. What is
+/// deleted may have left some.
+fn assert_members(items: &[Item], entries: &[Item], deleted: &BTreeSet<String>) {
+    let mut told: BTreeMap<(String, String), i32> = BTreeMap::new();
+    for entry in entries.iter().filter(|entry| text(entry, "entityType") == "group") {
+        for (recipient, change) in members(entry) {
+            *told.entry((text(entry, "entityId").to_owned(), recipient)).or_default() += change;
+        }
+    }
+    let is_left =
+        |(group, recipient): &(String, String)| !deleted.contains(group) && !deleted.contains(recipient);
+    assert!(
+        told.iter().all(|(pair, count)| !is_left(pair) || [0, 1].contains(count)),
+        "added and removed in turn"
+    );
+    let told: BTreeSet<(String, String)> =
+        told.into_iter().filter(|(_, count)| *count == 1).map(|(pair, _)| pair).filter(is_left).collect();
+    for partition in ["GROUP", "RECIPIENT"] {
+        let is_membership = |item: &&Item| is_in(item, partition) && item.contains_key("member");
+        let pairs = items.iter().filter(is_membership);
+        let pairs = pairs.map(|item| (text(item, "group").to_owned(), text(item, "member").to_owned()));
+        assert_eq!(pairs.filter(is_left).collect::<BTreeSet<_>>(), told, "members in {partition}");
+    }
+}
+
+/// Asserts that what decides is what the policies say, that docks count their policies, and that each has its versions.
+fn assert_policies(items: &[Item]) {
+    let of = |kind: &str| {
+        let is = |item: &&Item| is_in(item, "POLICIES") && text(item, "sk").split('#').next() == Some(kind);
+        items.iter().filter(is).collect::<Vec<&Item>>()
+    };
+    let mut counts: BTreeMap<(&str, String), u64> = BTreeMap::new();
+    let mut in_force = BTreeSet::new();
+    for policy in of("POLICY") {
+        *counts.entry((text(policy, "pk"), "policyCount".to_owned())).or_default() += 1;
+        let current: serde_json::Value = serde_json::from_str(text(policy, "current")).unwrap();
+        let newest = format!("VERSION#{:0>6}", current["number"].to_string());
+        let versions = format!("POLICY#{}", text(policy, "id"));
+        let is_newest = |item: &&Item| text(item, "pk") == versions && text(item, "sk") == newest;
+        let version = items.iter().find(is_newest).expect("a policy has its newest version");
+        let recipe: serde_json::Value = serde_json::from_str(text(version, "recipe")).unwrap();
+        assert_eq!(recipe, current["recipe"], "and that has its recipe");
+        if text(policy, "stages") != "{}" {
+            let class = current["recipe"]["stakeholderClass"].as_str().unwrap();
+            *counts.entry((text(policy, "pk"), format!("{class}InForce"))).or_default() += 1;
+            let said = ["id", "name", "audience", "stages"].map(|field| text(policy, field));
+            in_force.insert((format!("IN_FORCE#{class}#{}", text(policy, "id")), said));
+        }
+    }
+    let decides: BTreeSet<(String, [&str; 4])> = of("IN_FORCE")
+        .into_iter()
+        .map(|item| {
+            let said = ["id", "name", "audience", "stages"].map(|field| text(item, field));
+            (text(item, "sk").to_owned(), said)
+        })
+        .collect();
+    assert_eq!(decides, in_force, "what decides is what the policies say");
+    let counted: BTreeMap<(&str, String), u64> = of("COUNTS")
+        .into_iter()
+        .flat_map(|item| {
+            let counts = item.iter().filter_map(|(name, value)| Some((name, value.as_n().ok()?)));
+            counts.map(|(name, count)| ((text(item, "pk"), name.clone()), count.parse().unwrap()))
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    assert_eq!(counted, counts, "docks count their policies");
 }

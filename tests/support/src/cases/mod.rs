@@ -1,9 +1,12 @@
 //! One table of cases for all endpoints: requests that make an endpoint do everything it can do. Permissions, round
 //! trips, faults and benchmark all take theirs from here, and fail by name for an endpoint that has none.
 
+mod access;
 mod audit;
 mod docks;
+mod groups;
 mod health;
+mod policies;
 mod recipients;
 mod secrets;
 
@@ -15,12 +18,15 @@ use serde_json::Value;
 
 use crate::account::Account;
 use crate::fault::InjectedFault;
+use crate::scene::Scene;
 
 /// Calls of DynamoDB that are made at once.
 pub type Calls = &'static [&'static str];
 
 const READ: Calls = &["GetItem"];
 const READ_TWO: Calls = &["GetItem", "GetItem"];
+const READ_THREE: Calls = &["GetItem", "GetItem", "GetItem"];
+const READ_TWO_AND_QUERY: Calls = &["GetItem", "GetItem", "Query"];
 const READ_AND_QUERY: Calls = &["GetItem", "Query"];
 const READ_AND_BATCH: Calls = &["BatchGetItem", "GetItem"];
 const WRITE: Calls = &["TransactWriteItems"];
@@ -40,6 +46,30 @@ pub enum Thing {
     MissingSecret,
     /// The kind of entity that recipients are.
     RecipientType,
+    /// A dock with policies and groups: a [`Scene`], as are the following.
+    SceneDock,
+    /// [`Scene::member`].
+    Member,
+    /// [`Scene::outsider`].
+    Outsider,
+    /// [`Scene::group`].
+    Group,
+    /// [`Scene::plain_group`].
+    PlainGroup,
+    /// A group that does not exist.
+    MissingGroup,
+    /// [`Scene::draft`].
+    Draft,
+    /// [`Scene::published`].
+    Published,
+    /// [`Scene::scheduled`].
+    Scheduled,
+    /// [`Scene::full`].
+    FullPolicy,
+    /// A policy that does not exist.
+    MissingPolicy,
+    /// The number of a policy's first version.
+    VersionOne,
 }
 
 /// The email of [`Thing::Recipient`].
@@ -55,7 +85,8 @@ pub struct Case {
     /// The query, with a placeholder: `{dock}` for the account's dock.
     pub query: &'static str,
     /// The body, with placeholders: `{n}` for a number, `{value}` for the value of [`Thing::Secret`], `{dock}` for the
-    /// account's dock.
+    /// account's dock, and `{member}`, `{outsider}`, `{group}`, `{policy}`, `{crowded}` for what a [`Scene`] has, the last one
+    /// for a recipient in as many groups as it may be in.
     pub body: Option<Value>,
     pub status: u16,
     /// A header besides the usual ones.
@@ -70,6 +101,8 @@ pub struct Case {
     pub overcomes: Vec<(&'static str, Vec<InjectedFault>)>,
     /// Whether it leaves an audit entry though it changes nothing.
     pub is_event: bool,
+    /// How many audit entries it leaves, if it changes something.
+    pub entries: usize,
     /// Whether the benchmark measures it.
     pub is_measured: bool,
 }
@@ -89,6 +122,7 @@ fn case(endpoint: &'static str) -> Case {
         repeated_with_key: None,
         overcomes: Vec::new(),
         is_event: false,
+        entries: 1,
         is_measured: false,
     }
 }
@@ -139,6 +173,10 @@ impl Case {
         Self { is_event: true, ..self }
     }
 
+    fn entries(self, entries: usize) -> Self {
+        Self { entries, ..self }
+    }
+
     fn measured(self) -> Self {
         Self { is_measured: true, ..self }
     }
@@ -166,16 +204,38 @@ impl Case {
         self.query.replace("{dock}", dock)
     }
 
-    /// The body for the `n`th request to this dock, with the value of a secret.
-    pub fn body_of(&self, n: usize, dock: &str, value: &str) -> Option<Value> {
-        let text = self.body.as_ref()?.to_string().replace("{n}", &n.to_string());
-        Some(serde_json::from_str(&text.replace("{value}", value).replace("{dock}", dock)).unwrap())
+    /// The body for the `n`th request to this dock, about these things.
+    pub fn body_of(&self, n: usize, dock: &str, things: &Things) -> Option<Value> {
+        let scene = &things.scene;
+        let mut text = self.body.as_ref()?.to_string();
+        for (placeholder, value) in [
+            ("{n}", n.to_string().as_str()),
+            ("{value}", &things.value),
+            ("{dock}", dock),
+            ("{member}", &scene.member),
+            ("{outsider}", &scene.outsider),
+            ("{group}", &scene.group),
+            ("{policy}", &scene.published),
+            ("{crowded}", &things.crowded),
+        ] {
+            text = text.replace(placeholder, value);
+        }
+        Some(serde_json::from_str(&text).unwrap())
+    }
+
+    /// Whether it is about a dock with policies and groups.
+    pub fn needs_scene(&self) -> bool {
+        self.path.contains(&Thing::SceneDock) || self.path.contains(&Thing::Member)
+    }
+
+    fn needs_crowded(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.to_string().contains("{crowded}"))
     }
 
     /// The event of the `n`th request of this account.
     pub fn event(&self, account: &Account, things: &Things, n: usize) -> Value {
         let values = self.parameters(account, things);
-        let (query, body) = (self.query_of(&account.dock), self.body_of(n, &account.dock, &things.value));
+        let (query, body) = (self.query_of(&account.dock), self.body_of(n, &account.dock, things));
         let mut event = account.request(self.endpoint(), &values, &query, body);
         if let Some((name, value)) = self.header {
             event["headers"][name] = value.into();
@@ -196,6 +256,9 @@ pub struct Things {
     pub secret: String,
     pub full_recipient: String,
     pub value: String,
+    pub scene: Scene,
+    /// A recipient of the scene in as many groups as it may be in.
+    pub crowded: String,
 }
 
 impl Things {
@@ -207,25 +270,58 @@ impl Things {
             things.full_recipient = account.recipient_with_secret(&format!("full-{email}")).await.0;
             account.add_secrets(&things.full_recipient, docyard_core::model::secret::MAX_ACTIVE).await;
         }
+        if case.needs_scene() {
+            things.scene = Scene::create(&account.table.store, &account.key, None, "").await;
+        }
+        if case.needs_crowded() {
+            things.crowded = things.scene.crowded(&account.table.store, &account.key).await;
+        }
         things
     }
 
     fn id<'a>(&'a self, account: &'a Account, thing: Thing) -> &'a str {
+        self.value_of(&account.dock, thing)
+    }
+
+    /// What a path parameter for the thing says, if this is the dock.
+    pub fn value_of<'a>(&'a self, dock: &'a str, thing: Thing) -> &'a str {
+        let scene = &self.scene;
         match thing {
-            Thing::Dock => &account.dock,
+            Thing::Dock => dock,
             Thing::Recipient => &self.recipient,
             Thing::Secret => &self.secret,
             Thing::FullRecipient => &self.full_recipient,
             Thing::MissingSecret => "sec_00000000000000000000000000",
             Thing::RecipientType => "recipient",
+            Thing::SceneDock => &scene.dock,
+            Thing::Member => &scene.member,
+            Thing::Outsider => &scene.outsider,
+            Thing::Group => &scene.group,
+            Thing::PlainGroup => &scene.plain_group,
+            Thing::MissingGroup => "grp_00000000000000000000000000",
+            Thing::Draft => &scene.draft,
+            Thing::Published => &scene.published,
+            Thing::Scheduled => &scene.scheduled,
+            Thing::FullPolicy => &scene.full,
+            Thing::MissingPolicy => "pol_00000000000000000000000000",
+            Thing::VersionOne => "1",
         }
     }
 }
 
 /// All cases, in the order of the endpoints.
 pub fn all() -> Vec<Case> {
-    let mut cases =
-        [docks::cases(), recipients::cases(), secrets::cases(), audit::cases(), health::cases()].concat();
+    let mut cases = [
+        docks::cases(),
+        recipients::cases(),
+        secrets::cases(),
+        policies::cases(),
+        groups::cases(),
+        access::cases(),
+        audit::cases(),
+        health::cases(),
+    ]
+    .concat();
     let position = |case: &Case| endpoints::all().position(|endpoint| endpoint.name == case.endpoint);
     cases.sort_by_key(position);
     cases

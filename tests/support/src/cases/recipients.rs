@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Thing::{Dock, Recipient};
+use super::Thing::{Dock, Member, Recipient, SceneDock};
 use super::{Case, READ, READ_TWO, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, Unprocessed};
 use crate::fault::{CONFLICT, MIXED};
@@ -72,6 +72,13 @@ pub(super) fn cases() -> Vec<Case> {
             .overcomes("BatchWriteItem", [Unprocessed, Refused("ThrottlingException"), AnswerLost])
             .overcomes("TransactWriteItems", [MIXED, AnswerLost])
             .measured(),
+        case("delete-recipient").what("of two groups").path(&[SceneDock, Member]),
+        case("update-recipient")
+            .what("a new class")
+            .path(&[Dock, Recipient])
+            .body(json!({"stakeholderClass": "agent"}))
+            .calls(&[READ_TWO, READ, WRITE])
+            .repeated(200),
         case("delete-recipient")
             .what("with If-Match")
             .path(&[Dock, Recipient])
