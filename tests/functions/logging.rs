@@ -118,7 +118,9 @@ impl Deployment {
                 case.parameters(&self.account, &things).into_iter().map(str::to_owned).collect();
             let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
             let query = case.query_of(&self.account.dock);
-            self.send(case.endpoint, &parameters, &query, body, case.status).await;
+            let headers = case.header.into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
+            let headers = Value::Object(headers.collect());
+            self.send_with(case.endpoint, &parameters, &query, body, case.status, headers).await;
         }
     }
 

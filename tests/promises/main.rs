@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod decisions;
 mod faults;
 mod fuzz;
 mod model;

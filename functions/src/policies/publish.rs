@@ -58,7 +58,7 @@ fn document(operation: Operation) -> Operation {
              one. A schedule of before is cleared.",
         )
         .accepts_if_match()
-        .optional_request_body::<Input>(serde_json::json!({"stage": "production", "version": 1}))
+        .request_body::<Input>(serde_json::json!({"stage": "production", "version": 1}))
         .response::<Output>(200, "What is in force now")
         .etag()
         .not_found(Resource::Policy, "No such policy in this dock, no such version of it, or no such recipient")
@@ -203,7 +203,7 @@ struct Output<'a> {
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let read = input::read(request, |input| {
         let if_match = input.if_match();
-        let body = input.optional_body(Input::parse);
+        let body = input.body(Input::parse);
         Ok((if_match?, body?))
     });
     let asked = read.as_ref().ok().map(|(_, body)| body);

@@ -537,3 +537,216 @@ impl Policy {
             .shown("recipeHash", Some(&self.current.recipe.hash()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::values::random;
+
+    fn time(text: &str) -> Timestamp {
+        Timestamp::parse(text).unwrap()
+    }
+
+    fn day(day: u8) -> Timestamp {
+        time(&format!("2025-01-{day:02}T00:00:00Z"))
+    }
+
+    fn recipe(artifact_type: &str, class: &str) -> Recipe {
+        let json = serde_json::json!({
+            "stakeholderClass": class, "artifactTypes": [artifact_type],
+            "auth": {"factors": ["shared_passphrase"]}, "access": {"method": "bulk_api"},
+            "match": {"identifiers": ["lender_id"]},
+        });
+        Recipe::parse(serde_json::from_value(json).unwrap()).unwrap()
+    }
+
+    fn policy() -> Policy {
+        let rng = &mut random::system();
+        Policy {
+            id: PolicyId::generate(day(1), rng),
+            dock: DockId::generate(day(1), rng),
+            account: AccountId::generate(day(1), rng),
+            name: Text::parse("P").unwrap(),
+            audience: Audience::Everyone,
+            current: Revision { number: 1, recipe: recipe("one", "mortgagee") },
+            stages: Stages::default(),
+            created_at: day(1),
+            updated_at: None,
+            version: 0,
+        }
+    }
+
+    fn revision(number: u16, artifact_type: &str) -> Revision {
+        Revision { number, recipe: recipe(artifact_type, "mortgagee") }
+    }
+
+    fn published(policy: Policy, release: Release, number: u16, now: Timestamp) -> Policy {
+        policy.publish(release, revision(number, "one"), now).unwrap().policy
+    }
+
+    /// The numbers of the versions in production, in a pilot and scheduled.
+    fn numbers(stages: &Stages) -> [Option<u16>; 3] {
+        [
+            stages.production.as_ref().map(|it| it.revision.number),
+            stages.pilot.as_ref().map(|it| it.revision.number),
+            stages.scheduled.as_ref().map(|it| it.revision.number),
+        ]
+    }
+
+    fn pilots() -> Release {
+        Release::Pilot(BTreeSet::from([RecipientId::generate(day(1), &mut random::system())]))
+    }
+
+    #[test]
+    fn a_recipe_that_differs_is_a_new_version_and_an_equal_one_none() {
+        let change = |recipe| PolicyChanges { recipe: Some(recipe), ..PolicyChanges::default() };
+        let Change { policy, version } = change(recipe("two", "mortgagee"))
+            .apply(published(policy(), Release::Production(None), 1, day(2)), day(3))
+            .unwrap();
+        assert_eq!((policy.current.number, policy.version), (2, 2));
+        assert_eq!(version.unwrap().revision, policy.current);
+        assert_eq!(numbers(&policy.stages), [Some(1), None, None], "what is in force stays so");
+        let same = change(recipe("two", "mortgagee")).apply(policy.clone(), day(4)).unwrap();
+        assert_eq!((same.policy, same.version), (policy.clone(), None));
+        let other = change(recipe("two", "agent")).apply(policy, day(4));
+        assert_eq!(other.err(), Some(Refused::OtherClass));
+    }
+
+    #[test]
+    fn the_thousandth_version_is_the_last() {
+        let full = || Policy { current: revision(MAX_VERSIONS, "one"), ..policy() };
+        let change = PolicyChanges { recipe: Some(recipe("two", "mortgagee")), ..PolicyChanges::default() };
+        let refused = [
+            change.apply(full(), day(2)).err(),
+            full().snapshot(None, day(2)).err(),
+            full().rollback(&revision(1, "one"), day(2)).err(),
+        ];
+        assert_eq!(refused, [Some(Refused::TooManyVersions); 3]);
+        let one_less = Policy { current: revision(MAX_VERSIONS - 1, "one"), ..policy() };
+        assert!(one_less.snapshot(None, day(2)).is_ok());
+    }
+
+    #[test]
+    fn production_ends_a_pilot_and_sandbox_ends_everything() {
+        let piloted =
+            published(published(policy(), Release::Production(None), 1, day(2)), pilots(), 2, day(3));
+        assert_eq!(numbers(&piloted.stages), [Some(1), Some(2), None]);
+        let production = published(piloted.clone(), Release::Production(None), 3, day(4));
+        assert_eq!(numbers(&production.stages), [Some(3), None, None]);
+        let sandbox = published(piloted, Release::Sandbox, 1, day(4));
+        assert!(
+            sandbox.stages.is_empty() && sandbox.enforced().is_none() && sandbox.check_deletion().is_ok()
+        );
+        assert_eq!(production.check_deletion(), Err(Refused::InForce));
+    }
+
+    #[test]
+    fn a_schedule_takes_over_at_its_instant_and_ends_the_pilot_then() {
+        let piloted =
+            published(published(policy(), Release::Production(None), 1, day(2)), pilots(), 2, day(3));
+        let scheduled = published(piloted, Release::Production(Some(day(10))), 3, day(4));
+        let just_before = time("2025-01-09T23:59:59.999Z");
+        assert_eq!(numbers(&scheduled.stages.at(just_before)), [Some(1), Some(2), Some(3)]);
+        let after = scheduled.stages.at(day(10));
+        assert_eq!(numbers(&after), [Some(3), None, None]);
+        assert_eq!(after.production.unwrap().since, day(10));
+        assert_eq!(
+            (scheduled.status(just_before), scheduled.status(day(10))),
+            (Status::Production, Status::Production)
+        );
+        let only = published(policy(), Release::Production(Some(day(10))), 1, day(2));
+        assert_eq!((only.status(day(9)), only.status(day(10))), (Status::Draft, Status::Production));
+        assert_eq!(only.check_deletion(), Err(Refused::InForce));
+    }
+
+    #[test]
+    fn no_schedule_survives_a_publication_or_a_rollback() {
+        let scheduled = || published(policy(), Release::Production(Some(day(10))), 1, day(2));
+        for release in
+            [Release::Sandbox, pilots(), Release::Production(None), Release::Production(Some(day(20)))]
+        {
+            let stages = published(scheduled(), release.clone(), 2, day(3)).stages;
+            assert!(stages.scheduled.is_none_or(|it| it.revision.number == 2), "{release:?}");
+        }
+        let rolled_back = scheduled().rollback(&revision(1, "one"), day(3)).unwrap().policy;
+        assert!(rolled_back.stages.is_empty());
+        // From the state effective now: its time has come.
+        let piloted = published(scheduled(), pilots(), 2, day(11));
+        assert_eq!(numbers(&piloted.stages), [Some(1), Some(2), None]);
+        let rolled_back = scheduled().rollback(&revision(1, "one"), day(11)).unwrap().policy;
+        assert_eq!(numbers(&rolled_back.stages), [Some(2), None, None]);
+    }
+
+    #[test]
+    fn a_rollback_is_a_new_version_that_takes_productions_place() {
+        let in_production = Policy {
+            current: revision(2, "two"),
+            ..published(policy(), Release::Production(None), 2, day(2))
+        };
+        let Change { policy, version } = in_production.rollback(&revision(1, "one"), day(3)).unwrap();
+        let version = version.unwrap();
+        assert_eq!(version.changelog.as_ref().map(LongText::as_str), Some("Rollback to version 1"));
+        assert_eq!((version.revision.number, &version.revision.recipe), (3, &recipe("one", "mortgagee")));
+        let production = policy.stages.production.unwrap();
+        assert_eq!((production.revision, production.since), (version.revision, day(3)));
+        let piloted = published(self::policy(), pilots(), 1, day(2));
+        let Change { policy, .. } = piloted.rollback(&revision(1, "one"), day(3)).unwrap();
+        assert_eq!(
+            numbers(&policy.stages),
+            [None, Some(1), None],
+            "nothing is put into production that was not there"
+        );
+    }
+
+    #[test]
+    fn what_shows_everything_is_published_only_if_that_is_meant() {
+        let recipe = |matching| {
+            let json = serde_json::json!({
+                "stakeholderClass": "policyholder", "artifactTypes": ["*"], "auth": {"factors": ["sms_otp"]},
+                "access": {"method": "portal"}, "match": matching,
+            });
+            Recipe::parse(serde_json::from_value(json).unwrap()).unwrap()
+        };
+        let publish = |matching| {
+            let revision = Revision { number: 1, recipe: recipe(matching) };
+            policy().publish(Release::Production(None), revision, day(2)).map(|_| ())
+        };
+        assert_eq!(publish(serde_json::json!({"identifiers": ["phone", "email"]})), Err(Refused::Unscoped));
+        assert_eq!(publish(serde_json::json!({"identifiers": ["phone"], "unscoped": true})), Ok(()));
+        assert_eq!(publish(serde_json::json!({"identifiers": ["phone", "policy_number"]})), Ok(()));
+    }
+
+    #[test]
+    fn only_everyone_is_everyone() {
+        let group = || GroupId::generate(day(1), &mut random::system());
+        let (a, b) = (group(), group());
+        let assigned = policy().assign(a, day(2)).unwrap().policy;
+        assert_eq!(assigned.audience, Audience::Groups(BTreeSet::from([a])), "the first one");
+        let both = assigned.assign(b, day(3)).unwrap().policy;
+        let none = both.unassign(a, day(4)).policy.unassign(b, day(5)).policy;
+        assert_eq!(none.audience, Audience::Groups(BTreeSet::new()));
+        assert!(!none.audience.includes(&BTreeSet::from([a, b])), "nobody");
+        assert_eq!(policy().unassign(a, day(2)).policy.audience, Audience::Everyone);
+        let full = Audience::Groups((0..MAX_GROUPS).map(|_| group()).collect());
+        assert_eq!(
+            Policy { audience: full, ..policy() }.assign(a, day(2)).err(),
+            Some(Refused::TooManyGroups)
+        );
+    }
+
+    #[test]
+    fn a_pilot_gets_its_version_instead_of_productions() {
+        let [named, other] = [(); 2].map(|()| RecipientId::generate(day(1), &mut random::system()));
+        let pilot = Release::Pilot(BTreeSet::from([named]));
+        let alone = published(policy(), pilot.clone(), 2, day(3)).enforced().unwrap();
+        let number = |policy: &EnforcedPolicy, id| {
+            policy.revision_for(id).map(|(it, is_in_force)| (it.number, is_in_force))
+        };
+        assert_eq!([number(&alone, named), number(&alone, other)], [Some((2, true)), Some((2, false))]);
+        let beside = published(published(policy(), Release::Production(None), 1, day(2)), pilot, 2, day(3));
+        let beside = beside.enforced().unwrap();
+        assert_eq!([number(&beside, named), number(&beside, other)], [Some((2, true)), Some((1, true))]);
+        let scheduled = published(policy(), Release::Production(Some(day(9))), 1, day(2)).enforced().unwrap();
+        assert_eq!(number(&scheduled, named), None);
+    }
+}

@@ -8,6 +8,7 @@ mod access;
 mod accounts;
 mod api_keys;
 mod audit;
+mod belongings;
 mod docks;
 mod error;
 mod groups;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::Transaction;
-use super::{Error, KeyRange, Partition, Store, docks, groups, text};
+use super::{Error, KeyRange, Partition, Store, docks, text};
 use crate::model::audit::Entry;
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::model::identifiers::Identifiers;
@@ -19,7 +19,7 @@ use crate::model::owned::Owned;
 use crate::model::recipient::{Recipient, StakeholderClass};
 use crate::values::clock::Timestamp;
 use crate::values::email::Email;
-use crate::values::id::{AccountId, DockId, GroupId, RecipientId};
+use crate::values::id::{AccountId, DockId, RecipientId};
 use crate::values::page::{Page, PageRequest};
 use crate::values::text::Text;
 
@@ -405,37 +405,4 @@ impl Store {
         let pointers: Vec<RecipientPointer> = self.get_many(keys).await?;
         Ok(pointers.iter().filter(|pointer| pointer.dock == dock).count() == ids.len())
     }
-
-    /// Deletes the secrets and memberships that an interrupted deletion left of a recipient that no longer exists. They
-    /// are nobody's.
-    pub async fn delete_leftovers(&self, recipient: RecipientId) -> Result<(), Error> {
-        // An id is never given twice, so a recipient that does not exist never will again.
-        match self.recipient_pointer(recipient).await? {
-            Some(_) => Ok(()),
-            None => self.delete_belongings(recipient).await,
-        }
-    }
-
-    /// Deletes all secrets of a recipient, active and retired, and all its memberships.
-    async fn delete_belongings(&self, recipient: RecipientId) -> Result<(), Error> {
-        let pk = partition(recipient);
-        let items: Vec<Belonging> = self.query(pk.clone(), BELONGINGS_FROM, BELONGINGS_TO).await?;
-        let mut keys = Vec::new();
-        for Belonging { sk, group } in items.into_iter().filter(|item| item.sk != POINTER_SORT_KEY) {
-            keys.extend(group.map(|group| groups::member_key(group, recipient)));
-            keys.push(Self::key(pk.clone(), sk));
-        }
-        self.delete_all(keys).await
-    }
-}
-
-/// The sort keys between which everything of a recipient lies.
-const BELONGINGS_FROM: &str = "GROUP#";
-const BELONGINGS_TO: &str = "SECRET_RETIRED#~";
-
-#[derive(Deserialize)]
-struct Belonging {
-    sk: String,
-    /// Of a membership.
-    group: Option<GroupId>,
 }

@@ -60,8 +60,8 @@ pub fn entries(items: &[Item]) -> Vec<Item> {
         let account = text(&entry, "account");
         let mut expected =
             BTreeSet::from([entity_partition(account, text(&entry, "entityType"), text(&entry, "entityId"))]);
-        if let Some(other) = replacement(&entry) {
-            expected.insert(entity_partition(account, "secret", &other));
+        if let Some((kind, other)) = other_entity(&entry) {
+            expected.insert(entity_partition(account, kind, &other));
         }
         let partitions: BTreeSet<&str> = copies.iter().map(|copy| text(copy, "pk")).collect();
         assert_eq!(partitions.len(), copies.len());
@@ -84,11 +84,15 @@ pub fn entries(items: &[Item]) -> Vec<Item> {
     entries
 }
 
-/// What a rotation replaced its secret by.
-fn replacement(entry: &Item) -> Option<String> {
+/// The other entity that an entry concerns: what a rotation replaced its secret by, or the group that a policy is assigned to.
+fn other_entity(entry: &Item) -> Option<(&'static str, String)> {
     let metadata: serde_json::Value = serde_json::from_str(find(entry, "metadata")?).unwrap();
-    let is_rotation = text(entry, "action") == "rotate";
-    metadata["rotatedTo"].as_str().filter(|_| is_rotation).map(str::to_owned)
+    let (kind, field) = match text(entry, "action") {
+        "rotate" => ("secret", "rotatedTo"),
+        "assign" | "unassign" => ("group", "groupId"),
+        _ => return None,
+    };
+    Some((kind, metadata[field].as_str()?.to_owned()))
 }
 
 /// What an entry tells.

@@ -1,0 +1,42 @@
+//! What goes with a recipient when it is deleted: its memberships and its secrets.
+
+use serde::Deserialize;
+
+use super::recipients::{self, POINTER_SORT_KEY};
+use super::{Error, Store, groups};
+use crate::values::id::{GroupId, RecipientId};
+
+/// The sort keys between which everything of a recipient lies.
+const BELONGINGS_FROM: &str = "GROUP#";
+const BELONGINGS_TO: &str = "SECRET_RETIRED#~";
+
+#[derive(Deserialize)]
+struct Belonging {
+    sk: String,
+    /// Of a membership.
+    group: Option<GroupId>,
+}
+
+impl Store {
+    /// Deletes the secrets and memberships that an interrupted deletion left of a recipient that no longer exists. They
+    /// are nobody's.
+    pub async fn delete_leftovers(&self, recipient: RecipientId) -> Result<(), Error> {
+        // An id is never given twice, so a recipient that does not exist never will again.
+        match self.recipient_pointer(recipient).await? {
+            Some(_) => Ok(()),
+            None => self.delete_belongings(recipient).await,
+        }
+    }
+
+    /// Deletes all secrets of a recipient, active and retired, and all its memberships.
+    pub(super) async fn delete_belongings(&self, recipient: RecipientId) -> Result<(), Error> {
+        let pk = recipients::partition(recipient);
+        let items: Vec<Belonging> = self.query(pk.clone(), BELONGINGS_FROM, BELONGINGS_TO).await?;
+        let mut keys = Vec::new();
+        for Belonging { sk, group } in items.into_iter().filter(|item| item.sk != POINTER_SORT_KEY) {
+            keys.extend(group.map(|group| groups::member_key(group, recipient)));
+            keys.push(Self::key(pk.clone(), sk));
+        }
+        self.delete_all(keys).await
+    }
+}
