@@ -15,6 +15,7 @@ use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
 use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::fault::InjectedFault;
+use docyard_test_support::scene::{self, Asker};
 use docyard_test_support::table::TestTable;
 use docyard_test_support::{faulty_client, is_thorough, trail};
 use proptest::prelude::Rng;
@@ -280,6 +281,144 @@ impl Specification for Secrets {
     }
 }
 
+/// The versions of a policy: the newest, the one in production, and the one that is scheduled for a later day.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Versions {
+    newest: u64,
+    production: Option<u64>,
+    scheduled: Option<u64>,
+}
+
+impl Default for Versions {
+    fn default() -> Self {
+        Self { newest: 1, production: None, scheduled: None }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum VersionAction {
+    /// Whether it won; if not, it was raced.
+    Publish(u64, bool),
+    Schedule(u64, bool),
+    ToSandbox(bool),
+    /// The new version, if it won.
+    Rollback(Option<u64>),
+    /// The new version.
+    Edit(u64),
+    Read(Versions),
+}
+
+impl Specification for Versions {
+    type Action = VersionAction;
+
+    fn after(&self, action: &VersionAction) -> Option<Self> {
+        let Self { newest, production, .. } = *self;
+        match *action {
+            VersionAction::Publish(version, true) => {
+                Some(Self { newest, production: Some(version), scheduled: None })
+            }
+            VersionAction::Schedule(version, true) => {
+                Some(Self { newest, production, scheduled: Some(version) })
+            }
+            VersionAction::ToSandbox(true) => Some(Self { newest, production: None, scheduled: None }),
+            VersionAction::Rollback(Some(new)) => (new == newest + 1).then(|| Self {
+                newest: new,
+                production: production.map(|_| new),
+                scheduled: None,
+            }),
+            VersionAction::Edit(new) => (new == newest + 1).then(|| Self { newest: new, ..self.clone() }),
+            VersionAction::Read(ref read) => (read == self).then(|| self.clone()),
+            VersionAction::Publish(_, false)
+            | VersionAction::Schedule(_, false)
+            | VersionAction::ToSandbox(false)
+            | VersionAction::Rollback(None) => Some(self.clone()),
+        }
+    }
+
+    fn after_unknown(&self, action: &VersionAction, _: &[String]) -> Vec<Self> {
+        let success = match *action {
+            VersionAction::Publish(version, _) => VersionAction::Publish(version, true),
+            VersionAction::Schedule(version, _) => VersionAction::Schedule(version, true),
+            VersionAction::ToSandbox(_) => VersionAction::ToSandbox(true),
+            VersionAction::Rollback(_) => VersionAction::Rollback(Some(self.newest + 1)),
+            VersionAction::Edit(_) => VersionAction::Edit(self.newest + 1),
+            VersionAction::Read(_) => return Vec::new(),
+        };
+        self.after(&success).into_iter().collect()
+    }
+
+    fn ids(_: &VersionAction) -> (Option<&String>, Option<&String>) {
+        (None, None)
+    }
+}
+
+/// Whether a group is there, and for whom a policy is: everyone, the group, or nobody.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Assignment {
+    is_group_there: bool,
+    is_for_everyone: bool,
+    is_for_group: bool,
+}
+
+impl Default for Assignment {
+    fn default() -> Self {
+        Self { is_group_there: true, is_for_everyone: true, is_for_group: false }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum AssignmentAction {
+    /// Whether the group was there.
+    Assign(bool),
+    Unassign(bool),
+    DeleteGroup(bool),
+    ForEveryone,
+    /// Whether a member of the group is let in.
+    Evaluate(bool),
+}
+
+impl Specification for Assignment {
+    type Action = AssignmentAction;
+
+    fn after(&self, action: &AssignmentAction) -> Option<Self> {
+        let same = |holds: bool| holds.then(|| self.clone());
+        let is_there = |next: Self| self.is_group_there.then_some(next);
+        match *action {
+            AssignmentAction::Assign(true) => {
+                is_there(Self { is_for_everyone: false, is_for_group: true, ..self.clone() })
+            }
+            AssignmentAction::Unassign(true) => is_there(Self { is_for_group: false, ..self.clone() }),
+            AssignmentAction::DeleteGroup(true) => {
+                is_there(Self { is_group_there: false, is_for_group: false, ..self.clone() })
+            }
+            AssignmentAction::ForEveryone => {
+                Some(Self { is_for_everyone: true, is_for_group: false, ..self.clone() })
+            }
+            AssignmentAction::Evaluate(is_let_in) => {
+                same(is_let_in == (self.is_for_everyone || self.is_for_group))
+            }
+            AssignmentAction::Assign(false)
+            | AssignmentAction::Unassign(false)
+            | AssignmentAction::DeleteGroup(false) => same(!self.is_group_there),
+        }
+    }
+
+    fn after_unknown(&self, action: &AssignmentAction, _: &[String]) -> Vec<Self> {
+        let success = match action {
+            AssignmentAction::Assign(_) => AssignmentAction::Assign(true),
+            AssignmentAction::Unassign(_) => AssignmentAction::Unassign(true),
+            AssignmentAction::DeleteGroup(_) => AssignmentAction::DeleteGroup(true),
+            AssignmentAction::ForEveryone => AssignmentAction::ForEveryone,
+            AssignmentAction::Evaluate(_) => return Vec::new(),
+        };
+        self.after(&success).into_iter().collect()
+    }
+
+    fn ids(_: &AssignmentAction) -> (Option<&String>, Option<&String>) {
+        (None, None)
+    }
+}
+
 /// The API over a table that fails at random, and the history of what was asked of it.
 struct Race<A> {
     table: TestTable,
@@ -359,8 +498,23 @@ impl<A> Race<A> {
         body: Option<Value>,
         action: impl FnOnce(&Reply) -> A,
     ) -> Reply {
-        let (recipient, secret) = (recipient.to_owned(), secret.to_owned());
-        let parameters = [("dockId", &self.dock), ("recipientId", &recipient), ("secretId", &secret)];
+        let parameters = [("recipientId", recipient), ("secretId", secret)];
+        self.ask_about(function, &parameters, query, body, action).await
+    }
+
+    async fn ask_about(
+        &self,
+        function: &str,
+        parameters: &[(&str, &str)],
+        query: &str,
+        body: Option<Value>,
+        action: impl FnOnce(&Reply) -> A,
+    ) -> Reply {
+        let parameters: Vec<(&str, String)> =
+            parameters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        let parameters: Vec<(&str, &String)> = std::iter::once(("dockId", &self.dock))
+            .chain(parameters.iter().map(|(name, value)| (*name, value)))
+            .collect();
         let headers = [("authorization", format!("Bearer {}", self.key))];
         let began = self.clock.fetch_add(1, Ordering::SeqCst);
         let body = body.map(|body| body.to_string());
@@ -373,6 +527,9 @@ impl<A> Race<A> {
             "rotate-secret" => &[201, 409, 503],
             "revoke-secret" => &[200, 409, 503],
             "generate-secret" => &[201, 503],
+            "publish-policy" => &[200, 409, 503],
+            "rollback-policy" => &[201, 409, 503],
+            "assign-policy" | "unassign-policy" | "delete-group" => &[200, 404, 503],
             _ => &[200, 503],
         };
         assert!(expected.contains(&reply.status), "{function}: {}", reply.shown());
@@ -387,6 +544,26 @@ impl<A> Race<A> {
         let reply = self.ask("create-recipient", ["", ""], "", Some(person), |_| unused).await;
         self.known.lock().unwrap().push((reply.id(201), String::new()));
         self.history.lock().unwrap().clear();
+    }
+
+    /// Creates a mortgagee in a group, and a policy in production if it is to be, before anything fails. Their ids are known
+    /// in this order.
+    async fn with_policy(&self, is_published: bool) {
+        let asker = Asker { api: &self.api, key: &self.key, dock: &self.dock };
+        let recipient = asker.mortgagee("a@example.com").await;
+        let group = asker.group("A group", &[&recipient]).await;
+        let policy = asker.policy("A policy", json!({"everyone": true})).await;
+        if is_published {
+            asker.publish(&policy, json!({"stage": "production", "version": 1})).await;
+        }
+        let ids = [recipient, group, policy].map(|id| (id, String::new()));
+        *self.known.lock().unwrap() = ids.to_vec();
+    }
+
+    /// The ids of what [`Race::with_policy`] created.
+    fn of_policy(&self) -> [String; 3] {
+        let known = self.known.lock().unwrap();
+        [0, 1, 2].map(|at| known[at].0.clone())
     }
 
     fn remember(&self, reply: &Reply) {
@@ -525,6 +702,84 @@ async fn on_a_name(race: Arc<Race<NameAction>>) {
     }
 }
 
+async fn on_versions(race: Arc<Race<VersionAction>>) {
+    let [_, _, policy] = race.of_policy();
+    let of = [("policyId", policy.as_str())];
+    let is_won = |reply: &Reply| reply.status == 200;
+    let publish = async |body: Value, action: fn(u64, bool) -> VersionAction| {
+        race.ask_about("publish-policy", &of, "", Some(body), |reply| action(1, is_won(reply))).await;
+    };
+    match race.random(10) {
+        0..2 => publish(json!({"stage": "production", "version": 1}), VersionAction::Publish).await,
+        2 => {
+            let date = Clock::system().now().plus_days(365).to_string();
+            let body = json!({"stage": "production", "version": 1, "scheduledEnforceDate": date});
+            publish(body, VersionAction::Schedule).await;
+        }
+        3 => publish(json!({"stage": "sandbox"}), |_, is_won| VersionAction::ToSandbox(is_won)).await,
+        4..6 => {
+            let of = [("policyId", policy.as_str()), ("version", "1")];
+            race.ask_about("rollback-policy", &of, "", None, |reply| {
+                VersionAction::Rollback(reply.body["version"].as_u64())
+            })
+            .await;
+        }
+        6..8 => {
+            let mut recipe = scene::recipe();
+            recipe["artifactTypes"] = json!([format!("type-{}", race.clock.fetch_add(1, Ordering::SeqCst))]);
+            race.ask_about("update-policy", &of, "", Some(json!({"recipe": recipe})), |reply| {
+                VersionAction::Edit(reply.body["currentVersion"].as_u64().unwrap_or_default())
+            })
+            .await;
+        }
+        _ => {
+            race.ask_about("get-policy", &of, "", None, |reply| {
+                VersionAction::Read(Versions {
+                    newest: reply.body["currentVersion"].as_u64().unwrap_or_default(),
+                    production: reply.body["production"]["version"].as_u64(),
+                    scheduled: reply.body["scheduled"]["version"].as_u64(),
+                })
+            })
+            .await;
+        }
+    }
+}
+
+async fn on_an_assignment(race: Arc<Race<AssignmentAction>>) {
+    let [recipient, group, policy] = race.of_policy();
+    let of = [("groupId", group.as_str()), ("policyId", policy.as_str())];
+    let body = Some(json!({"policyId": policy}));
+    let is_there = |reply: &Reply| reply.status == 200;
+    match race.random(12) {
+        0..3 => {
+            let action = |reply: &Reply| AssignmentAction::Assign(is_there(reply));
+            race.ask_about("assign-policy", &of, "", body, action).await;
+        }
+        3..5 => {
+            let action = |reply: &Reply| AssignmentAction::Unassign(is_there(reply));
+            race.ask_about("unassign-policy", &of, "", body, action).await;
+        }
+        5 => {
+            let action = |reply: &Reply| AssignmentAction::DeleteGroup(is_there(reply));
+            race.ask_about("delete-group", &of, "", None, action).await;
+        }
+        6 => {
+            let body = json!({"audience": {"everyone": true}});
+            race.ask_about("update-policy", &of, "", Some(body), |_| AssignmentAction::ForEveryone).await;
+        }
+        _ => {
+            let asked = json!({
+                "subject": {"type": "recipient", "id": recipient}, "action": {"name": "bulk_api"},
+                "resource": {"type": "dock"}, "context": {"factors": ["shared_passphrase"]},
+            });
+            race.ask_about("evaluate-access", &[], "", Some(asked), |reply| {
+                AssignmentAction::Evaluate(reply.body["decision"] == true)
+            })
+            .await;
+        }
+    }
+}
+
 fn seeds() -> std::ops::Range<u64> {
     0..if is_thorough() { 400 } else { 8 }
 }
@@ -558,6 +813,35 @@ async fn races_on_a_name_end_as_if_one_came_after_the_other() {
         race.with_recipient(NameAction::Read(String::new())).await;
         let events = run(race, on_a_name).await;
         assert!(is_linearisable::<Name>(&events), "choices {seed}: {events:#?}");
+    }
+}
+
+/// Publications, schedules, rollbacks and edits: of those that race one wins, and no reader sees half of one.
+#[tokio::test]
+async fn races_on_the_versions_of_a_policy_end_as_if_one_came_after_the_other() {
+    for seed in seeds() {
+        let race = Race::new(seed).await;
+        race.with_policy(false).await;
+        let events = run(race, on_versions).await;
+        assert!(is_linearisable::<Versions>(&events), "choices {seed}: {events:#?}");
+    }
+}
+
+/// A group that is deleted while policies are assigned to it decides nothing, and is in no audience afterwards.
+#[tokio::test]
+async fn races_between_an_assignment_and_the_end_of_its_group_end_as_if_one_came_after_the_other() {
+    for seed in seeds() {
+        let race = Race::new(seed).await;
+        race.with_policy(true).await;
+        let events = run(race.clone(), on_an_assignment).await;
+        assert!(is_linearisable::<Assignment>(&events), "choices {seed}: {events:#?}");
+        race.fails.store(false, Ordering::SeqCst);
+        let [_, group, policy] = race.of_policy();
+        let of = [("groupId", group.as_str()), ("policyId", policy.as_str())];
+        // An interrupted one is completed by its repetition.
+        race.ask_about("delete-group", &of, "", None, |_| AssignmentAction::ForEveryone).await;
+        let ended = race.ask_about("get-policy", &of, "", None, |_| AssignmentAction::ForEveryone).await;
+        assert!(!ended.body["audience"].to_string().contains(&group), "{}", ended.shown());
     }
 }
 
