@@ -11,15 +11,17 @@ use docyard_core::aws::dynamodb;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::model::audit::{EntityId, EntityType, Metadata, Word};
+use docyard_core::model::decision::{Facts, decide};
 use docyard_core::model::idempotency::StoredResponse;
 use docyard_core::model::identifiers::Identifiers;
-use docyard_core::model::recipient::StakeholderClass;
+use docyard_core::model::recipe::{Factor, Method, Recipe};
+use docyard_core::model::recipient::{Recipient, StakeholderClass};
 use docyard_core::model::secret::{Grace, Lifetime};
 use docyard_core::store::Store;
 use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_core::values::email::Email;
 use docyard_core::values::fields::{Fields, string};
-use docyard_core::values::id::{DockId, RecipientId, SecretId};
+use docyard_core::values::id::{AccountId, DockId, RecipientId, SecretId};
 use docyard_core::values::text::Text;
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
@@ -96,6 +98,39 @@ pub async fn answer(context: Context, data: &[u8]) -> Option<u64> {
     let Ok(output) = service(endpoint, context).oneshot(event).await;
     let output = serde_json::to_value(output).unwrap();
     output["statusCode"].as_u64()
+}
+
+/// A recipe, as a value of a request: what is taken is taken again, unchanged, and decides without a panic.
+pub fn recipe(data: &[u8]) {
+    let Ok(json) = serde_json::from_slice(data) else { return };
+    let Ok(recipe) = Recipe::parse(json) else { return };
+    let again = Recipe::parse(serde_json::from_str(&recipe.canonical()).unwrap()).unwrap();
+    assert_eq!((again.hash(), &again), (recipe.hash(), &recipe));
+    let recipient = Recipient {
+        id: RecipientId::parse("rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y").unwrap(),
+        dock: DockId::parse("dock_01JHMV2B4MP0YHZX6Q3T0V1W2X").unwrap(),
+        account: AccountId::parse("acc_01JHMV2B4MP0YHZX6Q3T0V1W2X").unwrap(),
+        name: Text::parse("R").unwrap(),
+        email: Email::parse("r@example.com").unwrap(),
+        stakeholder_class: Some(recipe.class()),
+        identifiers: Identifiers::default(),
+        created_at: now(),
+        updated_at: None,
+        version: 0,
+    };
+    for method in Method::ALL {
+        let facts = Facts {
+            recipient: &recipient,
+            is_in_audience: true,
+            method: *method,
+            factors: Factor::ALL,
+            authenticated_at: now(),
+            submitted: &Identifiers::default(),
+            artifact: None,
+        };
+        let decision = decide(&recipe, &facts, now());
+        assert_eq!(decision.is_granted(), decision.distance() == (0, 0));
+    }
 }
 
 /// An `Authorization` header: no key is in it that was not made here.

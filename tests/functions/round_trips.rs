@@ -11,6 +11,7 @@ use docyard_test_support::costs::{self, Units};
 use docyard_test_support::import::item;
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::sandbox::Sandbox;
+use docyard_test_support::scene::Scene;
 use docyard_test_support::table::operator;
 use docyard_test_support::{binary, read};
 use serde_json::json;
@@ -118,4 +119,40 @@ async fn a_page_of_the_trail_costs_the_same_with_100_000_entries() {
     }
     assert_eq!(units[0][..2], units[1][..2]);
     assert_eq!(units[1], units[2], "also of a page that finds nothing");
+}
+
+#[tokio::test]
+async fn a_group_of_100_000_costs_what_a_group_of_ten_does() {
+    let mut costs = Vec::new();
+    for count in [10, 100_000] {
+        let account = Account::new().await;
+        let dock = account.dock.clone();
+        let scene = Scene::create(&account.table.store, &account.key, Some(&dock), "").await;
+        let recipients = account.import_recipients(count).await;
+        account.import_members(&scene.group, &scene.member, &recipients).await;
+        let (proxy, url) = Proxy::before(&account.table).await;
+        let of_outsider = json!({"recipientIds": [scene.outsider]});
+        let evaluation = json!({
+            "subject": {"type": "recipient", "id": scene.member}, "action": {"name": "bulk_api"},
+            "resource": {"type": "dock"}, "context": {"factors": ["shared_passphrase"]},
+        });
+        let mut of_count = Vec::new();
+        for (function, query, body) in [
+            ("add-group-recipients", "", Some(of_outsider.clone())),
+            ("remove-group-recipients", "", Some(of_outsider)),
+            ("list-group-recipients", "limit=10", None),
+            ("evaluate-access", "", Some(evaluation)),
+        ] {
+            let sandbox = Sandbox::start(binary(function), &url).await;
+            (proxy.take_units(), proxy.take_calls());
+            let parameters = [dock.as_str(), &scene.group];
+            let (answer, _) = sandbox
+                .expect(200, account.request(endpoints::named(function), &parameters, query, body))
+                .await;
+            assert!(answer["decision"].as_bool().is_none_or(|decision| decision), "a member is let in");
+            of_count.push((function, proxy.take_calls().len(), proxy.take_units()));
+        }
+        costs.push(of_count);
+    }
+    assert_eq!(costs[0], costs[1]);
 }

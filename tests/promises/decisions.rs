@@ -9,6 +9,7 @@ use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_test_support::api::{Api, Reply};
+use docyard_test_support::scene::{self, Asker};
 use docyard_test_support::table::TestTable;
 use docyard_test_support::{is_thorough, trail};
 use proptest::prelude::*;
@@ -713,4 +714,116 @@ prop_state_machine! {
 
     #[test]
     fn whatever_is_done_evaluate_agrees_with_the_model(sequential 10..40 => System);
+}
+
+/// A recipient of the dock of a thousand: its class, and what it has.
+struct Lender {
+    id: String,
+    class: &'static str,
+    factors: Vec<&'static str>,
+    is_in_group: bool,
+}
+
+/// The nth of a thousand recipients, of all kinds.
+async fn lender(asker: &Asker<'_>, n: usize) -> Lender {
+    let class = ["mortgagee", "policyholder", "mortgagee", "agent"][n % 4];
+    let mut identifiers = json!({});
+    if !n.is_multiple_of(3) {
+        identifiers["lender_id"] = json!(format!("LND-{n}"));
+    }
+    if !n.is_multiple_of(5) {
+        identifiers["phone"] = json!("+1-860-555-0147");
+    }
+    let body = json!({
+        "name": "R", "email": format!("r{n}@example.com"), "stakeholderClass": class, "identifiers": identifiers,
+    });
+    let id = asker.create("create-recipient", &[], body).await;
+    let mut factors = Vec::new();
+    if n % 7 < 4 {
+        let secret = asker.create("generate-secret", &[("recipientId", &id)], json!({"name": "S"})).await;
+        if n.is_multiple_of(7) {
+            let of = [("recipientId", id.as_str()), ("secretId", secret.as_str())];
+            asker.ask("revoke-secret", &of, Value::Null).await;
+        } else {
+            factors.push("shared_passphrase");
+        }
+    }
+    if !n.is_multiple_of(5) {
+        factors.push("sms_otp");
+    }
+    Lender { id, class, factors, is_in_group: n.is_multiple_of(2) }
+}
+
+#[tokio::test]
+async fn simulate_agrees_with_evaluate_for_every_recipient_of_a_dock_of_a_thousand() {
+    let table = TestTable::start().await;
+    let account = table.account().await;
+    let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
+    let api = Api::new(Context::new(table.store.clone(), Mode::Live, Clock::system()));
+    let asker = Asker { api: &api, key: &key, dock: &dock };
+    let mut lenders = Vec::new();
+    for n in 0..1000 {
+        lenders.push(lender(&asker, n).await);
+    }
+    let group = asker.group("A group", &[]).await;
+    let members: Vec<&str> =
+        lenders.iter().filter(|lender| lender.is_in_group).map(|lender| lender.id.as_str()).collect();
+    for members in members.chunks(100) {
+        let body = json!({"recipientIds": members});
+        asker.ask("add-group-recipients", &[("groupId", &group)], body).await;
+    }
+    let people = json!({
+        "stakeholderClass": "policyholder", "artifactTypes": ["*"], "auth": {"factors": ["sms_otp"]},
+        "access": {"method": "portal"}, "match": {"identifiers": ["lender_id"]},
+    });
+    for (class, method, recipe, audience) in [
+        ("mortgagee", "bulk_api", scene::recipe(), json!({"groupIds": [group]})),
+        ("policyholder", "portal", people, json!({"everyone": true})),
+    ] {
+        let body = json!({"name": "P", "recipe": recipe, "audience": audience});
+        let policy = asker.create("create-policy", &[], body).await;
+        asker.publish(&policy, json!({"stage": "production", "version": 1})).await;
+        let (mut covered, mut let_in) = (0, 0);
+        for lender in &lenders {
+            let asked = json!({
+                "subject": {"type": "recipient", "id": lender.id}, "action": {"name": method},
+                "resource": {"type": "dock"}, "context": {"factors": lender.factors},
+            });
+            let decision = asker.ask("evaluate-access", &[], asked).await["decision"] == true;
+            let is_covered = lender.class == class && (class == "policyholder" || lender.is_in_group);
+            assert!(is_covered || !decision);
+            covered += usize::from(is_covered);
+            let_in += usize::from(decision);
+        }
+        let (mut report, mut cursor, mut calls) = ([0; 5], Value::Null, 0);
+        loop {
+            let page =
+                asker.ask("simulate-policy", &[("policyId", &policy)], json!({"cursor": cursor})).await;
+            let number = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
+            let of_breakdown = |is: fn(&Value) -> bool| {
+                let rows = page["breakdown"].as_array().unwrap().iter().filter(|row| is(row));
+                rows.map(|row| number(&row["recipients"])).sum::<usize>()
+            };
+            for (sum, part) in report.iter_mut().zip([
+                number(&page["totalRecipients"]),
+                number(&page["compliant"]),
+                number(&page["nonCompliant"]),
+                of_breakdown(|_| true),
+                of_breakdown(|row| row["missingFactors"] == json!([])),
+            ]) {
+                *sum += part;
+            }
+            calls += 1;
+            cursor = page["cursor"].clone();
+            if cursor.is_null() {
+                break;
+            }
+        }
+        assert_eq!(report[..4], [covered, let_in, covered - let_in, covered], "{class}");
+        assert!(
+            let_in > 20 && let_in < report[4] && report[4] < covered,
+            "of each kind some: {let_in} {report:?}"
+        );
+        assert_eq!(calls, 5, "of two hundred each");
+    }
 }

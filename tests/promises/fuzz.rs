@@ -28,6 +28,7 @@ const READERS: &[(&str, Reader)] = &[
     ("email", readers::email),
     ("event", readers::event),
     ("path", readers::path),
+    ("recipe", readers::recipe),
 ];
 
 /// What was kept of a reader's inputs.

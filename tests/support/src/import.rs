@@ -60,6 +60,20 @@ impl Account {
         self.table.import(copies);
     }
 
+    /// Puts recipients into a group of the dock, past the API. They are copies of the membership of one that is in it.
+    pub async fn import_members(&self, group: &str, original: &str, members: &[(String, String)]) {
+        let items = self.table.items().await;
+        let is_original = |item: &&Item| {
+            item.contains_key("member") && text(item, "member") == original && text(item, "group") == group
+        };
+        let originals: Vec<_> = items.iter().filter(is_original).collect();
+        assert_eq!(originals.len(), 2, "in the group and beside the recipient");
+        let copies = members.iter().flat_map(|(member, _)| {
+            originals.iter().map(|copied| item(copied, &|text: &str| text.replace(original, member)))
+        });
+        self.table.import(copies.collect());
+    }
+
     /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`];
     /// returns their ids and those of their secrets. They are copies of one that the store wrote, so their items have
     /// its form.
