@@ -141,15 +141,9 @@ impl Operation {
             Method::Patch => size + ". `Content-Type` may be `application/merge-patch+json` too",
             _ => size,
         };
-        let schema = match T::schema() {
-            RefOr::T(Schema::Object(mut object)) => {
-                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
-                RefOr::T(Schema::Object(object))
-            }
-            other => other,
-        };
-        self.schemas.push((T::name().into_owned(), schema));
-        T::schemas(&mut self.schemas);
+        let mut schemas = vec![(T::name().into_owned(), T::schema())];
+        T::schemas(&mut schemas);
+        self.schemas.extend(schemas.into_iter().map(|(name, schema)| (name, closed(schema))));
         let content = ContentBuilder::new()
             .schema(Some(Ref::from_schema_name(T::name())))
             .example(Some(example))
@@ -388,6 +382,23 @@ fn path_parameter(name: &str) -> Parameter {
             id => RefOr::Ref(Ref::from_schema_name(schema_of_id(id))),
         }))
         .build()
+}
+
+/// The schema of a part of a request, whose objects have no other fields.
+fn closed(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            if !object.properties.is_empty() && object.additional_properties.is_none() {
+                object.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+            }
+            RefOr::T(Schema::Object(object))
+        }
+        RefOr::T(Schema::OneOf(mut one_of)) => {
+            one_of.items = one_of.items.into_iter().map(closed).collect();
+            RefOr::T(Schema::OneOf(one_of))
+        }
+        other => other,
+    }
 }
 
 /// The number of a policy's version.

@@ -109,7 +109,7 @@ struct EvaluatedResource {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = EvaluatedFacts))]
 struct Facts {
     /// What is proven.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<Factor>>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<std::collections::BTreeSet<Factor>>))]
     factors: Vec<Factor>,
     /// What is submitted.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Identifiers>))]

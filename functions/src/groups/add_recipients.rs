@@ -52,7 +52,7 @@ fn document(operation: Operation) -> Operation {
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = GroupRecipients, rename_all = "camelCase"))]
 pub(super) struct Input {
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<RecipientId>, min_items = 1, max_items = 100))]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 100))]
     pub(super) recipient_ids: BTreeSet<RecipientId>,
 }
 

@@ -67,7 +67,7 @@ fn document(operation: Operation) -> Operation {
 struct Input {
     name: Text,
     description: Option<LongText>,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<RecipientId>>, max_items = 25))]
+    #[cfg_attr(feature = "openapi", schema(max_items = 25))]
     recipient_ids: Option<BTreeSet<RecipientId>>,
 }
 

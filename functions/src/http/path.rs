@@ -4,16 +4,14 @@ use docyard_core::store;
 use docyard_core::values::id::Id;
 use lambda_http::{Request, RequestExt};
 
-use crate::route::VERSION;
-
 /// The id in the path parameter [`Id::NAME`]; `None` if it is malformed.
 pub fn id<I: Id>(request: &Request) -> Option<I> {
     I::parse(text(request, I::NAME)?)
 }
 
-/// The number of a version in the path; `None` if it is none, or not written as one.
-pub fn version(request: &Request) -> Option<u16> {
-    let text = text(request, VERSION)?;
+/// The number from 1 on in the path parameter of this name; `None` if it is none, or is written otherwise.
+pub fn number(request: &Request, name: &str) -> Option<u16> {
+    let text = text(request, name)?;
     text.parse().ok().filter(|number: &u16| *number > 0 && number.to_string() == text)
 }
 

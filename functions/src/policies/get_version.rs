@@ -12,6 +12,7 @@ use crate::http::error::{Error, Resource};
 use crate::http::{input, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
+use crate::route::VERSION;
 
 /// This endpoint.
 pub const ENDPOINT: Endpoint = endpoint! {
@@ -31,7 +32,8 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let (policy, version) = super::find_with_version(context, request, path::version(request)).await?.1;
+    let (policy, version) =
+        super::find_with_version(context, request, path::number(request, VERSION)).await?.1;
     input::read_none(request)?;
     let policy = policy.ok_or(Error::NotFound(Resource::Policy))?;
     let version = version.ok_or(Error::NotFound(Resource::Version))?;

@@ -1,5 +1,7 @@
 //! Policies: who may retrieve which documents of a dock, by which factors, how and when.
 
+use std::collections::BTreeSet;
+
 use docyard_core::context::{Caller, Context};
 use docyard_core::model::audit::Entry;
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
@@ -231,8 +233,8 @@ enum AudienceOutput<'a> {
     #[serde(rename_all = "camelCase")]
     #[cfg_attr(feature = "openapi", schema(title = "AudienceOfGroups", rename_all = "camelCase"))]
     Groups {
-        #[cfg_attr(feature = "openapi", schema(value_type = Vec<GroupId>, max_items = 20))]
-        group_ids: &'a std::collections::BTreeSet<GroupId>,
+        #[cfg_attr(feature = "openapi", schema(value_type = BTreeSet<GroupId>, max_items = 20))]
+        group_ids: &'a BTreeSet<GroupId>,
     },
 }
 

@@ -97,7 +97,7 @@ struct Input {
     /// From when on it is in production: in the future, at most five years ahead.
     scheduled_enforce_date: Option<Timestamp>,
     /// The recipients of a pilot.
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<Vec<RecipientId>>, min_items = 1, max_items = 100))]
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 100))]
     recipient_ids: Option<BTreeSet<RecipientId>>,
 }
 

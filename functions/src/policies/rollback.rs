@@ -21,6 +21,7 @@ use crate::http::idempotency::Attempt;
 use crate::http::{input, path};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
+use crate::route::VERSION;
 
 /// This endpoint.
 pub const ENDPOINT: Endpoint = endpoint! {
@@ -54,7 +55,7 @@ fn document(operation: Operation) -> Operation {
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let (caller, (policy, version)) =
-        super::find_with_version(context, request, path::version(request)).await?;
+        super::find_with_version(context, request, path::number(request, VERSION)).await?;
     let (key, if_match) = input::read(request, |input| {
         let key = input.idempotency_key();
         let if_match = input.if_match();
