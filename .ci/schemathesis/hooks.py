@@ -61,6 +61,11 @@ def has_null(value) -> bool:
     return False
 
 
+def has_float(value) -> bool:
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return isinstance(value, float) or any(has_float(member) for member in members)
+
+
 def make_consistent(path, body):
     """Changes what fields say of one another, which no schema can: in a recipe, in a publication and in a simulation."""
     recipe = body.get("recipe")
@@ -69,6 +74,7 @@ def make_consistent(path, body):
         types = recipe.get("artifactTypes") or []
         recipe["artifactTypes"] = ["*"] if "*" in types else types[:20]
         (recipe.get("constraints") or {}).pop("not_after", None)
+        recipe["match"] = (recipe.get("match") or {}) | {"unscoped": True}
     elif "changelog" in body and path.endswith("{policyId}"):
         del body["changelog"]
     if path.endswith("/publish"):
@@ -106,8 +112,7 @@ def is_beyond_schemas(body: dict) -> bool:
     identifiers = identifiers if isinstance(identifiers, dict) else {}
     return (
         # To JSON Schema 90.0 is an integer.
-        isinstance(body.get("expiresInDays"), float)
-        or isinstance(body.get("graceHours"), float)
+        has_float({field: value for field, value in body.items() if field != "metadata"})
         or is_no_past_date(identifiers.get("date_of_birth"))
         or is_cluttered(identifiers.get("phone"))
         or is_long(body.get("email"))

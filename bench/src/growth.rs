@@ -6,16 +6,16 @@ use std::process::Command;
 use std::time::Instant;
 
 use docyard_functions::endpoint::Endpoint;
-use docyard_functions::endpoints;
 use serde_json::Value;
 
 use crate::programs::Toolchain;
 use crate::report::{machine, table};
 use crate::series::Series;
-use crate::workload::{case, request};
+use crate::workload::{case, endpoints, request};
 use docyard_test_support::account::Account;
 use docyard_test_support::dev::Dev;
 use docyard_test_support::sandbox::Sandbox;
+use docyard_test_support::scene::Scene;
 use docyard_test_support::table::TestTable;
 
 /// How many recipients the dock has at first.
@@ -47,13 +47,13 @@ pub async fn measure(toolchain: &Toolchain) -> String {
         let imported = fill(directory.path(), size).await;
         let dev = Dev::start_command(Command::new(&docyard), directory.path(), &[]).await;
         let mut at_size = Vec::new();
-        for endpoint in endpoints::all() {
+        for endpoint in endpoints() {
             at_size.push(cost(toolchain, &dev, endpoint, &imported).await);
             eprintln!("{size} recipients: {}", endpoint.name);
         }
         costs.push(at_size);
     }
-    let rows = endpoints::all().enumerate().map(|(at, endpoint)| {
+    let rows = endpoints().enumerate().map(|(at, endpoint)| {
         let row = |pick: fn(&Cost) -> String| {
             let mut cells: Vec<String> = costs.iter().map(|sizes| pick(&sizes[at])).collect();
             if cells.iter().all(|cell| *cell == cells[0]) {
@@ -101,6 +101,8 @@ async fn cost(toolchain: &Toolchain, dev: &Dev, endpoint: &Endpoint, imported: &
     let network = toolchain.network(&dev.table.url).await;
     let sandbox = Sandbox::start_command(toolchain.binary(endpoint.name).command(&network.url)).await;
     let mut cost = Cost::default();
+    let prefix = format!("{}-", endpoint.name);
+    let scene = Scene::create(&account.table.store, &account.key, Some(&account.dock), &prefix).await;
     let uses_up = case(endpoint).uses_up();
     cost.through_function.begin_round();
     cost.through_dev.begin_round();
@@ -113,7 +115,7 @@ async fn cost(toolchain: &Toolchain, dev: &Dev, endpoint: &Endpoint, imported: &
         } else {
             imported[(n * 7919) % imported.len()].clone()
         };
-        let event = request(&account, endpoint, &recipient, n);
+        let event = request(&account, endpoint, &recipient, &scene, n);
         if n < all {
             network.take_calls();
             let begun = Instant::now();

@@ -12,6 +12,7 @@
 mod comparison;
 mod count;
 mod cpu_limit;
+mod decisions;
 mod growth;
 mod network;
 mod programs;
@@ -44,12 +45,15 @@ use workload::Workload;
 #[derive(Parser)]
 struct Arguments {
     /// Measure these functions alone, and leave the document as it is
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(endpoints::all().map(|endpoint| endpoint.name)))]
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(workload::endpoints().map(|endpoint| endpoint.name)))]
     functions: Vec<String>,
     /// Instead, measure what requests cost as the table grows to a million recipients, through the functions and
     /// through `docyard dev`
     #[arg(long, conflicts_with = "functions")]
     growth: bool,
+    /// Instead, measure how long it takes to decide on ten thousand artifacts
+    #[arg(long, conflicts_with_all = ["functions", "growth"])]
+    decisions: bool,
 }
 
 /// The endpoints that the peers have.
@@ -61,6 +65,12 @@ const AT_ONCE: usize = 2;
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
+    if arguments.decisions {
+        let text = decisions::measure();
+        println!("{text}");
+        report::put(docyard_test_support::root(), "decisions", &text);
+        return;
+    }
     let toolchain = Arc::new(Toolchain::new());
     if arguments.growth {
         let text = growth::measure(&toolchain).await;
@@ -69,7 +79,7 @@ async fn main() {
         return;
     }
     let is_whole = arguments.functions.is_empty();
-    let mut chosen: Vec<&'static Endpoint> = endpoints::all().collect();
+    let mut chosen: Vec<&'static Endpoint> = workload::endpoints().collect();
     chosen
         .retain(|endpoint| is_whole || arguments.functions.iter().any(|function| function == endpoint.name));
     // Those with peers take longest.

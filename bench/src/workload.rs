@@ -8,6 +8,7 @@ use crate::programs::Toolchain;
 use docyard_test_support::account::Account;
 use docyard_test_support::cases::{self, Case, Things};
 use docyard_test_support::import::IMPORTED_SECRET;
+use docyard_test_support::scene::Scene;
 use docyard_test_support::table::TestTable;
 
 /// A dock with recipients, each with a secret, and the requests to it.
@@ -17,6 +18,8 @@ pub struct Workload {
     dock: String,
     /// The recipients and their secrets.
     recipients: Vec<(String, String)>,
+    /// Policies and groups of the dock.
+    scene: Scene,
 }
 
 impl Workload {
@@ -24,9 +27,10 @@ impl Workload {
     pub async fn new(recipients: usize) -> Self {
         let account = Account::new().await;
         let recipients = account.import_recipients(recipients).await;
+        let scene = Scene::create(&account.table.store, &account.key, Some(&account.dock), "").await;
         let directory = tempfile::tempdir().unwrap();
         account.table.save(&directory.path().join("table"));
-        Self { directory, key: account.key, dock: account.dock, recipients }
+        Self { directory, key: account.key, dock: account.dock, recipients, scene }
     }
 
     /// A copy of the table.
@@ -38,7 +42,7 @@ impl Workload {
 
     /// The `n`th request to a function: each is carried out, on a recipient of its own where it changes one.
     pub fn request(&self, account: &Account, endpoint: &Endpoint, n: usize) -> Value {
-        request(account, endpoint, &self.recipients[n % self.recipients.len()], n)
+        request(account, endpoint, &self.recipients[n % self.recipients.len()], &self.scene, n)
     }
 
     /// The request that makes `bare` repeat the calls.
@@ -63,15 +67,25 @@ pub fn request(
     account: &Account,
     endpoint: &Endpoint,
     (recipient, secret): &(String, String),
+    scene: &Scene,
     n: usize,
 ) -> Value {
     let value = IMPORTED_SECRET.to_owned();
-    let things = Things { recipient: recipient.clone(), secret: secret.clone(), value, ..Things::default() };
+    let (recipient, secret, scene) = (recipient.clone(), secret.clone(), scene.clone());
+    let things = Things { recipient, secret, value, scene, ..Things::default() };
     case(endpoint).event(account, &things, n + 1)
+}
+
+/// The endpoints that are measured: those whose requests can be made as often as that takes.
+pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
+    let cases = cases::all();
+    let is_measured = move |name| cases.iter().any(|case| case.endpoint == name && case.is_measured);
+    docyard_functions::endpoints::all().filter(move |endpoint| is_measured(endpoint.name))
 }
 
 /// The case of an endpoint that is measured.
 pub fn case(endpoint: &Endpoint) -> Case {
-    let cases = cases::of_every_endpoint("that is measured", |case| case.is_measured);
-    cases.into_iter().find(|case| case.endpoint == endpoint.name).unwrap()
+    let cases = cases::all().into_iter();
+    let mut cases = cases.filter(|case| case.endpoint == endpoint.name && case.is_measured);
+    cases.next().unwrap_or_else(|| panic!("{} is not measured", endpoint.name))
 }

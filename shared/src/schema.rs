@@ -18,6 +18,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::model::audit::{self, Action, EntityId, EntityType, FreeAction, FreeEntityType, Metadata, Word};
 use crate::model::identifiers;
 use crate::model::identifiers::{IdentifierChanges, Identifiers};
+use crate::model::policy::{self, Audience};
 use crate::model::recipe::{self, ChallengeType, Factor, Method, Recipe};
 use crate::model::recipient::StakeholderClass;
 use crate::model::secret;
@@ -346,6 +347,7 @@ fn recipe() -> ObjectBuilder {
         .property("read_only", boolean());
     let key =
         string().pattern(Some(format!("^[A-Za-z][A-Za-z0-9_-]{{0,{}}}$", identifiers::MAX_KEY_CHARS - 1)));
+    let key = keyword(key, "not", json!({"const": "document_type"}));
     let matching = closed()
         .property("identifiers", different(key, 0, recipe::MAX_KEYS))
         .property("stored_only", boolean())
@@ -391,5 +393,29 @@ impl ToSchema for Recipe {
             (StakeholderClass::name().into_owned(), StakeholderClass::schema()),
             (Timestamp::name().into_owned(), Timestamp::schema()),
         ]);
+    }
+}
+
+impl PartialSchema for Audience {
+    fn schema() -> RefOr<Schema> {
+        let everyone =
+            closed().property("everyone", boolean().enum_values(Some([true]))).required("everyone");
+        let groups = closed()
+            .property("groupIds", different(schema_of::<GroupId>(), 0, policy::MAX_GROUPS))
+            .required("groupIds");
+        let audience = OneOfBuilder::new().item(everyone).item(groups).description(Some(
+            "For whom a policy is, of the recipients of its class: everyone, or the members of some groups, which may be none",
+        ));
+        RefOr::T(Schema::OneOf(audience.build()))
+    }
+}
+
+impl ToSchema for Audience {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("Audience")
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((GroupId::name().into_owned(), GroupId::schema()));
     }
 }

@@ -351,11 +351,9 @@ fn the_dock_is_granted_where_an_artifact_is_conceivable() {
 }
 
 #[test]
-fn no_artifact_is_conceivable_whose_type_must_be_one_that_is_not_granted() {
-    let mut case = matching(&["document_type"], &[("document_type", "invoice")], &[], &[]);
-    case.recipe["artifactTypes"] = json!(["endorsement"]);
-    assert!(!case.with_accommodating_artifact().is_granted());
-    assert!(!Case { artifact: None, ..case }.is_granted());
+fn the_type_of_an_artifact_is_no_identifier() {
+    let recipe = with(base("institution"), "match", &json!({"identifiers": ["lender_id", "document_type"]}));
+    assert_eq!(refusal(&recipe.to_string()).0, ["recipe.match.identifiers[1]"]);
 }
 
 /// A recipe for an institution, for a person, for one who may use both of a person's methods, or whose access ends.

@@ -68,7 +68,6 @@ fn document(operation: Operation) -> Operation {
 struct Input {
     name: Text,
     recipe: Recipe,
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<super::AudienceOutput>))]
     audience: Option<Audience>,
 }
 

@@ -188,6 +188,7 @@ struct PolicyOutput<'a> {
     name: &'a Text,
     /// That of the current version.
     recipe: &'a Recipe,
+    #[cfg_attr(feature = "openapi", schema(value_type = Audience))]
     audience: AudienceOutput<'a>,
     status: Status,
     /// The newest version, which is edited.
@@ -218,24 +219,16 @@ impl<'a> PolicyOutput<'a> {
     }
 }
 
-/// For whom a policy is, of the recipients of its class: everyone, or the members of some groups, which may be none.
+/// For whom a policy is, as the API shows it.
 #[derive(Serialize)]
 #[serde(untagged)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Audience))]
 enum AudienceOutput<'a> {
-    #[serde(rename_all = "camelCase")]
-    #[cfg_attr(feature = "openapi", schema(title = "AudienceOfEveryone"))]
     Everyone {
         /// Always `true`.
-        #[cfg_attr(feature = "openapi", schema(example = true))]
         everyone: bool,
     },
     #[serde(rename_all = "camelCase")]
-    #[cfg_attr(feature = "openapi", schema(title = "AudienceOfGroups", rename_all = "camelCase"))]
-    Groups {
-        #[cfg_attr(feature = "openapi", schema(value_type = BTreeSet<GroupId>, max_items = 20))]
-        group_ids: &'a BTreeSet<GroupId>,
-    },
+    Groups { group_ids: &'a BTreeSet<GroupId> },
 }
 
 impl<'a> From<&'a Audience> for AudienceOutput<'a> {

@@ -62,7 +62,7 @@ struct Input {
     name: Text,
     #[schema(value_type = Recipe, required = false)]
     recipe: Recipe,
-    #[schema(value_type = super::AudienceOutput, required = false)]
+    #[schema(value_type = Audience, required = false)]
     audience: Audience,
     /// What is new in the recipe, for its version.
     changelog: Option<LongText>,

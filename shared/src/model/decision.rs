@@ -6,12 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::identifiers::{Identifiers, is_same};
-use super::recipe::{Factor, Method, Recipe, says_who};
+use super::recipe::{Factor, Method, Recipe, TYPE_KEY, says_who};
 use super::recipient::Recipient;
 use crate::values::clock::Timestamp;
-
-/// The metadata key that holds an artifact's type.
-const TYPE_KEY: &str = "document_type";
 
 /// The metadata of an artifact.
 pub type Metadata = BTreeMap<String, String>;

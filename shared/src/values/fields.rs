@@ -124,6 +124,11 @@ impl Fields {
         }
     }
 
+    /// Adds an error of what is at `path`, for what only several fields together show.
+    pub fn refuse(&mut self, path: &str, message: &str) {
+        self.errors.push(FieldError::new(path, message));
+    }
+
     /// Takes the field of this name. Given more than once, it is an error.
     fn take(&mut self, field: &str) -> Option<Json> {
         let at = self.members.iter().position(|(name, _)| name == field)?;

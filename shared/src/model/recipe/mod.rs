@@ -13,7 +13,7 @@ use super::identifiers;
 use super::recipient::StakeholderClass;
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
-use crate::values::field_error::{FieldError, Rejected, ValueErrors};
+use crate::values::field_error::{Rejected, ValueErrors};
 use crate::values::fields::{Fields, different, integer, object, string};
 use crate::values::json::Json;
 
@@ -201,6 +201,9 @@ struct Constraints {
     auto_expire_days: Option<u16>,
 }
 
+/// The metadata key that holds an artifact's type.
+pub(super) const TYPE_KEY: &str = "document_type";
+
 /// The artifact type that stands for any.
 const ANY_TYPE: &str = "*";
 
@@ -229,95 +232,31 @@ impl Recipe {
                         \"match\":{\"identifiers\":[\"lender_id\"]}}"
                 .into());
         }
-        let recipe = object(Self::of_fields)(json)?;
-        let errors = recipe.contradictions();
-        if errors.is_empty() { Ok(recipe) } else { Err(errors.into()) }
+        object(Self::of_fields)(json)
     }
 
     fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+        let mut parts = Parts::default();
         let class = fields.required("stakeholderClass", string(StakeholderClass::parse));
         let artifact_types = fields.required("artifactTypes", artifact_types);
-        let auth = fields.required("auth", object(Auth::of_fields));
-        let access = fields.required("access", object(Access::of_fields));
+        let auth = fields.required("auth", object(|fields| Auth::of_fields(fields, &mut parts)));
+        let access = fields.required("access", object(|fields| Access::of_fields(fields, &mut parts)));
         let matching = fields.optional("match", object(Match::of_fields));
-        let constraints = fields.optional("constraints", object(Constraints::of_fields));
-        Ok(Self {
+        let constraints =
+            fields.optional("constraints", object(|fields| Constraints::of_fields(fields, &mut parts)));
+        parts.check(fields);
+        let recipe = Self {
             class: class?,
             artifact_types: artifact_types?,
             auth: auth?,
             access: access?,
             matching: matching?,
             constraints: constraints?,
-        })
-    }
-
-    /// What is wrong between the parts of a recipe.
-    fn contradictions(&self) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        let mut wrong = |path: String, message: &str| errors.push(FieldError::new(path, message));
-        let factors = &self.auth.factors;
-        let has = |factor| factors.contains(&factor);
-        let is_of_institutions = factors.first().is_some_and(|factor| factor.is_of_institutions());
-        for (at, factor) in factors.iter().enumerate() {
-            if factor.is_of_institutions() != is_of_institutions {
-                let message = "must not stand beside the first: shared_passphrase and tls_certificate are for \
-                               institutions, the others for people";
-                wrong(format!("auth.factors[{at}]"), message);
-            }
+        };
+        if recipe.canonical().len() > MAX_BYTES {
+            fields.refuse("", TOO_LARGE);
         }
-        if has(Factor::TlsCertificate) && !has(Factor::SharedPassphrase) {
-            wrong("auth.factors".to_owned(), "must have shared_passphrase beside tls_certificate");
-        }
-        let is_badge_or_nda = |factor: &Factor| matches!(factor, Factor::BadgeId | Factor::NdaHash);
-        if factors.iter().all(is_badge_or_nda) {
-            if factors.len() < 2 {
-                wrong(
-                    "auth.factors".to_owned(),
-                    "must have both badge_id and nda_hash, or another factor beside them",
-                );
-            }
-            if self.not_after().is_none() && self.auto_expire_days().is_none() {
-                let message =
-                    "must have not_after or auto_expire_days, since badge_id and nda_hash alone need an end";
-                wrong("constraints".to_owned(), message);
-            }
-        }
-        if self.auth.tls.is_some() && !has(Factor::TlsCertificate) {
-            wrong("auth.tls".to_owned(), "is only for a recipe with the factor tls_certificate");
-        }
-        if self.auth.webauthn.is_some() && !has(Factor::WebAuthn) {
-            wrong("auth.webauthn".to_owned(), "is only for a recipe with the factor webauthn");
-        }
-        for (at, method) in self.methods().iter().enumerate() {
-            let message = match method {
-                Method::BulkApi if !is_of_institutions => "is only for shared_passphrase and tls_certificate",
-                Method::Portal if is_of_institutions => {
-                    "is only for webauthn, sms_otp, badge_id and nda_hash"
-                }
-                _ => continue,
-            };
-            let path = match self.access.method {
-                Methods::One(_) => "access.method".to_owned(),
-                Methods::Several(_) => format!("access.method[{at}]"),
-            };
-            wrong(path, message);
-        }
-        let is_portal_alone = self.methods() == [Method::Portal];
-        if is_portal_alone && self.access.max_batch_size.is_some() {
-            wrong("access.max_batch_size".to_owned(), "is only for bulk_api and bulk_download");
-        }
-        if !is_portal_alone && self.is_read_only() {
-            wrong("access.read_only".to_owned(), "must be true only if portal is the one method");
-        }
-        if let (Some(from), Some(to)) = (self.not_before(), self.not_after())
-            && from >= to
-        {
-            wrong("constraints.not_after".to_owned(), "must be later than not_before");
-        }
-        if self.canonical().len() > MAX_BYTES {
-            wrong(String::new(), TOO_LARGE);
-        }
-        errors
+        Ok(recipe)
     }
 
     /// The class of the recipients that it is for.
@@ -337,10 +276,7 @@ impl Recipe {
 
     /// The methods that it grants. Not empty.
     pub fn methods(&self) -> &[Method] {
-        match &self.access.method {
-            Methods::One(method) => std::slice::from_ref(method),
-            Methods::Several(methods) => methods,
-        }
+        self.access.method.all()
     }
 
     /// Whether artifacts are shown, and not handed out.
@@ -410,11 +346,106 @@ fn is_of_other_shape(json: &Json) -> bool {
     })
 }
 
+/// The parts of a recipe that have to do with others, as far as each could be read by itself.
+#[derive(Default)]
+struct Parts {
+    factors: Option<Vec<Factor>>,
+    has_tls: bool,
+    has_webauthn: bool,
+    method: Option<Methods>,
+    has_batch_size: bool,
+    is_read_only: bool,
+    window: [Option<Timestamp>; 2],
+    /// Whether there is an end, or something that was meant to be one.
+    has_end: bool,
+}
+
+impl Parts {
+    /// Refuses what contradicts something else.
+    fn check(&self, fields: &mut Fields) {
+        if let Some(factors) = &self.factors {
+            self.check_factors(factors, fields);
+        }
+        if let Some(method) = &self.method {
+            let is_portal_alone = method.all() == [Method::Portal];
+            if is_portal_alone && self.has_batch_size {
+                fields.refuse("access.max_batch_size", "is only for bulk_api and bulk_download");
+            }
+            if !is_portal_alone && self.is_read_only {
+                fields.refuse("access.read_only", "must be true only if portal is the one method");
+            }
+        }
+        if let [Some(from), Some(to)] = self.window
+            && from >= to
+        {
+            fields.refuse("constraints.not_after", "must be later than not_before");
+        }
+    }
+
+    fn check_factors(&self, factors: &[Factor], fields: &mut Fields) {
+        let has = |factor| factors.contains(&factor);
+        let is_of_institutions = factors.first().is_some_and(|factor| factor.is_of_institutions());
+        for (at, factor) in factors.iter().enumerate() {
+            if factor.is_of_institutions() != is_of_institutions {
+                let message = "must not stand beside the first: shared_passphrase and tls_certificate are for \
+                               institutions, the others for people";
+                fields.refuse(&format!("auth.factors[{at}]"), message);
+            }
+        }
+        if has(Factor::TlsCertificate) && !has(Factor::SharedPassphrase) {
+            fields.refuse("auth.factors", "must have shared_passphrase beside tls_certificate");
+        }
+        if factors.iter().all(|factor| matches!(factor, Factor::BadgeId | Factor::NdaHash)) {
+            if factors.len() < 2 {
+                let message = "must have both badge_id and nda_hash, or another factor beside them";
+                fields.refuse("auth.factors", message);
+            }
+            if !self.has_end {
+                let message =
+                    "must have not_after or auto_expire_days, since badge_id and nda_hash alone need an end";
+                fields.refuse("constraints", message);
+            }
+        }
+        if self.has_tls && !has(Factor::TlsCertificate) {
+            fields.refuse("auth.tls", "is only for a recipe with the factor tls_certificate");
+        }
+        if self.has_webauthn && !has(Factor::WebAuthn) {
+            fields.refuse("auth.webauthn", "is only for a recipe with the factor webauthn");
+        }
+        let Some(methods) = &self.method else { return };
+        for (at, method) in methods.all().iter().enumerate() {
+            let message = match method {
+                Method::BulkApi if !is_of_institutions => "is only for shared_passphrase and tls_certificate",
+                Method::Portal if is_of_institutions => {
+                    "is only for webauthn, sms_otp, badge_id and nda_hash"
+                }
+                _ => continue,
+            };
+            match methods {
+                Methods::One(_) => fields.refuse("access.method", message),
+                Methods::Several(_) => fields.refuse(&format!("access.method[{at}]"), message),
+            }
+        }
+    }
+}
+
+impl Methods {
+    fn all(&self) -> &[Method] {
+        match self {
+            Self::One(method) => std::slice::from_ref(method),
+            Self::Several(methods) => methods,
+        }
+    }
+}
+
 impl Auth {
-    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+    fn of_fields(fields: &mut Fields, parts: &mut Parts) -> Result<Self, Rejected> {
         let factors = fields.required("factors", |json| different(json, 1, Factor::ALL.len(), Factor::parse));
         let tls = fields.optional("tls", object(Tls::of_fields));
         let webauthn = fields.optional("webauthn", object(WebAuthn::of_fields));
+        parts.factors = factors.as_ref().ok().cloned();
+        parts.has_tls = !matches!(tls, Ok(None));
+        parts.has_webauthn = !matches!(webauthn, Ok(None));
         Ok(Self { factors: factors?, tls: tls?, webauthn: webauthn? })
     }
 }
@@ -442,7 +473,7 @@ impl WebAuthn {
 }
 
 impl Access {
-    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+    fn of_fields(fields: &mut Fields, parts: &mut Parts) -> Result<Self, Rejected> {
         let method = fields.required("method", |json| match json {
             Json::String(text) => Ok(Methods::One(Method::parse(&text)?)),
             json => different(json, 1, Method::ALL.len(), Method::parse).map(Methods::Several),
@@ -451,6 +482,9 @@ impl Access {
             integer(json, MAX_BATCH_SIZE, "must be an integer from 1 to 10000")
         });
         let read_only = fields.optional("read_only", boolean);
+        parts.method = method.as_ref().ok().cloned();
+        parts.has_batch_size = !matches!(max_batch_size, Ok(None));
+        parts.is_read_only = read_only == Ok(Some(true));
         Ok(Self { method: method?, max_batch_size: max_batch_size?, read_only: read_only? })
     }
 }
@@ -458,9 +492,10 @@ impl Access {
 impl Match {
     fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
         let identifiers = fields.optional("identifiers", |json| {
-            different(json, 0, MAX_KEYS, |key| match identifiers::is_key(key) {
-                true => Ok(key.to_owned()),
-                false => Err("must be 1 to 64 of A-Z, a-z, 0-9, _ and -, starting with a letter"),
+            different(json, 0, MAX_KEYS, |key| match key {
+                TYPE_KEY => Err("must not be document_type, which artifactTypes is about"),
+                key if identifiers::is_key(key) => Ok(key.to_owned()),
+                _ => Err("must be 1 to 64 of A-Z, a-z, 0-9, _ and -, starting with a letter"),
             })
         });
         let stored_only = fields.optional("stored_only", boolean);
@@ -470,7 +505,7 @@ impl Match {
 }
 
 impl Constraints {
-    fn of_fields(fields: &mut Fields) -> Result<Self, Rejected> {
+    fn of_fields(fields: &mut Fields, parts: &mut Parts) -> Result<Self, Rejected> {
         let instant = |text: &str| {
             Timestamp::parse(text).ok_or("must be an RFC 3339 time, such as 2025-01-15T10:32:00Z")
         };
@@ -482,6 +517,8 @@ impl Constraints {
         let auto_expire_days = fields.optional("auto_expire_days", |json| {
             integer(json, MAX_EXPIRE_DAYS, "must be an integer from 1 to 3650")
         });
+        parts.window = [not_before, not_after].map(|time| time.ok().flatten());
+        parts.has_end = !matches!((not_after, auto_expire_days), (Ok(None), Ok(None)));
         Ok(Self {
             not_before: not_before?,
             not_after: not_after?,

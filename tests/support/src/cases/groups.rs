@@ -17,8 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_TWO, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
-            .overcomes("TransactWriteItems", [MIXED, AnswerLost])
-            .measured(),
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("create-group")
             .what("with a recipient")
             .path(&[SceneDock])
@@ -60,8 +59,7 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_TWO, WRITE, &["Query"], &["Query"], &["BatchWriteItem"]])
             .repeated(404)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost])
-            .overcomes("BatchWriteItem", [Unprocessed, AnswerLost])
-            .measured(),
+            .overcomes("BatchWriteItem", [Unprocessed, AnswerLost]),
         case("delete-group").what("of a policy").path(&[SceneDock, Group]).entries(2),
         case("delete-group").what("none").path(&[SceneDock, MissingGroup]).status(404),
         case("list-group-recipients")
@@ -77,8 +75,7 @@ pub(super) fn cases() -> Vec<Case> {
             .body(one("{outsider}"))
             .calls(&[READ_TWO, &["Query"], WRITE])
             .repeated(200)
-            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
-            .measured(),
+            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
         case("add-group-recipients")
             .what("one too many of a recipient")
             .path(&[SceneDock, Group])
@@ -89,27 +86,23 @@ pub(super) fn cases() -> Vec<Case> {
             .body(one("{member}"))
             .calls(&[READ_TWO, &["BatchGetItem"], WRITE])
             .repeated(200)
-            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
-            .measured(),
+            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
         case("remove-group-recipient")
             .path(&[SceneDock, Group, Member])
             .calls(&[READ_TWO, &["BatchGetItem"], WRITE])
             .repeated(404)
-            .overcomes("TransactWriteItems", [MIXED, AnswerLost])
-            .measured(),
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("assign-policy")
             .path(&[SceneDock, PlainGroup])
             .body(json!({"policyId": "{policy}"}))
             .calls(&[READ_THREE, WRITE])
             .repeated(200)
-            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
-            .measured(),
+            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
         case("unassign-policy")
             .path(&[SceneDock, Group])
             .body(json!({"policyId": "{policy}"}))
             .calls(&[READ_THREE, WRITE])
             .repeated(200)
-            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
-            .measured(),
+            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
     ]
 }

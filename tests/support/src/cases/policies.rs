@@ -17,8 +17,7 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_TWO, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
-            .overcomes("TransactWriteItems", [MIXED, AnswerLost, CONFLICT])
-            .measured(),
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost, CONFLICT]),
         case("create-policy")
             .what("for a group")
             .path(&[SceneDock])
@@ -64,8 +63,7 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_TWO, WRITE, &["Query"], &["BatchWriteItem"]])
             .repeated(404)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost])
-            .overcomes("BatchWriteItem", [Unprocessed, AnswerLost])
-            .measured(),
+            .overcomes("BatchWriteItem", [Unprocessed, AnswerLost]),
         case("delete-policy").what("none").path(&[SceneDock, MissingPolicy]).status(404),
         case("publish-policy")
             .what("to production")
@@ -93,8 +91,7 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_THREE, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
-            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
-            .measured(),
+            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
         case("rollback-policy").what("scheduled").path(&[SceneDock, Scheduled, VersionOne]).status(201),
         case("rollback-policy")
             .what("of another state")
@@ -117,8 +114,7 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_TWO, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
-            .overcomes("TransactWriteItems", [MIXED, AnswerLost])
-            .measured(),
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("create-policy-version")
             .what("one too many")
             .path(&[SceneDock, FullPolicy])
@@ -150,7 +146,6 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_TWO, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
-            .overcomes("TransactWriteItems", [MIXED, AnswerLost])
-            .measured(),
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
     ]
 }
