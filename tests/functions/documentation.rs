@@ -1,5 +1,6 @@
 //! What holds for every page of the documentation.
 
+use docyard_core::model::recipe::template;
 use docyard_test_support::root;
 
 /// The pages: those at the top, and those in `docs/`.
@@ -32,4 +33,16 @@ fn no_block_of_commands_has_a_comment() {
         }
     }
     assert!(blocks > 50, "{blocks} commands: were they read?");
+}
+
+/// The four standard recipes stand on the page on policies as the API's templates have them.
+#[test]
+fn the_page_on_policies_shows_the_standard_recipes() {
+    let page = docyard_test_support::read("docs/policies.md");
+    let blocks = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let shown: Vec<serde_json::Value> = blocks.map(|json| serde_json::from_str(json).unwrap()).collect();
+    let insurance = template::ALL.iter().filter(|template| template.category == "insurance");
+    let standard: Vec<_> =
+        insurance.map(|template| serde_json::to_value((template.recipe)()).unwrap()).collect();
+    assert_eq!(shown, standard);
 }
