@@ -71,7 +71,7 @@ struct Input {
 
 /// Reads a merge patch of the dock; `None` if there is no such dock.
 fn parse(fields: &mut Fields, dock: Option<&Dock>) -> Result<DockChanges, Rejected> {
-    let current = dock.and_then(|dock| serde_json::to_value(DockOutput::from(dock)).ok());
+    let current = dock.and_then(|dock| response::to_value(&DockOutput::from(dock)));
     let read_only = fields.read_only(&["id", "createdAt"], current.as_ref());
     let name = fields.change("name", string(Text::parse));
     let domain = fields.patch("domain", string(Domain::parse));

@@ -32,7 +32,6 @@ pub const ENDPOINT: Endpoint = endpoint! {
     credentials: [ApiKey],
     grants: [
         GetItem on [Groups, Key],
-        BatchGetItem on [Groups],
         Query on [Recipient],
         ConditionCheckItem on [Groups, Recipient],
         PutItem on [Audit, AuditEntity, Group, Recipient],

@@ -34,8 +34,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     memory: 128,
     credentials: [ApiKey],
     grants: [
-        GetItem on [Dock, Idempotency, Key],
-        BatchGetItem on [Groups],
+        GetItem on [Dock, Groups, Idempotency, Key],
         Query on [Recipient],
         ConditionCheckItem on [Recipient],
         PutItem on [Audit, AuditEntity, Group, Groups, Idempotency, Recipient],

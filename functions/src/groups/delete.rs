@@ -6,8 +6,8 @@
 //! the request goes on.
 
 use docyard_core::context::{Caller, Context};
+use docyard_core::model::audit::Event;
 use docyard_core::model::group::Group;
-use docyard_core::model::policy::Policy;
 use docyard_core::values::id::{DockId, GroupId};
 use lambda_http::Request;
 use lambda_http::http::Response;
@@ -30,7 +30,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
         Query on [Group, Policies],
         BatchWriteItem on [Group, Recipient],
         DeleteItem on [Groups],
-        PutItem on [Audit, AuditEntity, Policies],
+        PutItem on [Audit, AuditEntity],
+        UpdateItem on [Policies],
     ],
 };
 
@@ -67,8 +68,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
 
 /// Clears away what there still is of a group that this dock of the caller's does not have.
 async fn clear_away(context: &Context, caller: Caller, dock: DockId, group: GroupId) -> Result<(), Error> {
-    let unassign = |policy: Policy| policy.unassign(group, context.now());
-    let entry = |before: &Policy, after: &Policy| context.entry(caller, after.unassigned(before, group));
-    context.store.update_policies(dock, unassign, entry).await?;
+    let entry = |event: Event| context.entry(caller, event);
+    context.store.unassign_everywhere(dock, group, context.now(), entry).await?;
     Ok(context.store.delete_memberships(dock, group).await?)
 }

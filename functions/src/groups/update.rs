@@ -55,7 +55,7 @@ struct Input {
 }
 
 fn parse(fields: &mut Fields, group: Option<&Group>) -> Result<GroupChanges, Rejected> {
-    let current = group.and_then(|group| serde_json::to_value(GroupOutput::from(group)).ok());
+    let current = group.and_then(|group| response::to_value(&GroupOutput::from(group)));
     let read_only = fields.read_only(&["id", "dockId", "createdAt", "updatedAt"], current.as_ref());
     let name = fields.change("name", string(Text::parse));
     let description = fields.patch("description", string(LongText::parse));

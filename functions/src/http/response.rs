@@ -10,6 +10,7 @@ use lambda_http::http::header::{
 use lambda_http::http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::error::Error;
 use super::if_match::entity_tag;
@@ -25,6 +26,12 @@ const RETRY_AFTER_SECONDS: u64 = 1;
 /// [`Error::Internal`] if it has no JSON form: a bug.
 pub fn to_json(value: &impl Serialize) -> Result<String, Error> {
     serde_json::to_string(value).map_err(|_| Error::Internal(Fault::new("response: not JSON")))
+}
+
+/// `value` as a JSON value; `None` if it has no JSON form. By way of the text, which is made of it anyway: a second way to
+/// serialise is code.
+pub fn to_value(value: &impl Serialize) -> Option<Value> {
+    serde_json::from_str(&serde_json::to_string(value).ok()?).ok()
 }
 
 /// A response with `value` as its JSON body.

@@ -193,8 +193,15 @@ struct PolicyOutput<'a> {
     status: Status,
     /// The newest version, which is edited.
     current_version: u16,
-    #[serde(flatten)]
-    stages: StagesOutput,
+    /// The version in force for all that the policy covers.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    production: Option<ProductionOutput>,
+    /// The version in force for some of them instead.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pilot: Option<PilotOutput>,
+    /// The version that takes over, and ends the pilot.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    scheduled: Option<ScheduledOutput>,
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Timestamp, required = false))]
@@ -204,6 +211,7 @@ struct PolicyOutput<'a> {
 impl<'a> PolicyOutput<'a> {
     /// The policy as it is at `now`.
     fn new(policy: &'a Policy, now: Timestamp) -> Self {
+        let StagesOutput { production, pilot, scheduled } = StagesOutput::new(policy, now);
         Self {
             id: policy.id,
             dock_id: policy.dock,
@@ -212,7 +220,9 @@ impl<'a> PolicyOutput<'a> {
             audience: (&policy.audience).into(),
             status: policy.status(now),
             current_version: policy.current.number,
-            stages: StagesOutput::new(policy, now),
+            production,
+            pilot,
+            scheduled,
             created_at: policy.created_at,
             updated_at: policy.updated_at,
         }
@@ -241,17 +251,9 @@ impl<'a> From<&'a Audience> for AudienceOutput<'a> {
 }
 
 /// What of a policy is in force, or will be.
-#[derive(Serialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct StagesOutput {
-    /// The version in force for all that the policy covers.
-    #[cfg_attr(feature = "openapi", schema(required = true))]
     production: Option<ProductionOutput>,
-    /// The version in force for some of them instead.
-    #[cfg_attr(feature = "openapi", schema(required = true))]
     pilot: Option<PilotOutput>,
-    /// The version that takes over, and ends the pilot.
-    #[cfg_attr(feature = "openapi", schema(required = true))]
     scheduled: Option<ScheduledOutput>,
 }
 

@@ -25,7 +25,9 @@ use lambda_http::Request;
 use lambda_http::http::Response;
 use serde::Serialize;
 
-use super::{StagesOutput, TOO_MANY_IN_FORCE, of_rules, of_store};
+use super::{
+    PilotOutput, ProductionOutput, ScheduledOutput, StagesOutput, TOO_MANY_IN_FORCE, of_rules, of_store,
+};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::if_match::IfMatch;
@@ -195,8 +197,12 @@ struct Output<'a> {
     name: &'a Text,
     status: Status,
     current_version: u16,
-    #[serde(flatten)]
-    stages: StagesOutput,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    production: Option<ProductionOutput>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pilot: Option<PilotOutput>,
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    scheduled: Option<ScheduledOutput>,
     published_at: Timestamp,
 }
 
@@ -250,13 +256,16 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         Outcome::Refused(refused) => return Err(of_store(refused, TOO_MANY_IN_FORCE)),
     }
     let Policy { id, dock, name, current, version, .. } = &change.policy;
+    let StagesOutput { production, pilot, scheduled } = StagesOutput::new(&change.policy, now);
     let output = Output {
         id: *id,
         dock_id: *dock,
         name,
         status: change.policy.status(now),
         current_version: current.number,
-        stages: StagesOutput::new(&change.policy, now),
+        production,
+        pilot,
+        scheduled,
         published_at: now,
     };
     response::resource(&output, *version)

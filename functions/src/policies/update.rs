@@ -94,7 +94,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let (caller, policy) = find(context, request).await?;
     let now = context.now();
     let read = |current: Option<&Policy>| {
-        let current = current.and_then(|policy| serde_json::to_value(PolicyOutput::new(policy, now)).ok());
+        let current = current.and_then(|policy| response::to_value(&PolicyOutput::new(policy, now)));
         let (if_match, changes) = input::read(request, |input| {
             let if_match = input.if_match();
             let changes = input.merge_patch(|fields| parse(fields, current.as_ref()));

@@ -90,7 +90,7 @@ fn parse(
     recipient: Option<&Recipient>,
     now: Timestamp,
 ) -> Result<RecipientChanges, Rejected> {
-    let current = recipient.and_then(|recipient| serde_json::to_value(RecipientOutput::from(recipient)).ok());
+    let current = recipient.and_then(|recipient| response::to_value(&RecipientOutput::from(recipient)));
     let read_only = fields.read_only(&["id", "dockId", "createdAt", "updatedAt"], current.as_ref());
     let name = fields.change("name", string(Text::parse));
     let email = fields.change("email", string(Email::parse));

@@ -138,7 +138,7 @@ impl Audience {
     }
 
     /// It without this group. It never becomes everyone.
-    fn without(&self, group: GroupId) -> Self {
+    pub(crate) fn without(&self, group: GroupId) -> Self {
         match self {
             Self::Everyone => Self::Everyone,
             Self::Groups(groups) => Self::Groups(groups.iter().copied().filter(|it| *it != group).collect()),
@@ -518,6 +518,19 @@ impl Policy {
             .changing(before.fields(), self.fields())
             .with("groupId", group.to_string())
             .also_of(group)
+    }
+
+    /// That the policy of this id lost a group of its audience, which was deleted.
+    pub(crate) fn group_deleted(
+        id: PolicyId,
+        dock: DockId,
+        before: &Audience,
+        after: &Audience,
+        group: GroupId,
+    ) -> Event {
+        let fields = |audience: &Audience| Fields::default().shown("audience", Some(&audience.shown()));
+        let event = Event::new(Action::Unassign, id).in_dock(dock);
+        event.changing(fields(before), fields(after)).with("groupId", group.to_string()).also_of(group)
     }
 
     /// That it was deleted.

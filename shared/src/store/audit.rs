@@ -9,10 +9,9 @@
 use std::convert::Infallible;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
-use super::{Error, KeyRange, Partition, QueryPage, Store};
+use super::{Error, KeyRange, Partition, QueryPage, Store, at_once};
 use crate::model::audit::{Changes, EntityId, Entry, EntryQuery, Metadata, Origin, Source, Word};
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::values::clock::Timestamp;
@@ -168,7 +167,7 @@ impl Store {
             let range = KeyRange { from: &oldest, to: &newest, ascending: false };
             self.query_page::<EntryItem>(dock_partition(dock, shard), range, None, share)
         });
-        let read = try_join_all(read).await?;
+        let read = at_once(read).await?;
         let QueryPage { items, is_last } = QueryPage::merge(read, |item| item.sk);
 
         let (mut entries, mut size, mut last) = (Vec::new(), 0, None);

@@ -328,7 +328,8 @@ impl Store {
             }
         }
         for groups in full {
-            if self.existing_groups(dock, &groups).await?.len() >= MAX_GROUPS_OF_RECIPIENT {
+            let existing = at_once(groups.into_iter().map(|group| self.group(dock, group))).await?;
+            if existing.iter().flatten().count() >= MAX_GROUPS_OF_RECIPIENT {
                 return Ok(Err(MembersRefused::TooManyGroups));
             }
         }

@@ -33,6 +33,8 @@ pub use recipients::{EmailTaken, RecipientDeletion, RecipientPointer, RecipientU
 pub use secrets::{FoundSecret, NoRecipient, RecipientWithSecrets, RotationRefused, SecretRevocation};
 
 use std::collections::HashMap;
+use std::future::poll_fn;
+use std::task::Poll;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
@@ -40,8 +42,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, WriteRequest,
 };
-use futures_util::future::try_join_all;
-use futures_util::stream::{StreamExt, TryStreamExt};
+use futures_util::future::maybe_done;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -206,10 +207,13 @@ impl Store {
         Err(Error::unavailable(format!("{OPERATION}: left keys unprocessed")))
     }
 
-    /// Reads any number of items, a hundred in a call and all calls at once, in no order; no call without keys.
+    /// Reads any number of items, a hundred in a call and one call after the other, in no order; no call without keys.
     async fn get_many<T: DeserializeOwned>(&self, keys: Vec<Item>) -> Result<Vec<T>, Error> {
-        let read = try_join_all(keys.chunks(100).map(|keys| self.get_all(keys.to_vec()))).await?;
-        Ok(read.into_iter().flatten().collect())
+        let mut items = Vec::new();
+        for keys in keys.chunks(100) {
+            items.extend(self.get_all(keys.to_vec()).await?);
+        }
+        Ok(items)
     }
 
     /// Deletes items in any order, 25 at a time. What was deleted when it fails stays deleted.
@@ -256,9 +260,30 @@ impl Store {
 /// How many reads that a request makes of one kind are under way at a time: as many connections are open then.
 const MAX_AT_ONCE: usize = 32;
 
-/// What all of the reads return, in their order.
-async fn at_once<T>(reads: impl Iterator<Item: Future<Output = Result<T, Error>>>) -> Result<Vec<T>, Error> {
-    futures_util::stream::iter(reads).buffered(MAX_AT_ONCE).try_collect().await
+/// What all of the reads return, in their order. Of this crate's own, since the combinators of `futures` that know a limit
+/// are 40 kB of code in each function.
+async fn at_once<T>(
+    mut reads: impl Iterator<Item: Future<Output = Result<T, Error>>>,
+) -> Result<Vec<T>, Error> {
+    let mut results = Vec::new();
+    loop {
+        let mut batch: Vec<_> =
+            reads.by_ref().take(MAX_AT_ONCE).map(|read| Box::pin(maybe_done(read))).collect();
+        if batch.is_empty() {
+            return Ok(results);
+        }
+        poll_fn(|context| {
+            let mut is_pending = false;
+            for read in &mut batch {
+                is_pending |= read.as_mut().poll(context).is_pending();
+            }
+            if is_pending { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        for result in batch.iter_mut().filter_map(|read| read.as_mut().take_output()) {
+            results.push(result?);
+        }
+    }
 }
 
 fn to_item(value: &impl Serialize) -> Result<Item, Error> {

@@ -6,12 +6,13 @@
 //! each class, so that limits need no Query.
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::retry::{MAX_ATTEMPTS, back_off};
-use super::transaction::{Refusal, Transaction, number};
-use super::{Error, Item, KeyRange, Partition, Store, groups, json_text};
-use crate::model::audit::Entry;
+use super::transaction::{IS_UNCHANGED, Refusal, Transaction, number};
+use super::{Error, Item, KeyRange, Partition, Store, groups, json_text, text};
+use crate::model::audit::{Entry, Event};
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::model::policy::{
     Audience, Change, EnforcedPolicy, MAX_IN_FORCE, MAX_POLICIES, Policy, Revision, Stages, Version,
@@ -174,6 +175,32 @@ struct VersionKey {
     dock: DockId,
 }
 
+/// What the end of a group needs to know of a policy: not its recipes, which are most of it.
+#[derive(Deserialize)]
+struct AssignedPolicy {
+    id: PolicyId,
+    #[serde(deserialize_with = "json_text::deserialize")]
+    audience: Audience,
+    #[serde(deserialize_with = "json_text::deserialize")]
+    current: CurrentClass,
+    stages: String,
+    version: u64,
+}
+
+#[derive(Deserialize)]
+struct CurrentClass {
+    recipe: RecipeClass,
+}
+
+#[derive(Deserialize)]
+struct RecipeClass {
+    #[serde(rename = "stakeholderClass")]
+    class: StakeholderClass,
+}
+
+/// The stages of a policy of which nothing is in force.
+const NOTHING_IN_FORCE: &str = "{}";
+
 /// Why a policy was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PolicyRefused {
@@ -214,7 +241,7 @@ fn refused(parts: &[Part], refusal: &Refusal) -> Result<PolicyRefused, Error> {
     let failed = |at: &usize| refusal.condition_failed(*at);
     let policy = (0..parts.len()).filter(failed).find(|at| matches!(parts.get(*at), Some(Part::Policy)));
     if let Some(at) = policy {
-        let exists = refusal.existing_item::<PolicyItem>(at)?.is_some();
+        let exists = refusal.existing_item::<IgnoredAny>(at)?.is_some();
         return Ok(if exists { PolicyRefused::Changed } else { PolicyRefused::Gone });
     }
     match (0..parts.len()).find(failed).and_then(|at| parts.get(at)) {
@@ -361,32 +388,63 @@ impl Store {
         Err(Error::unavailable("update policy: too many changes at once").into())
     }
 
-    /// Changes each policy of a dock to what `change` makes of it, one after the other, until none is left that it would
-    /// change. `entry` makes the entry on each, of the policy before and after.
-    pub async fn update_policies(
+    /// Takes a group out of the audience of every policy of a dock, one after the other. `entry` makes the entry on each.
+    pub async fn unassign_everywhere(
         &self,
         dock: DockId,
-        change: impl Fn(Policy) -> Change,
-        entry: impl Fn(&Policy, &Policy) -> Entry,
+        group: GroupId,
+        now: Timestamp,
+        entry: impl Fn(Event) -> Entry,
     ) -> Result<(), Error> {
         for attempt in 1..=MAX_ATTEMPTS {
-            let policies: Vec<PolicyItem> = self.query(partition(dock), PREFIX, END).await?;
+            let policies: Vec<AssignedPolicy> = self.query(partition(dock), PREFIX, END).await?;
             let mut is_overtaken = false;
-            for policy in policies.into_iter().map(Policy::from) {
-                let change = change(policy.clone());
-                if change.policy.version == policy.version {
-                    continue;
-                }
-                let entry = entry(&policy, &change.policy);
-                let outcome = self.write_policy(&policy, &change, &entry, None).await?;
-                is_overtaken |= outcome == Outcome::Refused(PolicyRefused::Changed);
+            for policy in policies.iter().filter(|policy| policy.audience.groups().any(|it| it == group)) {
+                let audience = policy.audience.without(group);
+                let event = Policy::group_deleted(policy.id, dock, &policy.audience, &audience, group);
+                let items = self.audience_update(dock, policy, &audience, now)?;
+                is_overtaken |= matches!(self.transact(items, &entry(event)).await?, Transaction::Refused(_));
             }
             if !is_overtaken {
                 return Ok(());
             }
             back_off(attempt).await;
         }
-        Err(Error::unavailable("update policies: too many changes at once"))
+        Err(Error::unavailable("unassign policies: too many changes at once"))
+    }
+
+    /// The writes that change the audience alone, of a policy and of what of it decides.
+    fn audience_update(
+        &self,
+        dock: DockId,
+        policy: &AssignedPolicy,
+        audience: &Audience,
+        now: Timestamp,
+    ) -> Result<Vec<TransactWriteItem>, Error> {
+        let audience = serde_json::to_string(audience).map_err(|_| Error::internal("audience: not JSON"))?;
+        let placeholders = [
+            (":id", text(policy.id)),
+            (":version", number(policy.version)),
+            (":audience", text(&audience)),
+            (":now", text(now)),
+            (":one", number(1)),
+        ];
+        let mut items = vec![self.update(
+            Self::key(partition(dock), sort_key(policy.id)),
+            IS_UNCHANGED,
+            "SET audience = :audience, updatedAt = :now, version = version + :one",
+            &placeholders,
+        )?];
+        if policy.stages != NOTHING_IN_FORCE {
+            let key = enforced_sort_key(policy.current.recipe.class, policy.id);
+            items.push(self.update(
+                Self::key(partition(dock), key),
+                "attribute_exists(pk)",
+                "SET audience = :audience",
+                &[(":audience", text(audience))],
+            )?);
+        }
+        Ok(items)
     }
 
     /// Deletes a policy, which was read already, if `check` admits it, and then its versions. If it is interrupted,

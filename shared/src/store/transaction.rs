@@ -15,7 +15,7 @@ use crate::aws::dynamodb::is_throttling_code;
 use crate::model::audit::Entry;
 
 /// The condition of an item that has an id and a version.
-const IS_UNCHANGED: &str = "id = :id AND version = :version";
+pub(super) const IS_UNCHANGED: &str = "id = :id AND version = :version";
 
 /// The code of a write whose condition failed.
 const CONDITION_FAILED: &str = "ConditionalCheckFailed";
