@@ -7,14 +7,18 @@
     reason = "a test fails by panicking"
 )]
 
-use docyard_test_support::dev::Answer;
-use serde_json::Value;
+use docyard_test_support::dev::{Answer, Dev, send};
+use reqwest::Method;
+use serde_json::{Value, json};
 
+mod access;
 mod audit;
 mod authorization;
 mod conditions;
 mod docks;
+mod groups;
 mod idempotency;
+mod policies;
 mod recipients;
 mod requests;
 mod secrets;
@@ -53,3 +57,90 @@ fn assert_invalid(answer: &Answer, field: &str, message: &str) {
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
+
+/// A request with a body, if there is one, and headers.
+async fn ask(dev: &Dev, method: Method, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+    let request = dev.http.request(method, format!("{}{path}", dev.url)).bearer_auth(&dev.key);
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    send(if body.is_null() { request } else { request.json(body) }).await
+}
+
+async fn post(dev: &Dev, path: &str, body: Value) -> Answer {
+    ask(dev, Method::POST, path, &[], &body).await
+}
+
+/// The path of a resource of a dock.
+fn path_in_dock(collection: &str, thing: &Value) -> String {
+    format!("/v1/docks/{}/{collection}/{}", text(&thing["dockId"]), text(&thing["id"]))
+}
+
+/// The names of the fields that an answer calls wrong.
+#[track_caller]
+fn wrong_fields(answer: &Answer) -> Vec<String> {
+    let body = answer.expect(400);
+    body["details"].as_array().unwrap().iter().map(|error| text(&error["field"]).to_owned()).collect()
+}
+
+#[track_caller]
+fn assert_not_found(answer: &Answer, thing: &str) {
+    let not_found = json!({"statusCode": 404, "message": format!("{thing} not found"), "error": "Not Found"});
+    assert_eq!(answer.expect(404), not_found);
+}
+
+/// The id of another dock of the account.
+async fn another_dock(dev: &Dev) -> String {
+    text(&post(dev, "/v1/docks", json!({"name": "Another"})).await.expect(201)["id"]).to_owned()
+}
+
+/// A recipient of a class, with identifiers; its email is of this name.
+async fn recipient_of(dev: &Dev, class: &str, name: &str, identifiers: Value) -> Value {
+    let email = format!("{name}@example.com");
+    let body = json!({"name": name, "email": email, "stakeholderClass": class, "identifiers": identifiers});
+    dev.create_recipient(body).await.expect(201)
+}
+
+async fn group(dev: &Dev, recipients: &[&Value]) -> Value {
+    let ids: Vec<&Value> = recipients.iter().map(|recipient| &recipient["id"]).collect();
+    let path = format!("/v1/docks/{}/groups", dev.dock);
+    post(dev, &path, json!({"name": "A group", "recipientIds": ids})).await.expect(201)
+}
+
+async fn policy(dev: &Dev, recipe: Value) -> Value {
+    let path = format!("/v1/docks/{}/policies", dev.dock);
+    post(dev, &path, json!({"name": "A policy", "recipe": recipe})).await.expect(201)
+}
+
+async fn publish(dev: &Dev, policy: &Value, body: Value) -> Answer {
+    post(dev, &format!("{}/publish", path_in_dock("policies", policy)), body).await
+}
+
+/// A policy whose version 1 is in production.
+async fn policy_in_force(dev: &Dev, recipe: Value) -> Value {
+    let policy = policy(dev, recipe).await;
+    publish(dev, &policy, json!({"stage": "production", "version": 1})).await.expect(200);
+    policy
+}
+
+/// A recipe with a member set to a value, or without it where the value is null; the path is a JSON pointer.
+fn with(mut recipe: Value, path: &str, value: Value) -> Value {
+    let (parents, member) = path.rsplit_once('/').unwrap();
+    let mut parent = &mut recipe;
+    for name in parents.split('/').skip(1) {
+        parent = &mut parent[name];
+    }
+    if value.is_null() {
+        parent.as_object_mut().unwrap().remove(member);
+    } else {
+        parent[member] = value;
+    }
+    recipe
+}
+
+/// A time so many days from now.
+fn days_from_now(days: u16) -> String {
+    docyard_core::values::clock::Clock::system().now().plus_days(days).to_string()
+}
+
+const UNKNOWN_POLICY: &str = "pol_01HQ3K5V7X9ZBDFHKMPRTVXYZ0";
+const UNKNOWN_GROUP: &str = "grp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0";
+const UNKNOWN_RECIPIENT: &str = "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0";
