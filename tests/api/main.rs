@@ -144,3 +144,8 @@ fn days_from_now(days: u16) -> String {
 const UNKNOWN_POLICY: &str = "pol_01HQ3K5V7X9ZBDFHKMPRTVXYZ0";
 const UNKNOWN_GROUP: &str = "grp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0";
 const UNKNOWN_RECIPIENT: &str = "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0";
+
+/// So many different ids of recipients that do not exist.
+fn unknown_recipients(count: usize) -> Value {
+    (0..count).map(|n| format!("rcp_01HQ3K5V7X9ZBDFHKMPRTV{n:04}")).collect()
+}

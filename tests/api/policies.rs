@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     UNKNOWN_GROUP, UNKNOWN_POLICY, UNKNOWN_RECIPIENT, another_dock, ask, assert_invalid, assert_not_found,
     days_from_now, group, is_id, is_timestamp, path_in_dock, policy, policy_in_force, post, publish,
-    recipient_of, text, with, wrong_fields,
+    recipient_of, text, unknown_recipients, with, wrong_fields,
 };
 
 fn policies(dev: &Dev) -> String {
@@ -697,7 +697,6 @@ async fn a_publication_that_breaks_a_rule_changes_nothing() {
     let body = json!({"name": "F", "email": "f@example.com", "stakeholderClass": "mortgagee"});
     let foreign = post(&dev, &elsewhere, body).await.expect(201)["id"].clone();
     let policy = policy(&dev, recipe()).await;
-    let many = |count: usize| vec![recipient.clone(); count];
     let date = |stage: &str, date: &str| json!({"stage": stage, "version": 1, "recipientIds": [recipient], "scheduledEnforceDate": date});
     let production = |date: Value| json!({"stage": "production", "version": 1, "scheduledEnforceDate": date});
     for (body, field) in [
@@ -707,7 +706,7 @@ async fn a_publication_that_breaks_a_rule_changes_nothing() {
         (json!({}), "recipientIds"),
         (json!({"stage": "pilot"}), "recipientIds"),
         (json!({"stage": "pilot", "recipientIds": []}), "recipientIds"),
-        (json!({"stage": "pilot", "recipientIds": many(101)}), "recipientIds"),
+        (json!({"stage": "pilot", "recipientIds": unknown_recipients(101)}), "recipientIds"),
         (json!({"stage": "pilot", "recipientIds": "x"}), "recipientIds"),
         (json!({"stage": "production"}), "version"),
         (json!({"stage": "production", "version": "1"}), "version"),
@@ -723,6 +722,8 @@ async fn a_publication_that_breaks_a_rule_changes_nothing() {
         let fields = wrong_fields(&publish(&dev, &policy, body.clone()).await);
         assert!(fields.iter().any(|wrong| wrong.starts_with(field)), "{body}: {fields:?}");
     }
+    let most = json!({"stage": "pilot", "recipientIds": unknown_recipients(100)});
+    assert_not_found(&publish(&dev, &policy, most).await, "Recipient");
     for unknown in [foreign, json!(UNKNOWN_RECIPIENT)] {
         let body = json!({"stage": "pilot", "recipientIds": [recipient, unknown]});
         assert_not_found(&publish(&dev, &policy, body).await, "Recipient");
