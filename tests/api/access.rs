@@ -5,6 +5,7 @@ use docyard_test_support::dev::{Answer, Dev, send};
 use docyard_test_support::scene::{other_recipe, recipe};
 use serde_json::{Value, json};
 
+use crate::secrets::expire;
 use crate::{
     UNKNOWN_RECIPIENT, another_dock, assert_not_found, days_from_now, group, path_in_dock, policy,
     policy_in_force, post, publish, recipient_of, text, with, wrong_fields,
@@ -507,6 +508,10 @@ async fn the_access_of_a_recipient_is_what_covers_it_and_what_is_set_up() {
     expect(true, true).await;
     let path = format!("/v1/recipients/{}/secrets/{}", text(&member["id"]), text(&rotated["id"]));
     post(&dev, &format!("{path}/revoke"), Value::Null).await.expect(200);
+    expect(false, false).await;
+    let (secret, _) = dev.secret(text(&member["id"])).await;
+    expect(true, true).await;
+    expire(&dev, text(&member["id"]), &secret).await;
     expect(false, false).await;
 }
 

@@ -1,7 +1,7 @@
 //! Policies: their recipes, versions and stages.
 
 use docyard_test_support::dev::{Answer, Dev};
-use docyard_test_support::scene::{other_recipe, recipe};
+use docyard_test_support::scene::{Scene, other_recipe, recipe};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -144,6 +144,12 @@ async fn a_recipe_is_given_back_as_it_was_sent() {
         with(recipe(), "/match/stored_only", json!(true)),
         with(agents_recipe(), "/auth", json!({"factors": ["sms_otp", "badge_id", "nda_hash"]})),
         with(agents_recipe(), "/access", json!({"method": "bulk_download", "max_batch_size": 10})),
+        with(auditors_recipe(), "/constraints", json!({"not_after": days_from_now(30)})),
+        with(
+            recipe(),
+            "/constraints",
+            json!({"not_before": days_from_now(0), "not_after": days_from_now(1)}),
+        ),
     ] {
         let created = create(&dev, recipe.clone()).await.expect(201);
         assert_eq!(created["recipe"], recipe);
@@ -184,6 +190,26 @@ async fn all_that_is_wrong_with_a_recipe_is_told_at_once_by_its_path() {
         ] {
             assert!(fields.iter().any(|field| field == expected), "{expected} is not among {fields:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_go_together_is_told_beside_what_is_wrong_by_itself() {
+    let dev = Dev::start().await;
+    let badge = with(agents_recipe(), "/auth", json!({"factors": ["badge_id", "nda_hash"]}));
+    for (base, path, value, expected) in [
+        (recipe(), "/auth/factors", json!(["tls_certificate"]), "recipe.auth.factors"),
+        (recipe(), "/auth/factors", json!(["shared_passphrase", "webauthn"]), "recipe.auth.factors"),
+        (recipe(), "/access/method", json!("portal"), "recipe.a"),
+        (recipe(), "/access/read_only", json!(true), "recipe.access"),
+        (badge, "/access/method", json!("portal"), "recipe.constraints"),
+    ] {
+        let recipe = with(with(base, path, value), "/artifactTypes", json!(["Endorsement"]));
+        let fields = wrong_fields(&create(&dev, recipe.clone()).await);
+        assert!(fields.iter().any(|field| field.starts_with("recipe.artifactTypes")), "{recipe}: {fields:?}");
+        let other =
+            |field: &&String| field.starts_with(expected) && !field.starts_with("recipe.artifactTypes");
+        assert!(fields.iter().find(other).is_some(), "{recipe}: {fields:?}");
     }
 }
 
@@ -528,6 +554,11 @@ async fn an_edit_changes_nothing_that_is_in_force() {
     assert_eq!((&edited["recipe"], &edited["status"]), (&other_recipe(), &json!("PRODUCTION")));
 }
 
+/// Whether there are items in the policy's own partition.
+async fn is_stored(dev: &Dev, policy: &Value) -> bool {
+    dev.table.items().await.iter().any(|item| item["pk"].as_s().unwrap().contains(text(&policy["id"])))
+}
+
 #[tokio::test]
 async fn a_policy_is_deleted_once_it_is_withdrawn() {
     let dev = Dev::start().await;
@@ -540,6 +571,7 @@ async fn a_policy_is_deleted_once_it_is_withdrawn() {
         let policy = policy(&dev, recipe()).await;
         dev.patch(&path_of(&policy), json!({"recipe": other_recipe()})).await.expect(200);
         publish(&dev, &policy, body).await.expect(200);
+        assert!(is_stored(&dev, &policy).await);
         let refused = dev.delete(&path_of(&policy)).await.expect(409);
         assert_eq!(refused["error"], "Conflict");
         publish(&dev, &policy, json!({"stage": "sandbox"})).await.expect(200);
@@ -548,6 +580,7 @@ async fn a_policy_is_deleted_once_it_is_withdrawn() {
             assert_not_found(&answer, "Policy");
         }
         assert_not_found(&dev.get(&format!("{}/versions/2", path_of(&policy))).await, "Policy");
+        assert!(!is_stored(&dev, &policy).await, "its versions go with it");
         let assign = format!("{}/assign-policy", path_in_dock("groups", &group(&dev, &[]).await));
         assert_not_found(&post(&dev, &assign, json!({"policyId": policy["id"]})).await, "Policy");
     }
@@ -632,6 +665,24 @@ async fn a_version_never_changes() {
 }
 
 #[tokio::test]
+async fn a_policy_has_at_most_a_thousand_versions() {
+    let dev = Dev::start().await;
+    let scene = Scene::create(&dev.table.store, &dev.key, Some(&dev.dock), "").await;
+    let full = json!({"id": scene.full, "dockId": dev.dock});
+    let before = get(&dev, &full).await;
+    assert_eq!(before["currentVersion"], 1000);
+    post(&dev, &format!("{}/versions", path_of(&full)), json!({})).await.expect(409);
+    rollback(&dev, &full, 1000).await.expect(409);
+    dev.patch(&path_of(&full), json!({"recipe": other_recipe()})).await.expect(409);
+    assert_eq!(get(&dev, &full).await, before);
+    assert_eq!(
+        dev.patch(&path_of(&full), json!({"name": "B", "recipe": recipe()})).await.expect(200)["name"],
+        "B"
+    );
+    publish(&dev, &full, json!({"stage": "production", "version": 1000})).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_policy_goes_from_draft_to_pilot_to_production_and_back() {
     let dev = Dev::start().await;
     let pilot = recipient_of(&dev, "mortgagee", "a", json!({})).await["id"].clone();
@@ -709,6 +760,7 @@ async fn a_publication_that_breaks_a_rule_changes_nothing() {
         (json!({"stage": "pilot", "recipientIds": unknown_recipients(101)}), "recipientIds"),
         (json!({"stage": "pilot", "recipientIds": "x"}), "recipientIds"),
         (json!({"stage": "production"}), "version"),
+        (json!({"stage": "production", "scheduledEnforceDate": days_from_now(1)}), "version"),
         (json!({"stage": "production", "version": "1"}), "version"),
         (json!({"stage": "production", "version": 1.5}), "version"),
         (date("pilot", &days_from_now(1)), "scheduledEnforceDate"),
@@ -749,6 +801,12 @@ async fn to_production_goes_what_the_request_names() {
     assert_eq!(stages(&get(&dev, &created).await), [None, None, None]);
     let etag = dev.get(&path_of(&created)).await.header("etag").to_owned();
     assert_eq!(stages(&publish(etag, production).await.expect(200)), [Some(2), None, None]);
+    let recipient = recipient_of(&dev, "mortgagee", "a", json!({})).await["id"].clone();
+    crate::publish(&dev, &created, json!({"stage": "sandbox"})).await.expect(200);
+    crate::publish(&dev, &created, json!({"recipientIds": [recipient]})).await.expect(200);
+    wrong_fields(&crate::publish(&dev, &created, json!({})).await);
+    let etag = dev.get(&path_of(&created)).await.header("etag").to_owned();
+    assert_eq!(stages(&publish(etag, json!({})).await.expect(200)), [Some(2), None, None], "the next stage");
     let named = publish("*".to_owned(), json!({"stage": "production", "version": 1})).await.expect(200);
     assert_eq!((stages(&named), &named["currentVersion"]), ([Some(1), None, None], &json!(2)));
 }
@@ -775,6 +833,19 @@ async fn what_shows_every_document_is_published_only_where_it_says_so() {
         }
     }
     policy_in_force(&dev, auditors_recipe()).await;
+}
+
+#[tokio::test]
+async fn a_rollback_puts_nothing_into_production_that_could_not_be_published() {
+    let dev = Dev::start().await;
+    let policy = policy(&dev, with(recipe(), "/match", Value::Null)).await;
+    dev.patch(&path_of(&policy), json!({"recipe": recipe()})).await.expect(200);
+    publish(&dev, &policy, json!({"stage": "production", "version": 2})).await.expect(200);
+    let before = get(&dev, &policy).await;
+    assert!(rollback(&dev, &policy, 1).await.expect(400).to_string().contains("unscoped"));
+    assert_eq!(get(&dev, &policy).await, before);
+    publish(&dev, &policy, json!({"stage": "sandbox"})).await.expect(200);
+    assert_eq!(rollback(&dev, &policy, 1).await.expect(201)["version"], 3, "a draft");
 }
 
 #[tokio::test]

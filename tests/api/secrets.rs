@@ -24,7 +24,7 @@ async fn step(dev: &Dev, recipient: &str, secret: &str, step: &str) -> Answer {
 }
 
 /// Moves the expiry of a secret into the past, as if its days had gone by.
-async fn expire(dev: &Dev, recipient: &str, secret: &str) {
+pub(crate) async fn expire(dev: &Dev, recipient: &str, secret: &str) {
     set_expiry(dev, recipient, secret, "2025-01-15T10:32:00.000Z").await;
 }
 
