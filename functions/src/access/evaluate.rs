@@ -144,10 +144,7 @@ impl Facts {
     fn parse(fields: &mut Fields, now: Timestamp) -> Result<Self, Rejected> {
         let factors = fields.optional("factors", |json| different(json, 0, Factor::ALL.len(), Factor::parse));
         let identifiers = fields.optional("identifiers", |json| Identifiers::parse(json, now.latest_date()));
-        let instant = |text: &str| {
-            Timestamp::parse(text).ok_or("must be an RFC 3339 time, such as 2025-01-15T10:32:00Z")
-        };
-        let time = fields.optional("time", string(instant));
+        let time = fields.optional("time", string(Timestamp::parse_text));
         Ok(Self {
             factors: factors?.unwrap_or_default(),
             identifiers: identifiers?.unwrap_or_default(),

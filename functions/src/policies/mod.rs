@@ -132,7 +132,7 @@ async fn add_version(
         location: Some(format!("{}/{number}", versions_url(before.dock, before.id))),
     };
     let entry = entry(&change.policy);
-    match context.store.write_policy(before, &change, &entry, attempt.storing(&created)).await? {
+    match context.store.write_policy_idempotently(before, &change, &entry, attempt.storing(&created)).await? {
         Outcome::Done => {
             context.record.add_id(before.id);
             Ok(response::created_immutable(created))

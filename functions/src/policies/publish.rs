@@ -12,7 +12,6 @@
 use std::collections::BTreeSet;
 
 use docyard_core::context::Context;
-use docyard_core::model::idempotency::Outcome;
 use docyard_core::model::policy::{
     MAX_DAYS_AHEAD, MAX_PILOTS, MAX_VERSIONS, Policy, Release, Revision, Status,
 };
@@ -108,10 +107,7 @@ impl Input {
         let stage = fields.optional("stage", string(Stage::parse));
         let version = fields
             .optional("version", |json| integer(json, MAX_VERSIONS, "must be an integer from 1 to 1000"));
-        let instant = |text: &str| {
-            Timestamp::parse(text).ok_or("must be an RFC 3339 time, such as 2025-01-15T10:32:00Z")
-        };
-        let scheduled_enforce_date = fields.optional("scheduledEnforceDate", string(instant));
+        let scheduled_enforce_date = fields.optional("scheduledEnforceDate", string(Timestamp::parse_text));
         let recipient_ids = fields.optional("recipientIds", |json| {
             let id =
                 |text: &str| RecipientId::parse(text).ok_or("must be the id of a recipient, such as rcp_…");
@@ -251,10 +247,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let number = revision.number;
     let change = policy.clone().publish(release.clone(), revision, now).map_err(of_rules)?;
     let entry = context.entry(caller, change.policy.published(&release, number));
-    match context.store.write_policy(&policy, &change, &entry, None).await? {
-        Outcome::Done | Outcome::Replayed(_) => {}
-        Outcome::Refused(refused) => return Err(of_store(refused, TOO_MANY_IN_FORCE)),
-    }
+    let written = context.store.write_policy(&policy, &change, &entry).await?;
+    written.map_err(|refused| of_store(refused, TOO_MANY_IN_FORCE))?;
     let Policy { id, dock, name, current, version, .. } = &change.policy;
     let StagesOutput { production, pilot, scheduled } = StagesOutput::new(&change.policy, now);
     let output = Output {

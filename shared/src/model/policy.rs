@@ -28,8 +28,8 @@ pub const MAX_VERSIONS: u16 = 1000;
 pub const MAX_GROUPS: usize = 20;
 /// The most recipients of a pilot.
 pub const MAX_PILOTS: usize = 100;
-/// How far ahead a version can be scheduled, in days: five years.
-pub const MAX_DAYS_AHEAD: u16 = 5 * 366;
+/// How far ahead a version can be scheduled, in days: five years, of which one or two are leap years.
+pub const MAX_DAYS_AHEAD: u16 = 5 * 365 + 1;
 
 /// A policy of a dock.
 #[derive(Clone, Debug, PartialEq, Eq)]

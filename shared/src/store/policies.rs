@@ -316,15 +316,35 @@ impl Store {
         self.transact_idempotently(items, entry, idempotency, |refusal| refused(&parts, &refusal)).await
     }
 
-    /// Writes what a change made of a policy, and the entry on that, and stores the response if the request carries an
-    /// idempotency key. Refused if another change came first.
+    /// Writes what a change made of a policy, and the entry on that. Refused if another change came first.
     pub async fn write_policy(
+        &self,
+        before: &Policy,
+        change: &Change,
+        entry: &Entry,
+    ) -> Result<Result<(), PolicyRefused>, Error> {
+        let Writes { parts, items } = self.policy_writes(before, change)?;
+        match self.transact(items, entry).await? {
+            Transaction::Done => Ok(Ok(())),
+            Transaction::Refused(refusal) => Ok(Err(refused(&parts, &refusal)?)),
+        }
+    }
+
+    /// The same, and stores the response if the request carries an idempotency key.
+    pub async fn write_policy_idempotently(
         &self,
         before: &Policy,
         change: &Change,
         entry: &Entry,
         idempotency: Option<(&IdempotentRequest, &StoredResponse)>,
     ) -> Result<Outcome<PolicyRefused>, Error> {
+        let Writes { parts, items } = self.policy_writes(before, change)?;
+        self.transact_idempotently(items, entry, idempotency, |refusal| refused(&parts, &refusal)).await
+    }
+
+    /// The writes of a change: of the policy on condition that it is as it was before, of the version that it adds, of what
+    /// decides, and of the counts.
+    fn policy_writes(&self, before: &Policy, change: &Change) -> Result<Writes, Error> {
         let Change { policy, version } = change;
         let mut writes = Writes::default();
         let item = PolicyItem::new(policy.clone());
@@ -355,8 +375,7 @@ impl Store {
         for group in policy.audience.groups().filter(|group| !known.contains(group)) {
             writes.push(Part::Group, self.check_exists(groups::key(policy.dock, group))?);
         }
-        let Writes { parts, items } = writes;
-        self.transact_idempotently(items, entry, idempotency, |refusal| refused(&parts, &refusal)).await
+        Ok(writes)
     }
 
     /// Changes a policy, which was read already, to what `change` makes of it, and returns that. `entry` makes the entry on
@@ -375,10 +394,10 @@ impl Store {
             if change.policy.version == read.version {
                 return Ok(Ok(change.policy));
             }
-            match self.write_policy(&read, &change, &entry(&read, &change.policy), None).await? {
-                Outcome::Refused(PolicyRefused::Changed) => back_off(attempt).await,
-                Outcome::Refused(refused) => return Ok(Err(refused)),
-                Outcome::Done | Outcome::Replayed(_) => return Ok(Ok(change.policy)),
+            match self.write_policy(&read, &change, &entry(&read, &change.policy)).await? {
+                Ok(()) => return Ok(Ok(change.policy)),
+                Err(PolicyRefused::Changed) => back_off(attempt).await,
+                Err(refused) => return Ok(Err(refused)),
             }
             match self.policy(read.dock, read.id).await? {
                 Some(current) => read = current,

@@ -19,6 +19,11 @@ impl Timestamp {
         (0..=9999).contains(&time.year()).then(|| time.into())
     }
 
+    /// Reads an RFC 3339 time. The error says that it must be one.
+    pub fn parse_text(text: &str) -> Result<Self, &'static str> {
+        Self::parse(text).ok_or("must be an RFC 3339 time, such as 2025-01-15T10:32:00Z")
+    }
+
     /// Milliseconds since 1970, as a ULID holds them; 0 for earlier times.
     pub fn unix_milliseconds(self) -> u64 {
         u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)

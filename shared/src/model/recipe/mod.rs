@@ -220,13 +220,12 @@ impl Recipe {
     pub fn parse(json: Json) -> Result<Self, ValueErrors> {
         let json = match json {
             Json::String(text) if text.len() > 4 * MAX_BYTES => return Err(TOO_LARGE.into()),
-            Json::String(text) => {
-                serde_json::from_str(&text).map_err(|_| "must be an object, or a string with one")?
-            }
+            Json::String(text) => serde_json::from_str(&text)
+                .map_err(|_| "must be an object, or a string that holds one as JSON")?,
             json => json,
         };
         if is_of_other_shape(&json) {
-            return Err("must have the fields stakeholderClass, artifactTypes, auth, access, match and constraints, such \
+            return Err("must have the fields stakeholderClass, artifactTypes, auth and access, and may have match and constraints, such \
                         as {\"stakeholderClass\":\"mortgagee\",\"artifactTypes\":[\"declaration-page\"],\"auth\":{\
                         \"factors\":[\"shared_passphrase\",\"tls_certificate\"]},\"access\":{\"method\":\"bulk_api\"},\
                         \"match\":{\"identifiers\":[\"lender_id\"]}}"
@@ -324,8 +323,11 @@ impl Recipe {
 
     /// It as canonical JSON (RFC 8785).
     pub fn canonical(&self) -> String {
-        // It has texts, integers and truth values alone, which all have a canonical form.
-        serde_json_canonicalizer::to_string(self).unwrap_or_default()
+        // It has texts, integers and truth values alone, which all have a canonical form. By way of a value, since a second
+        // way to serialise a recipe is code.
+        let value =
+            serde_json::to_string(self).and_then(|json| serde_json::from_str::<serde_json::Value>(&json));
+        value.ok().and_then(|value| serde_json_canonicalizer::to_string(&value).ok()).unwrap_or_default()
     }
 
     /// The digest of its canonical form: `sha256:` and 64 hex digits.
@@ -415,9 +417,11 @@ impl Parts {
         let Some(methods) = &self.method else { return };
         for (at, method) in methods.all().iter().enumerate() {
             let message = match method {
-                Method::BulkApi if !is_of_institutions => "is only for shared_passphrase and tls_certificate",
+                Method::BulkApi if !is_of_institutions => {
+                    "must not be bulk_api with these factors: that is for shared_passphrase and tls_certificate"
+                }
                 Method::Portal if is_of_institutions => {
-                    "is only for webauthn, sms_otp, badge_id and nda_hash"
+                    "must not be portal with these factors: that is for webauthn, sms_otp, badge_id and nda_hash"
                 }
                 _ => continue,
             };
@@ -506,11 +510,8 @@ impl Match {
 
 impl Constraints {
     fn of_fields(fields: &mut Fields, parts: &mut Parts) -> Result<Self, Rejected> {
-        let instant = |text: &str| {
-            Timestamp::parse(text).ok_or("must be an RFC 3339 time, such as 2025-01-15T10:32:00Z")
-        };
-        let not_before = fields.optional("not_before", string(instant));
-        let not_after = fields.optional("not_after", string(instant));
+        let not_before = fields.optional("not_before", string(Timestamp::parse_text));
+        let not_after = fields.optional("not_after", string(Timestamp::parse_text));
         let session_minutes = fields.optional("session_minutes", |json| {
             integer(json, MAX_SESSION_MINUTES, "must be an integer from 1 to 720")
         });
