@@ -353,7 +353,7 @@ fn the_dock_is_granted_where_an_artifact_is_conceivable() {
 #[test]
 fn the_type_of_an_artifact_is_no_identifier() {
     let recipe = with(base("institution"), "match", &json!({"identifiers": ["lender_id", "document_type"]}));
-    assert_eq!(refusal(&recipe.to_string()).0, ["recipe.match.identifiers[1]"]);
+    assert_eq!(refusal(&recipe.to_string()).0, ["match.identifiers[1]"]);
 }
 
 /// A recipe for an institution, for a person, for one who may use both of a person's methods, or whose access ends.
