@@ -83,7 +83,7 @@ impl Case {
     pub fn shortfalls(&self) -> Vec<String> {
         let decision = self.decide();
         let open = decision.checks.iter().filter(|check| check.outcome != Outcome::Holds);
-        open.map(|check| format!("{} {}", check.subject, check.outcome.word())).collect()
+        open.map(|check| format!("{} {}", check.checked, check.outcome.word())).collect()
     }
 
     /// The keys that the recipe matches.

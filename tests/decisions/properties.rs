@@ -184,7 +184,7 @@ proptest! {
         let subjects = |case: &Case, artifact: bool| {
             let artifact = artifact.then(|| case.artifact.clone().unwrap_or_default());
             let decision = Case { artifact, ..case.clone() }.decide();
-            decision.checks.into_iter().map(|check| check.subject).collect::<Vec<_>>()
+            decision.checks.into_iter().map(|check| check.checked).collect::<Vec<_>>()
         };
         for artifact in [false, true] {
             prop_assert_eq!(subjects(&case, artifact), subjects(&other, artifact));

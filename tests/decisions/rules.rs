@@ -70,7 +70,7 @@ fn every_check_is_made_and_named_whatever_the_others_say() {
     let mut case = lender();
     case.recipe["match"]["identifiers"] = json!(["phone", "lender_id"]);
     let names =
-        |case: &Case| case.decide().checks.iter().map(|check| check.subject.to_string()).collect::<Vec<_>>();
+        |case: &Case| case.decide().checks.iter().map(|check| check.checked.to_string()).collect::<Vec<_>>();
     let of_anyone = [
         "class",
         "audience",

@@ -144,7 +144,8 @@ async fn a_group_of_100_000_costs_what_a_group_of_ten_does() {
             ("evaluate-access", "", Some(evaluation)),
         ] {
             let sandbox = Sandbox::start(binary(function), &url).await;
-            (proxy.take_units(), proxy.take_calls());
+            proxy.take_units();
+            proxy.take_calls();
             let parameters = [dock.as_str(), &scene.group];
             let (answer, _) = sandbox
                 .expect(200, account.request(endpoints::named(function), &parameters, query, body))

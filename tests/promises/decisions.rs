@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
+use docyard_core::store;
 use docyard_core::values::clock::{Clock, Timestamp};
+use docyard_core::values::id::{DockId, GroupId};
 use docyard_test_support::api::{Api, Reply};
-use docyard_test_support::scene::{self, Asker};
-use docyard_test_support::table::TestTable;
+use docyard_test_support::scene::{self, Asker, Scene};
+use docyard_test_support::table::{TestTable, operator};
 use docyard_test_support::{is_thorough, trail};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -826,4 +828,39 @@ async fn simulate_agrees_with_evaluate_for_every_recipient_of_a_dock_of_a_thousa
         );
         assert_eq!(calls, 5, "of two hundred each");
     }
+}
+
+/// As after a deletion that was interrupted before it cleared anything away.
+#[tokio::test]
+async fn a_group_decides_nothing_once_it_is_gone_and_the_repeated_deletion_clears_up() {
+    let table = TestTable::start().await;
+    let account = table.account().await;
+    let key = table.key(account).await;
+    let scene = Scene::create(&table.store, &key, None, "").await;
+    let api = Api::new(Context::new(table.store.clone(), Mode::Live, Clock::system()));
+    let asker = Asker { api: &api, key: &key, dock: &scene.dock };
+    let evaluate = async || {
+        let asked = json!({
+            "subject": {"type": "recipient", "id": scene.member}, "action": {"name": "bulk_api"},
+            "resource": {"type": "dock"}, "context": {"factors": ["shared_passphrase"]},
+        });
+        asker.ask("evaluate-access", &[], asked).await["decision"] == true
+    };
+    assert!(evaluate().await, "a member of the group that the policy is for");
+    let (dock, id) = (DockId::parse(&scene.dock).unwrap(), GroupId::parse(&scene.group).unwrap());
+    let group = table.store.group(dock, id).await.unwrap().unwrap();
+    let entry = || group.deleted().by(&operator(account), Clock::system().now());
+    let deleted = table.store.delete_group(group.clone(), |_| Ok::<(), store::Error>(()), entry).await;
+    assert!(deleted.unwrap());
+    assert!(!evaluate().await, "its membership and its place in the audience are there still");
+
+    let headers = [("authorization", format!("Bearer {key}"))];
+    let of = [("dockId", &scene.dock), ("groupId", &scene.group)];
+    assert_eq!(api.ask("delete-group", &of, "", &headers, None).await.status, 404);
+    let policy = asker.ask("get-policy", &[("policyId", &scene.published)], Value::Null).await;
+    assert_eq!(policy["audience"], json!({"groupIds": []}));
+    let is_left =
+        |item: &trail::Item| item.contains_key("member") && trail::text(item, "group") == scene.group;
+    assert!(!table.items().await.iter().any(is_left), "its memberships");
+    assert!(!evaluate().await);
 }

@@ -237,7 +237,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         verdict.decision.checks.iter().map(|check| CheckOutput {
             policy_id: verdict.policy.id,
             version: verdict.revision.number,
-            check: check.subject.to_string(),
+            check: check.checked.to_string(),
             outcome: check.outcome.word(),
         })
     });

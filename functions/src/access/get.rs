@@ -6,7 +6,7 @@
 
 use docyard_core::context::Context;
 use docyard_core::model::access::{Subject, verdict_if_proven};
-use docyard_core::model::decision::{Check, Outcome, Subject as Checked};
+use docyard_core::model::decision::{Check, Checked, Outcome};
 use docyard_core::model::policy::EnforcedPolicy;
 use docyard_core::model::recipe::{Factor, Method};
 use docyard_core::values::clock::Timestamp;
@@ -103,7 +103,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
 fn covering<'a>(policy: &'a EnforcedPolicy, subject: &Subject, now: Timestamp) -> Option<CoveringPolicy<'a>> {
     let verdict = verdict_if_proven(policy, subject, now)?;
     let checks = &verdict.decision.checks;
-    let holds = |subject: Checked| checks.contains(&Check { subject, outcome: Outcome::Holds });
+    let holds = |checked: Checked| checks.contains(&Check { checked, outcome: Outcome::Holds });
     if !holds(Checked::Audience) {
         return None;
     }

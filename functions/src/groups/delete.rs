@@ -2,7 +2,7 @@
 //! Honours `If-Match`.
 //!
 //! Behind the deletion, the group is taken out of the audiences of policies, which never become everyone's by that, and its
-//! memberships are deleted, up to a thousand in a request. An interruption may leave both, which decides nothing; repeating
+//! memberships are deleted, up to ten thousand in a request. An interruption may leave both, which decides nothing; repeating
 //! the request goes on.
 
 use docyard_core::context::{Caller, Context};
@@ -23,7 +23,7 @@ use crate::operation::Operation;
 pub const ENDPOINT: Endpoint = endpoint! {
     "delete-group": Delete "/v1/docks/{dockId}/groups/{groupId}",
     description: "Delete a group",
-    memory: 128,
+    memory: 1024,
     credentials: [ApiKey],
     grants: [
         GetItem on [Dock, Groups, Key],

@@ -2,7 +2,7 @@
 //! by page.
 //!
 //! Three round trips to DynamoDB: reads the key, the group and the page of ids at once, then where the recipients are, then
-//! the recipients. A page of more than 100 takes a fourth one: key and group come first.
+//! the recipients. A page of more than 100 takes more: key and group come first, and recipients are read a hundred at a time.
 
 use docyard_core::context::Context;
 use docyard_core::model::recipient::Recipient;

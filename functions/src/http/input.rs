@@ -63,7 +63,7 @@ pub fn read<T>(
         if is_repeated(value.as_bytes()) {
             errors.push(FieldError::new(name, "must be given once"));
         } else if header == IF_MATCH {
-            let message = "is not a header of this request; PATCH and DELETE of what has an ETag take it";
+            let message = "is not a header of this request; those take it that change what has an ETag";
             errors.push(FieldError::new(name, message));
         }
     }

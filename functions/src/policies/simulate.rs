@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use docyard_core::context::Context;
 use docyard_core::model::access::{Subject, verdict_if_proven};
-use docyard_core::model::decision::{Check, Decision, Outcome, Subject as Checked};
+use docyard_core::model::decision::{Check, Checked, Decision, Outcome};
 use docyard_core::model::policy::{EnforcedPolicy, MAX_VERSIONS, Policy, Production, Revision, Stages};
 use docyard_core::model::recipe::Factor;
 use docyard_core::values::clock::Timestamp;
@@ -217,7 +217,7 @@ impl Report {
             *self.missing_identifiers.entry(key.to_owned()).or_default() += 1;
         }
         let fails = |checked: &Checked| {
-            let failed = Check { subject: checked.clone(), outcome: Outcome::Fails };
+            let failed = Check { checked: checked.clone(), outcome: Outcome::Fails };
             decision.checks.contains(&failed)
         };
         self.is_out_of_time |= fails(&Checked::Window);
@@ -255,7 +255,7 @@ impl Report {
             gaps.push((*count, format!("Set up {factor} for {}.", recipients(*count))));
         }
         for (key, count) in &self.missing_identifiers {
-            gaps.push((*count, format!("Store {key} of {}, or have it submitted.", recipients(*count))));
+            gaps.push((*count, format!("Store {key} of {}.", recipients(*count))));
         }
         if self.expired > 0 {
             let sentence =

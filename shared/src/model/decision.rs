@@ -36,14 +36,14 @@ pub struct Facts<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
     /// What is checked.
-    pub subject: Subject,
+    pub checked: Checked,
     /// What came of it.
     pub outcome: Outcome,
 }
 
 /// What a check is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Subject {
+pub enum Checked {
     /// The recipient is of the recipe's class.
     Class,
     /// The policy's audience includes the recipient.
@@ -98,7 +98,7 @@ impl Outcome {
 }
 
 /// Its name in the API: `class`, `factor:sms_otp`.
-impl std::fmt::Display for Subject {
+impl std::fmt::Display for Checked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Class => f.write_str("class"),
@@ -131,22 +131,22 @@ impl Decision {
 
     /// The factors that are missing.
     pub fn missing_factors(&self) -> impl Iterator<Item = Factor> {
-        self.missing().filter_map(|subject| match subject {
-            Subject::Factor(factor) => Some(*factor),
+        self.missing().filter_map(|checked| match checked {
+            Checked::Factor(factor) => Some(*factor),
             _ => None,
         })
     }
 
     /// The identifiers that are missing.
     pub fn missing_identifiers(&self) -> impl Iterator<Item = &str> {
-        self.missing().filter_map(|subject| match subject {
-            Subject::Identifier(key) => Some(key.as_str()),
+        self.missing().filter_map(|checked| match checked {
+            Checked::Identifier(key) => Some(key.as_str()),
             _ => None,
         })
     }
 
-    fn missing(&self) -> impl Iterator<Item = &Subject> {
-        self.checks.iter().filter(|check| check.outcome == Outcome::Missing).map(|check| &check.subject)
+    fn missing(&self) -> impl Iterator<Item = &Checked> {
+        self.checks.iter().filter(|check| check.outcome == Outcome::Missing).map(|check| &check.checked)
     }
 
     /// How far it is from granting: how many checks cannot come to hold by supplying something, and how many can.
@@ -206,35 +206,42 @@ impl<'a> Resolved<'a> {
 /// With an artifact, it decides on that one. Without, it says whether an artifact is conceivable that it would grant.
 pub fn decide(recipe: &Recipe, facts: &Facts<'_>, now: Timestamp) -> Decision {
     let mut checks = Vec::new();
-    let mut check = |subject, outcome| checks.push(Check { subject, outcome });
+    let mut check = |checked, outcome| checks.push(Check { checked, outcome });
     let recipient = facts.recipient;
 
-    check(Subject::Class, Outcome::holds_if(recipient.stakeholder_class == Some(recipe.class())));
-    check(Subject::Audience, Outcome::holds_if(facts.is_in_audience));
+    check(Checked::Class, Outcome::holds_if(recipient.stakeholder_class == Some(recipe.class())));
+    check(Checked::Audience, Outcome::holds_if(facts.is_in_audience));
     let has_begun = recipe.not_before().is_none_or(|from| now >= from);
     let has_ended = recipe.not_after().is_some_and(|end| now >= end);
-    check(Subject::Window, Outcome::holds_if(has_begun && !has_ended));
+    check(Checked::Window, Outcome::holds_if(has_begun && !has_ended));
     let session_ends = facts.authenticated_at.plus_minutes(recipe.session_minutes());
-    check(Subject::Session, Outcome::holds_if(now < session_ends));
+    check(Checked::Session, Outcome::holds_if(now < session_ends));
     let expires = recipe.auto_expire_days().map(|days| recipient.created_at.plus_days(days));
-    check(Subject::Expiry, Outcome::holds_if(expires.is_none_or(|end| now < end)));
-    check(Subject::Method, Outcome::holds_if(recipe.methods().contains(&facts.method)));
+    check(Checked::Expiry, Outcome::holds_if(expires.is_none_or(|end| now < end)));
+    check(Checked::Method, Outcome::holds_if(recipe.methods().contains(&facts.method)));
     for factor in recipe.factors() {
         let is_proven = facts.factors.contains(factor);
-        check(Subject::Factor(*factor), if is_proven { Outcome::Holds } else { Outcome::Missing });
+        check(Checked::Factor(*factor), if is_proven { Outcome::Holds } else { Outcome::Missing });
     }
     let keys: Vec<(&str, Resolved<'_>)> =
         recipe.keys().iter().map(|key| (key.as_str(), Resolved::of(key, recipe, facts))).collect();
     for (key, resolved) in &keys {
-        check(Subject::Identifier((*key).to_owned()), resolved.outcome());
+        check(Checked::Identifier((*key).to_owned()), resolved.outcome());
     }
     if let Some(artifact) = facts.artifact {
-        check(Subject::Type, type_outcome(recipe, artifact));
+        check(Checked::Type, type_outcome(recipe, artifact));
         for (key, resolved) in keys.iter().filter(|(key, _)| !says_who(key)) {
-            check(Subject::Scope((*key).to_owned()), scope_outcome(key, *resolved, artifact));
+            check(Checked::Scope((*key).to_owned()), scope_outcome(key, *resolved, artifact));
         }
     }
-    check(Subject::Claims, Outcome::holds_if(are_confirmed(&keys, facts.artifact)));
+    let is_known = |(_, resolved): &(&str, Resolved<'_>)| !matches!(resolved, Resolved::Missing);
+    let claims = match are_confirmed(&keys, facts.artifact) {
+        true => Outcome::Holds,
+        // What is not known yet may confirm them.
+        false if !keys.iter().all(is_known) => Outcome::Missing,
+        false => Outcome::Fails,
+    };
+    check(Checked::Claims, claims);
     Decision { checks }
 }
 

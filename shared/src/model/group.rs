@@ -15,6 +15,7 @@ pub const MAX_GROUPS_OF_RECIPIENT: usize = 50;
 pub const MAX_RECIPIENTS: usize = 100;
 /// The most recipients of a group when it is created.
 pub const MAX_INITIAL_RECIPIENTS: usize = 25;
+
 /// A group of a dock's recipients. Its members are a list of their own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
@@ -72,7 +73,7 @@ impl Group {
     fn fields(&self) -> Fields {
         Fields::default()
             .shown("name", Some(self.name.as_str()))
-            .shown("description", self.description.as_ref().map(LongText::as_str))
+            .personal("description", self.description.as_ref().map(LongText::as_str))
     }
 }
 

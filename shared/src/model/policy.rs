@@ -29,7 +29,7 @@ pub const MAX_GROUPS: usize = 20;
 /// The most recipients of a pilot.
 pub const MAX_PILOTS: usize = 100;
 /// How far ahead a version can be scheduled, in days: five years, of which one or two are leap years.
-pub const MAX_DAYS_AHEAD: u16 = 5 * 365 + 1;
+pub const MAX_DAYS_AHEAD: u16 = 5 * 365 + 2;
 
 /// A policy of a dock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,7 @@ impl Owned for Policy {
 
 /// A recipe and the number of its version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Revision {
     /// The version, from 1.
     pub number: u16,
@@ -155,6 +156,7 @@ impl Audience {
 
 /// Which versions of a policy are in force, or will be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Stages {
     /// The version for all that the policy covers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -169,6 +171,7 @@ pub struct Stages {
 
 /// The version in production.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Production {
     /// The version.
     pub revision: Revision,
@@ -178,6 +181,7 @@ pub struct Production {
 
 /// A version that is tried with some recipients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Pilot {
     /// The version.
     pub revision: Revision,
@@ -189,6 +193,7 @@ pub struct Pilot {
 
 /// A version that takes over by the clock alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Scheduled {
     /// The version.
     pub revision: Revision,
@@ -499,9 +504,10 @@ impl Policy {
         }
     }
 
-    /// That it was rolled back to this version, as a new one.
+    /// That it was rolled back to this version, as a new one, and whether that is in production.
     pub fn rolled_back(&self, before: &Self, to: u16) -> Event {
-        self.event(Action::Rollback).changing(before.fields(), self.fields()).with("rolledBackTo", to)
+        let event = self.event(Action::Rollback).changing(before.fields(), self.fields());
+        event.with("rolledBackTo", to).with("inProduction", self.stages.production.is_some())
     }
 
     /// That it was assigned to a group.

@@ -29,8 +29,9 @@ const MEMBER_END: &str = "MEMBER#~";
 /// How many recipients a transaction adds or removes: three writes each, of a hundred.
 const RECIPIENTS_OF_TRANSACTION: usize = 30;
 
-/// How many members a deletion clears away behind itself.
-const MAX_CLEARED: usize = 1000;
+/// How many members a deletion clears away behind itself: ten pages of a thousand.
+const MAX_CLEARED_PAGES: usize = 10;
+const MEMBERS_OF_PAGE: usize = 1000;
 
 /// The key of a group.
 pub(super) fn key(dock: DockId, group: GroupId) -> Item {
@@ -241,13 +242,20 @@ impl Store {
         Err(Error::unavailable("delete group: too many changes at once").into())
     }
 
-    /// Deletes the memberships of a group that this dock no longer has, up to a thousand of them.
+    /// Deletes the memberships of a group that this dock no longer has, up to ten thousand of them.
     pub async fn delete_memberships(&self, dock: DockId, group: GroupId) -> Result<(), Error> {
-        let range = KeyRange { from: MEMBER_PREFIX, to: MEMBER_END, ascending: true };
-        let read = self.query_page(Partition::Group.of(group), range, None, MAX_CLEARED).await?;
-        let own = read.items.into_iter().filter(|item: &MemberItem| item.dock == dock);
-        let keys = own.flat_map(|item| [membership_key(group, item.member), member_key(group, item.member)]);
-        self.delete_all(keys.collect()).await
+        for _ in 0..MAX_CLEARED_PAGES {
+            let range = KeyRange { from: MEMBER_PREFIX, to: MEMBER_END, ascending: true };
+            let read = self.query_page(Partition::Group.of(group), range, None, MEMBERS_OF_PAGE).await?;
+            let own = read.items.into_iter().filter(|item: &MemberItem| item.dock == dock);
+            let keys =
+                own.flat_map(|item| [membership_key(group, item.member), member_key(group, item.member)]);
+            self.delete_all(keys.collect()).await?;
+            if read.is_last {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Returns one page of a group's members, the newest recipients first, by id; one Query.
@@ -327,11 +335,11 @@ impl Store {
                 full.push(groups);
             }
         }
-        for groups in full {
-            let existing = at_once(groups.into_iter().map(|group| self.group(dock, group))).await?;
-            if existing.iter().flatten().count() >= MAX_GROUPS_OF_RECIPIENT {
-                return Ok(Err(MembersRefused::TooManyGroups));
-            }
+        let all: BTreeSet<GroupId> = full.iter().flatten().copied().collect();
+        let read = at_once(all.into_iter().map(|group| self.group(dock, group))).await?;
+        let existing: BTreeSet<GroupId> = read.into_iter().flatten().map(|group| group.id).collect();
+        if full.iter().any(|groups| groups.intersection(&existing).count() >= MAX_GROUPS_OF_RECIPIENT) {
+            return Ok(Err(MembersRefused::TooManyGroups));
         }
         Ok(Ok(new))
     }

@@ -175,8 +175,9 @@ struct VersionKey {
     dock: DockId,
 }
 
-/// What the end of a group needs to know of a policy: not its recipes, which are most of it.
+/// What the end of a group makes something of, of a policy's item.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct AssignedPolicy {
     id: PolicyId,
     #[serde(deserialize_with = "json_text::deserialize")]
@@ -184,6 +185,8 @@ struct AssignedPolicy {
     #[serde(deserialize_with = "json_text::deserialize")]
     current: CurrentClass,
     stages: String,
+    created_at: Timestamp,
+    updated_at: Option<Timestamp>,
     version: u64,
 }
 
@@ -308,10 +311,10 @@ impl Store {
         let mut writes = Writes::default();
         writes.push(Part::Other, self.put_new(&PolicyItem::new(policy.clone()))?);
         writes.push(Part::Other, self.put_new(&VersionItem::new(policy, policy.first_version()))?);
-        writes.push(Part::Count, self.count_up(policy.dock, "policyCount", MAX_POLICIES)?);
         for group in policy.audience.groups() {
             writes.push(Part::Group, self.check_exists(groups::key(policy.dock, group))?);
         }
+        writes.push(Part::Count, self.count_up(policy.dock, "policyCount", MAX_POLICIES)?);
         let Writes { parts, items } = writes;
         self.transact_idempotently(items, entry, idempotency, |refusal| refused(&parts, &refusal)).await
     }
@@ -445,7 +448,7 @@ impl Store {
             (":id", text(policy.id)),
             (":version", number(policy.version)),
             (":audience", text(&audience)),
-            (":now", text(now)),
+            (":now", text(now.max(policy.updated_at.unwrap_or(policy.created_at)))),
             (":one", number(1)),
         ];
         let mut items = vec![self.update(

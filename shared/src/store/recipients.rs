@@ -377,15 +377,19 @@ impl Store {
         self.transact(vec![pointer, recipient], &entry).await
     }
 
-    /// Returns the recipients of these ids in their order, without those that no longer exist; two round trips for any
-    /// number of them, and more while the email of one moves.
+    /// Returns the recipients of these ids in their order, without those that no longer exist; two round trips for each
+    /// hundred of them, and more while the email of one moves.
     pub async fn recipients_of(&self, ids: &[RecipientId]) -> Result<Vec<Recipient>, Error> {
         let mut found: BTreeMap<RecipientId, Recipient> = BTreeMap::new();
         for attempt in 1..=MAX_ATTEMPTS {
             let left = ids.iter().filter(|id| !found.contains_key(id));
             let keys = left.map(|id| Self::key(partition(*id), POINTER_SORT_KEY)).collect();
             let pointers: Vec<RecipientPointer> = self.get_many(keys).await?;
-            let keys = pointers.iter().map(|at| Self::key(docks::partition(at.dock), sort_key(&at.email)));
+            // Two pointers can name one email, while it changes hands.
+            let places: BTreeSet<(DockId, &str)> =
+                pointers.iter().map(|at| (at.dock, at.email.as_str())).collect();
+            let keys =
+                places.into_iter().map(|(dock, email)| Self::key(docks::partition(dock), sort_key(email)));
             let items: Vec<RecipientItem> = self.get_many(keys.collect()).await?;
             let there = pointers.len();
             let before = found.len();

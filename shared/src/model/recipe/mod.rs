@@ -124,7 +124,10 @@ words! {
 }
 
 /// A recipe. Whatever exists has passed [`Recipe::parse`], or was stored when its rules held.
+///
+/// What is stored is not read where it has a field that is not known here: older code must not decide without it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recipe {
     #[serde(rename = "stakeholderClass")]
     class: StakeholderClass,
@@ -139,6 +142,7 @@ pub struct Recipe {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Auth {
     factors: Vec<Factor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,6 +153,7 @@ struct Auth {
 
 /// What TLS must be like. Each value is the only one there is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Tls {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     require_mutual: Option<bool>,
@@ -157,12 +162,14 @@ struct Tls {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct WebAuthn {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     challenge_type: Option<ChallengeType>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Access {
     method: Methods,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,6 +187,7 @@ enum Methods {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Match {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     identifiers: Option<Vec<String>>,
@@ -190,6 +198,7 @@ struct Match {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Constraints {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     not_before: Option<Timestamp>,
@@ -276,11 +285,6 @@ impl Recipe {
     /// The methods that it grants. Not empty.
     pub fn methods(&self) -> &[Method] {
         self.access.method.all()
-    }
-
-    /// Whether artifacts are shown, and not handed out.
-    pub fn is_read_only(&self) -> bool {
-        self.access.read_only == Some(true)
     }
 
     /// The keys of the identifiers that it matches.
