@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::store;
@@ -12,7 +13,7 @@ use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_core::values::id::{DockId, GroupId};
 use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::scene::{self, Asker, Scene};
-use docyard_test_support::table::{TestTable, operator};
+use docyard_test_support::table::{TABLE, TestTable, operator};
 use docyard_test_support::{is_thorough, trail};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -863,4 +864,29 @@ async fn a_group_decides_nothing_once_it_is_gone_and_the_repeated_deletion_clear
         |item: &trail::Item| item.contains_key("member") && trail::text(item, "group") == scene.group;
     assert!(!table.items().await.iter().any(is_left), "its memberships");
     assert!(!evaluate().await);
+}
+
+/// As pointers were written before they had one.
+#[tokio::test]
+async fn a_recipient_whose_pointer_has_another_class_or_none_is_judged_by_its_own() {
+    let table = TestTable::start().await;
+    let account = table.account().await;
+    let key = table.key(account).await;
+    let scene = Scene::create(&table.store, &key, None, "").await;
+    let api = Api::new(Context::new(table.store.clone(), Mode::Live, Clock::system()));
+    let asker = Asker { api: &api, key: &key, dock: &scene.dock };
+    for expression in ["REMOVE stakeholderClass", "SET stakeholderClass = :class"] {
+        let update = table.client.update_item().table_name(TABLE).update_expression(expression);
+        let update = update.key("pk", AttributeValue::S(format!("RECIPIENT#{}", scene.member)));
+        let update = update.key("sk", AttributeValue::S("RECIPIENT".to_owned()));
+        let class = expression.contains(':').then(|| AttributeValue::S("agent".to_owned()));
+        let update =
+            update.set_expression_attribute_values(class.map(|class| [(":class".to_owned(), class)].into()));
+        update.send().await.unwrap();
+        let asked = json!({
+            "subject": {"type": "recipient", "id": scene.member}, "action": {"name": "bulk_api"},
+            "resource": {"type": "dock"}, "context": {"factors": ["shared_passphrase"]},
+        });
+        assert_eq!(asker.ask("evaluate-access", &[], asked).await["decision"], true, "{expression}");
+    }
 }

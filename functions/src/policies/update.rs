@@ -16,7 +16,7 @@ use docyard_core::values::text::{LongText, Text};
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::{PolicyOutput, TOO_MANY_IN_FORCE, find, of_rules, of_store};
+use super::{OVERTAKEN, PolicyOutput, find, of_rules, of_store};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::{input, response};
@@ -117,6 +117,6 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     };
     let entry = |before: &Policy, after: &Policy| context.entry(caller, after.updated(before));
     let updated = context.store.update_policy(policy, change, entry).await?;
-    let policy = updated.map_err(|refused| of_store(refused, TOO_MANY_IN_FORCE))?;
+    let policy = updated.map_err(|refused| of_store(refused, OVERTAKEN))?;
     response::resource(&PolicyOutput::new(&policy, now), policy.version)
 }

@@ -553,7 +553,6 @@ impl Policy {
             .shown("name", Some(self.name.as_str()))
             .shown("audience", Some(&self.audience.shown()))
             .shown("currentVersion", Some(&self.current.number.to_string()))
-            .shown("recipeHash", Some(&self.current.recipe.hash()))
     }
 }
 

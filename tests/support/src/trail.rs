@@ -190,8 +190,26 @@ pub async fn assert_explains(table: &TestTable) {
     let mut told: Vec<Told> = entries.iter().filter(|entry| !is_gone(entry)).filter_map(counted).collect();
     told.sort();
     assert_eq!(told, expected(&items), "the trail, and what there is");
+    assert_pointers(&items);
     assert_members(&items, &entries, &deleted);
     assert_policies(&items);
+}
+
+/// Asserts that each recipient's pointer says where it is, and of which class.
+fn assert_pointers(items: &[Item]) {
+    let said = |item: &Item, id: &str| {
+        let said =
+            ["dock", "account", "email", "stakeholderClass"].map(|name| find(item, name).map(str::to_owned));
+        (id.to_owned(), said)
+    };
+    let of = |is: fn(&Item) -> bool| items.iter().filter(move |item| is(item));
+    let recipients: BTreeSet<_> = of(|item| text(item, "sk").starts_with("RECIPIENT#"))
+        .map(|item| said(item, text(item, "id")))
+        .collect();
+    let pointers: BTreeSet<_> = of(|item| text(item, "sk") == "RECIPIENT")
+        .map(|item| said(item, text(item, "pk").strip_prefix("RECIPIENT#").unwrap()))
+        .collect();
+    assert_eq!(pointers, recipients, "each pointer says what its recipient is");
 }
 
 /// What an entry tells, as far as a thing counts it; `None` for the account's own and for the members of a group. A policy

@@ -17,7 +17,7 @@ use crate::values::field_error::{Rejected, ValueErrors};
 use crate::values::fields::{Fields, different, integer, object, string};
 use crate::values::json::Json;
 
-/// The largest recipe, in bytes of canonical JSON.
+/// The largest recipe, in bytes of JSON without white space.
 pub const MAX_BYTES: usize = 4096;
 /// The most artifact types of a recipe.
 pub const MAX_ARTIFACT_TYPES: usize = 50;
@@ -234,10 +234,8 @@ impl Recipe {
             json => json,
         };
         if is_of_other_shape(&json) {
-            return Err("must have the fields stakeholderClass, artifactTypes, auth and access, and may have match and constraints, such \
-                        as {\"stakeholderClass\":\"mortgagee\",\"artifactTypes\":[\"declaration-page\"],\"auth\":{\
-                        \"factors\":[\"shared_passphrase\",\"tls_certificate\"]},\"access\":{\"method\":\"bulk_api\"},\
-                        \"match\":{\"identifiers\":[\"lender_id\"]}}"
+            return Err("must have stakeholderClass, artifactTypes, auth {\"factors\": […]} and access {\"method\": …}, and may \
+                        have match and constraints; the API's older shape is not taken"
                 .into());
         }
         object(Self::of_fields)(json)
@@ -261,7 +259,7 @@ impl Recipe {
             matching: matching?,
             constraints: constraints?,
         };
-        if recipe.canonical().len() > MAX_BYTES {
+        if serde_json::to_string(&recipe).map_or(0, |json| json.len()) > MAX_BYTES {
             fields.refuse("", TOO_LARGE);
         }
         Ok(recipe)
