@@ -890,3 +890,24 @@ async fn a_recipient_whose_pointer_has_another_class_or_none_is_judged_by_its_ow
         assert_eq!(asker.ask("evaluate-access", &[], asked).await["decision"], true, "{expression}");
     }
 }
+
+#[tokio::test]
+async fn of_a_deleted_recipient_nothing_is_left_but_its_trail() {
+    let table = TestTable::start().await;
+    let account = table.account().await;
+    let key = table.key(account).await;
+    let scene = Scene::create(&table.store, &key, None, "").await;
+    let api = Api::new(Context::new(table.store.clone(), Mode::Live, Clock::system()));
+    let asker = Asker { api: &api, key: &key, dock: &scene.dock };
+    let left = async || {
+        let items = table.items().await;
+        let is_its_own = |item: &&trail::Item| {
+            !trail::is_entry(item)
+                && ["pk", "sk"].iter().any(|name| trail::text(item, name).contains(&scene.member))
+        };
+        items.iter().filter(is_its_own).count()
+    };
+    assert_eq!(left().await, 6, "a pointer, a secret, two memberships in two places");
+    asker.ask("delete-recipient", &[("recipientId", &scene.member)], Value::Null).await;
+    assert_eq!(left().await, 0);
+}
