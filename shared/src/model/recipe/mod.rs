@@ -234,8 +234,8 @@ impl Recipe {
             json => json,
         };
         if is_of_other_shape(&json) {
-            return Err("must have stakeholderClass, artifactTypes, auth {\"factors\": […]} and access {\"method\": …}, and may \
-                        have match and constraints; the API's older shape is not taken"
+            return Err("must have stakeholderClass, artifactTypes, auth such as {\"factors\":[\"shared_passphrase\"]} and access such as \
+                        {\"method\":\"bulk_api\"}, and may have match and constraints; the API's older shape is not taken"
                 .into());
         }
         object(Self::of_fields)(json)
