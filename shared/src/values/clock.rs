@@ -24,6 +24,12 @@ impl Timestamp {
         Self::parse(text).ok_or("must be an RFC 3339 time, such as 2025-01-15T10:32:00Z")
     }
 
+    /// The time so many seconds after 1970; `None` after the year 9999.
+    pub fn from_unix_seconds(seconds: u64) -> Option<Self> {
+        let time = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?;
+        Some(time.into())
+    }
+
     /// Milliseconds since 1970, as a ULID holds them; 0 for earlier times.
     pub fn unix_milliseconds(self) -> u64 {
         u64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(0)

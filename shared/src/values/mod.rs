@@ -15,3 +15,5 @@ pub mod page;
 pub mod patch;
 pub mod random;
 pub mod text;
+pub mod thumbprint;
+pub mod x509;
