@@ -28,6 +28,8 @@ pub struct Endpoint {
     pub credentials: &'static [Credential],
     /// What its code does on the table, and its function's role may do.
     pub grants: &'static [Grant],
+    /// What its function needs besides the table.
+    pub needs: &'static [Need],
     /// Its handler.
     pub handle: Handler,
     /// Describes its parameters, bodies and responses for the API's document.
@@ -77,6 +79,13 @@ pub enum Action {
     UpdateItem,
 }
 
+/// What a function may need besides the table. Its environment has it, and no other function's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The key of the digests of submitted identifiers: the variable `SUBMISSION_KEY`.
+    SubmissionKey,
+}
+
 /// Declares the endpoint of a module, which has a function `handle` and, with feature `openapi`, a function `document`.
 macro_rules! endpoint {
     (
@@ -85,6 +94,7 @@ macro_rules! endpoint {
         memory: $memory:literal,
         credentials: [$($credential:ident),*],
         grants: [$($action:ident on [$($partition:ident),+]),* $(,)?],
+        $(needs: [$($need:ident),+],)?
     ) => {
         $crate::endpoint::Endpoint {
             name: $name,
@@ -96,6 +106,7 @@ macro_rules! endpoint {
                 action: $crate::endpoint::Action::$action,
                 partitions: &[$(docyard_core::store::Partition::$partition),+],
             }),*],
+            needs: &[$($($crate::endpoint::Need::$need),+)?],
             handle: |context, request| Box::pin(handle(context, request)),
             #[cfg(feature = "openapi")]
             document,

@@ -3,16 +3,21 @@
 
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::route::is_same;
-use crate::{access, audit, docks, groups, health, policies, recipients, secrets};
+use crate::{
+    access, audit, certificates, docks, groups, health, policies, recipients, retrieval, secrets, tokens,
+};
 
 /// Every resource, in the order of the documentation.
 pub const RESOURCES: &[&Endpoints] = &[
     &docks::ENDPOINTS,
     &recipients::ENDPOINTS,
     &secrets::ENDPOINTS,
+    &certificates::ENDPOINTS,
     &policies::ENDPOINTS,
     &groups::ENDPOINTS,
     &access::ENDPOINTS,
+    &tokens::ENDPOINTS,
+    &retrieval::ENDPOINTS,
     &audit::ENDPOINTS,
     &health::ENDPOINTS,
 ];

@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod certificates;
 pub mod docks;
 pub mod endpoint;
 pub mod endpoints;
@@ -23,5 +24,7 @@ pub mod openapi;
 pub mod operation;
 pub mod policies;
 pub mod recipients;
+pub mod retrieval;
 pub mod route;
 pub mod secrets;
+pub mod tokens;

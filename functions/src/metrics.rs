@@ -28,7 +28,11 @@ pub const SECRETS_REVOKED: &str = "SecretsRevoked";
 pub const VALID_VERIFICATIONS: &str = "ValidVerifications";
 /// Verifications of a value that is not valid.
 pub const INVALID_VERIFICATIONS: &str = "InvalidVerifications";
-/// Requests without a valid API key.
+/// Access tokens that were issued.
+pub const TOKENS_ISSUED: &str = "TokensIssued";
+/// Requests of recipients that proved who they are, and that no policy let in.
+pub const ACCESS_REFUSALS: &str = "AccessRefusals";
+/// Requests without a valid API key or access token, and requests for a token with a wrong passphrase.
 pub const AUTHENTICATION_FAILURES: &str = "AuthenticationFailures";
 /// How long requests took inside the function, in milliseconds.
 pub const LATENCY: &str = "Latency";
@@ -43,6 +47,8 @@ pub const ALL: &[&str] = &[
     SECRETS_REVOKED,
     VALID_VERIFICATIONS,
     INVALID_VERIFICATIONS,
+    TOKENS_ISSUED,
+    ACCESS_REFUSALS,
     AUTHENTICATION_FAILURES,
     LATENCY,
     COLD_STARTS,

@@ -52,6 +52,19 @@ pub fn document() -> OpenApi {
                 .build(),
         ),
     );
+    components = components.security_scheme(
+        scheme(Credential::AccessToken),
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .bearer_format("dk_tok_…")
+                .description(Some(
+                    "An access token, which an institution gets for its passphrase. It is good for its recipient alone, and if \
+                     it is bound to a certificate, on connections with that certificate",
+                ))
+                .build(),
+        ),
+    );
     for (name, status, description, message) in COMMON_ERRORS {
         components = components.response(*name, error(*status, description, json!({"message": message})));
     }

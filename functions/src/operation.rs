@@ -20,7 +20,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::body;
 use crate::http::error::Resource;
-use crate::http::response::{ErrorBody, Success};
+use crate::http::response::{ErrorBody, NOT_GRANTED, OAuthError, Success};
 use crate::route::{Credential, ENTITY_TYPE, Method, Route, VERSION};
 
 const JSON: &str = "application/json";
@@ -33,7 +33,7 @@ pub(crate) const COMMON_ERRORS: &[(&str, u16, &str, &str)] = &[
         "The request breaks rules; `details` names every field or parameter that does",
         "name is required",
     ),
-    ("Unauthorized", 401, "No valid API key", "Invalid or expired API key"),
+    ("Unauthorized", 401, "No valid API key or access token", "Invalid or expired API key"),
     (
         "PreconditionFailed",
         412,
@@ -128,6 +128,55 @@ impl Operation {
     /// wrong.
     pub fn request_body<T: ToSchema>(self, example: Value) -> Self {
         self.body::<T>(example, Required::True)
+    }
+
+    /// The request body: a form (RFC 6749 appendix B) with the fields of a `T`, and others that are ignored.
+    pub fn form<T: ToSchema>(mut self, example: Value) -> Self {
+        self.schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(&mut self.schemas);
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(T::name())))
+            .example(Some(example))
+            .build();
+        let body = RequestBodyBuilder::new()
+            .description(Some(format!("At most {} KiB", body::MAX_BYTES / 1024)))
+            .required(Some(Required::True))
+            .content("application/x-www-form-urlencoded", content);
+        let operation = self.operation.request_body(Some(body.build()));
+        Self { operation, ..self }.common_error(413).common_error(415).common_error(503)
+    }
+
+    /// The errors of OAuth 2.0, in the form of RFC 6749 §5.2.
+    pub fn oauth_errors(self) -> Self {
+        let challenge = text_header("Where HTTP Basic was tried", json!("Basic realm=\"Docyard Access\""));
+        let invalid_client = oauth_response("`client_id` or `client_secret` is wrong", "invalid_client")
+            .header("WWW-Authenticate", challenge);
+        let this = self.oauth_error();
+        Self { operation: this.operation.response("401", invalid_client.build()), ..this }
+    }
+
+    /// The error 400 of OAuth 2.0, in the form of RFC 6749 §5.2.
+    pub fn oauth_error(mut self) -> Self {
+        self.schemas.push((OAuthError::name().into_owned(), OAuthError::schema()));
+        let description = "`invalid_request`; for a token also `unsupported_grant_type`, `invalid_scope`, and \
+                           `unauthorized_client`, which says what is missing";
+        let response = oauth_response(description, "invalid_request").build();
+        Self { operation: self.operation.response("400", response), ..self }
+    }
+
+    /// The error 429 of this service, beside API Gateway's own.
+    pub fn too_many_requests(self) -> Self {
+        let description = "More than 60 requests a minute of a recipient whose passphrase was right; or throttled by API \
+                           Gateway, which answers by itself";
+        let example = json!({"message": "This recipient has asked for too many tokens; repeat the request after Retry-After seconds"});
+        self.error(429, description, example)
+    }
+
+    /// The error 403.
+    pub fn forbidden(self) -> Self {
+        let details = json!([{"field": "factors.tls_certificate", "message": "is missing"}]);
+        let description = "No policy in force grants the recipient anything; `details` says what is missing";
+        self.error(403, description, json!({"message": NOT_GRANTED, "details": details}))
     }
 
     /// The request body, which may be absent: a `T`, without other fields.
@@ -360,7 +409,19 @@ impl Operation {
 pub(crate) fn scheme(credential: Credential) -> &'static str {
     match credential {
         Credential::ApiKey => "ApiKey",
+        Credential::AccessToken => "AccessToken",
     }
+}
+
+fn oauth_response(description: &str, code: &str) -> ResponseBuilder {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name(OAuthError::name())))
+        .example(Some(json!({"error": code, "error_description": "…"})))
+        .build();
+    ResponseBuilder::new()
+        .description(description)
+        .content(JSON, content)
+        .header("x-request-id", request_id())
 }
 
 /// An example of an id.

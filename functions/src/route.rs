@@ -129,6 +129,8 @@ impl Method {
 pub enum Credential {
     /// An API key of an account, as a bearer token.
     ApiKey,
+    /// An access token of a recipient, as a bearer token.
+    AccessToken,
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use crate::model::api_key::Mode;
 use crate::model::audit::{Author, Entry, Event, Origin};
+use crate::model::submission::SubmissionKey;
 use crate::request_record::RequestRecord;
 use crate::store::Store;
 use crate::values::clock::{Clock, Timestamp};
-use crate::values::id::{AccountId, ApiKeyId};
+use crate::values::id::{AccountId, ApiKeyId, RecipientId};
 
 /// What a handler works with. Cloning it is cheap.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct Context {
     pub clock: Clock,
     /// What the log will say of the request.
     pub record: RequestRecord,
+    /// The key of the digests of submitted identifiers.
+    pub submission_key: SubmissionKey,
     /// Where the request comes from.
     origin: Origin,
 }
@@ -32,9 +35,22 @@ pub struct Caller {
 }
 
 impl Context {
-    /// A context for all requests; [`Context::for_request`] makes one for each.
+    /// A context for all requests; [`Context::for_request`] makes one for each. Its submission key is for development.
     pub fn new(store: Store, mode: Mode, clock: Clock) -> Self {
-        Self { store, mode, clock, record: RequestRecord::default(), origin: Origin::default() }
+        let submission_key = SubmissionKey::development();
+        Self {
+            store,
+            mode,
+            clock,
+            record: RequestRecord::default(),
+            submission_key,
+            origin: Origin::default(),
+        }
+    }
+
+    /// The same context with the submission key of a deployment.
+    pub fn with_submission_key(self, submission_key: SubmissionKey) -> Self {
+        Self { submission_key, ..self }
     }
 
     /// The same context with an empty record, for one request from `origin`.
@@ -52,5 +68,11 @@ impl Context {
     /// attempt makes its own, so that the times of a resource's entries are in the order of its changes.
     pub fn entry(&self, caller: Caller, event: Event) -> Entry {
         event.by(&Author::api_key(caller.account, caller.key, self.origin.clone()), self.now())
+    }
+
+    /// The audit entry on an event that this request brings about: a recipient of the account, which proved itself, did
+    /// it.
+    pub fn entry_of_recipient(&self, account: AccountId, recipient: RecipientId, event: Event) -> Entry {
+        event.by(&Author::recipient(account, recipient, self.origin.clone()), self.now())
     }
 }

@@ -15,9 +15,9 @@ pub struct RequestRecord(Arc<Mutex<RecordedValues>>);
 /// The values recorded so far.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RecordedValues {
-    /// The account of the request's API key.
+    /// The account of the request's API key, or of the recipient that proved itself.
     pub account: Option<AccountId>,
-    /// The id of that key.
+    /// The id of the API key.
     pub key: Option<ApiKeyId>,
     /// The resources that the path names, and those that the request created or found, in this order.
     pub ids: Vec<AnyId>,
@@ -42,6 +42,11 @@ impl RequestRecord {
         let mut values = self.lock();
         values.account = Some(account);
         values.key = Some(key);
+    }
+
+    /// Records the account of a recipient that proved itself.
+    pub fn set_account(&self, account: AccountId) {
+        self.lock().account = Some(account);
     }
 
     /// Records a resource that the request is about, once.

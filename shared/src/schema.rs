@@ -28,8 +28,9 @@ use crate::values::domain;
 use crate::values::domain::Domain;
 use crate::values::email;
 use crate::values::email::Email;
-use crate::values::id::{AuditEntryId, DockId, GroupId, PolicyId, RecipientId, SecretId};
+use crate::values::id::{AuditEntryId, CertificateId, DockId, GroupId, PolicyId, RecipientId, SecretId};
 use crate::values::text::{self, LongText, Text};
+use crate::values::thumbprint::Thumbprint;
 
 macro_rules! schema {
     ($type:ty, $name:literal, $schema:expr) => {
@@ -91,7 +92,16 @@ schema!(RecipientId, "RecipientId", id("rcp", "rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y"))
 schema!(SecretId, "SecretId", id("sec", "sec_01JHMV4D6PR2AK1Z8S5W2X3Y4Z"));
 schema!(PolicyId, "PolicyId", id("pol", "pol_01JHMV6F8RT4CN3BAV7Y4Z5A6B"));
 schema!(GroupId, "GroupId", id("grp", "grp_01JHMV7G9SV5DP4CBW8Z5A6B7C"));
+schema!(CertificateId, "CertificateId", id("crt", "crt_01JHMV8H0TW6EQ5DCX9A6B7C8D"));
 schema!(AuditEntryId, "AuditEntryId", id("aud", "aud_01JHMV5E7QS3BM2A9T6X3Y4Z5A"));
+
+schema!(
+    Thumbprint,
+    "Thumbprint",
+    string()
+        .pattern(Some("^[A-Za-z0-9_-]{43}$"))
+        .examples([json!("A4DtL2JmUMhAsvJj5tKyn64SqzmuXbMrJa0n761y5v0")])
+);
 
 fn word() -> ObjectBuilder {
     string().pattern(Some(format!("^[A-Za-z][A-Za-z0-9_.-]{{0,{}}}$", audit::MAX_WORD_CHARS - 1)))

@@ -94,7 +94,7 @@ proptest! {
             submitted: &identifiers(&case.submitted),
             artifact: case.artifact.as_ref(),
         };
-        let subject = Subject { recipient: case.recipient(), groups: [].into(), has_secret: true };
+        let subject = Subject { recipient: case.recipient(), groups: [].into(), has_secret: true, has_certificate: false };
         prop_assert!(best(&verdicts(&[], &subject, &attempt, now)).is_none());
     }
 

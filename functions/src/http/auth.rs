@@ -1,20 +1,24 @@
-//! Authentication: the API key of a request, and the account it belongs to.
+//! Authentication: the API key of a request and the account it belongs to, or the access token of a request and the
+//! recipient it belongs to.
 //!
-//! Runs first. Without a valid key the only answer is 401.
+//! Runs first. Without a valid credential the only answer is 401.
 
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use lambda_http::Request;
 use lambda_http::http::HeaderMap;
 use lambda_http::http::header::AUTHORIZATION;
+use lambda_http::request::RequestContext;
+use lambda_http::{Request, RequestExt};
 
 use crate::http::error::Error;
 use docyard_core::context::{Caller, Context};
 use docyard_core::model::api_key::{ApiKey, Mode};
 use docyard_core::model::owned::Owned;
-use docyard_core::store;
+use docyard_core::model::token::{AccessToken, TokenKind, TokenRecord};
+use docyard_core::store::{self, ActiveItems, ActiveRecipient};
+use docyard_core::values::thumbprint::Thumbprint;
 
 /// Returns whose API key the request carries. A token that cannot be a key of this deployment is refused without a
 /// read.
@@ -63,6 +67,55 @@ async fn caller_of(context: &Context, key: &ApiKey) -> Result<Caller, Error> {
             Ok(Caller { account: record.account, key: record.id })
         }
         _ => Err(Error::Unauthorized { token_sent: true }),
+    }
+}
+
+/// A recipient that proved itself by an access token, and what is active of it.
+pub struct Institution {
+    /// What the token was made from.
+    pub token: TokenRecord,
+    /// What is active of the recipient.
+    pub active: ActiveRecipient,
+}
+
+/// Returns whose access token the request carries. The token, and all that it depends on, are read at once. A token that
+/// cannot be one is refused without a read.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn authenticate_recipient(context: &Context, request: &Request) -> Result<Institution, Error> {
+    let text = bearer_token(request.headers()).ok_or(Error::Unauthorized { token_sent: false })?;
+    let refused = Error::Unauthorized { token_sent: true };
+    let Some(presented) = std::str::from_utf8(text).ok().and_then(AccessToken::parse) else {
+        return Err(refused);
+    };
+    let recipient = presented.recipient();
+    let (token, active) =
+        tokio::try_join!(context.store.token(&presented), context.store.active_recipient(recipient))?;
+    let Some((token, active)) = token.zip(active) else { return Err(refused) };
+    let ActiveItems { secrets, certificates, .. } = &active.items;
+    let generation = active.pointer.token_generation;
+    let connection = connection_certificate(request);
+    if !token.is_valid(generation, secrets, certificates, connection.as_ref(), context.now()) {
+        return Err(refused);
+    }
+    context.record.set_account(token.account);
+    context.record.add_id(recipient);
+    context.record.add_id(token.id);
+    match token.kind {
+        TokenKind::Institution => Ok(Institution { token, active }),
+    }
+}
+
+/// The thumbprint of the certificate of the connection, as API Gateway reports it; `None` without mutual TLS. Headers and
+/// bodies have no say in it.
+pub fn connection_certificate(request: &Request) -> Option<Thumbprint> {
+    match request.request_context_ref()? {
+        RequestContext::ApiGatewayV2(context) => {
+            let certificate = context.authentication.as_ref()?.client_cert.as_ref()?;
+            Thumbprint::of_pem(certificate.client_cert_pem.as_deref()?)
+        }
+        _ => None,
     }
 }
 

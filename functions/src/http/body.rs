@@ -71,7 +71,7 @@ fn json(request: &Request, media_types: &[&str]) -> Result<Json, Error> {
 }
 
 /// The body, which is not too large, without a byte order mark.
-fn text(request: &Request) -> Result<&[u8], Error> {
+pub(super) fn text(request: &Request) -> Result<&[u8], Error> {
     if request.body().len() > MAX_BYTES {
         return Err(Error::PayloadTooLarge);
     }
@@ -85,7 +85,7 @@ fn without_bom(request: &Request) -> &[u8] {
 }
 
 /// Refuses a body that is compressed (RFC 9110 §8.4).
-fn check_encoding(request: &Request) -> Result<(), Error> {
+pub(super) fn check_encoding(request: &Request) -> Result<(), Error> {
     let Some(encoding) = request.headers().get(CONTENT_ENCODING) else { return Ok(()) };
     let encoding = encoding.as_bytes().trim_ascii();
     if encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity") {
@@ -101,9 +101,15 @@ fn check_media_type(request: &Request, media_types: &[&str]) -> Result<(), Error
         // [`super::input`] refuses it.
         return Ok(());
     }
-    let essence = declared.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
-    let is = |media_type: &&str| essence.trim_ascii().eq_ignore_ascii_case(media_type.as_bytes());
-    if media_types.iter().any(is) { Ok(()) } else { Err(Error::UnsupportedMediaType) }
+    let is = |media_type: &&str| essence(declared.as_bytes()).eq_ignore_ascii_case(media_type.as_bytes());
+    if media_types.iter().any(is) { Ok(()) } else { Err(Error::UnsupportedMediaType(SEND_JSON)) }
+}
+
+const SEND_JSON: &str = "Send the request body as JSON, with Content-Type: application/json";
+
+/// A media type without its parameters.
+pub(super) fn essence(media_type: &[u8]) -> &[u8] {
+    media_type.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
 fn bad_request(message: &'static str) -> Error {
@@ -251,7 +257,7 @@ mod tests {
             "application/jsonp",
         ] {
             let refusal = object(Some(other)).err();
-            assert!(matches!(refusal, Some(Error::UnsupportedMediaType)), "{other:?}");
+            assert!(matches!(refusal, Some(Error::UnsupportedMediaType(_))), "{other:?}");
         }
     }
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use docyard_core::model::access::Shortfall;
 use docyard_core::store::{self, Fault};
 use docyard_core::values::field_error::FieldError;
 use docyard_core::values::id::AnyId;
+
+use super::oauth::Code;
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -18,11 +21,20 @@ pub enum Error {
     },
     /// 400: fields, parameters or headers break their rules. All of them are named.
     Invalid(Vec<FieldError>),
-    /// 401: no valid API key. The same for every cause.
+    /// 401: no valid credential. The same for every cause.
     Unauthorized {
         /// Whether a bearer token was sent at all (RFC 6750 §3.1).
         token_sent: bool,
     },
+    /// 400 or 401: a request of an OAuth 2.0 client failed, in the form of RFC 6749 §5.2.
+    OAuth {
+        /// Why.
+        code: Code,
+        /// What to do about it, in ASCII without quotes and backslashes.
+        description: String,
+    },
+    /// 403: the recipient proved who it is, and no policy in force grants it anything.
+    Forbidden(Shortfall),
     /// 404: the caller's account has no such resource.
     NotFound(Resource),
     /// 409: the resource's state forbids it. The message says what to do instead.
@@ -33,12 +45,17 @@ pub enum Error {
     PreconditionFailed,
     /// 413: the body is larger than [`super::body::MAX_BYTES`].
     PayloadTooLarge,
-    /// 415: the `Content-Type` is not JSON.
-    UnsupportedMediaType,
+    /// 415: the `Content-Type` is none that the endpoint takes. The message says what to send.
+    UnsupportedMediaType(&'static str),
     /// 415: the body has this `Content-Encoding`.
     UnsupportedEncoding(String),
     /// 422: the idempotency key was used with another body.
     IdempotencyKeyReused,
+    /// 429: the recipient has made too many requests for a token in this minute.
+    TooManyRequests {
+        /// How many seconds are left of the minute.
+        retry_after: u64,
+    },
     /// 500: a bug of ours.
     Internal(Fault),
     /// 503: DynamoDB throttled, was in conflict or out of reach, also after the retries.
@@ -54,6 +71,8 @@ pub enum Resource {
     Recipient,
     /// `Secret not found`
     Secret,
+    /// `Certificate not found`
+    Certificate,
     /// `Policy not found`
     Policy,
     /// `Version not found`
@@ -72,6 +91,7 @@ impl fmt::Display for Resource {
             Self::Dock => "Dock",
             Self::Recipient => "Recipient",
             Self::Secret => "Secret",
+            Self::Certificate => "Certificate",
             Self::Policy => "Policy",
             Self::Version => "Version",
             Self::Template => "Template",
@@ -99,14 +119,17 @@ impl Error {
             Self::BadRequest { .. } => "bad_request",
             Self::Invalid(_) => "invalid",
             Self::Unauthorized { .. } => "unauthorized",
+            Self::OAuth { code, .. } => code.as_str(),
+            Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
             Self::Taken(taken) => taken.kind,
             Self::PreconditionFailed => "precondition_failed",
             Self::PayloadTooLarge => "payload_too_large",
-            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::UnsupportedEncoding(_) => "unsupported_encoding",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::TooManyRequests { .. } => "too_many_requests",
             Self::Internal(_) => "internal",
             Self::Unavailable(_) => "unavailable",
         }

@@ -10,5 +10,6 @@ pub mod idempotency;
 pub mod if_match;
 pub mod input;
 pub mod list;
+pub mod oauth;
 pub mod path;
 pub mod response;

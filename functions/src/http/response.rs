@@ -1,11 +1,13 @@
 //! The HTTP response of a handler's result: the one place that knows the status and the body of each error.
 
+use docyard_core::model::access::Shortfall;
 use docyard_core::model::idempotency::StoredResponse;
 use docyard_core::store::Fault;
 use docyard_core::values::field_error::FieldError;
 use docyard_core::values::id::AnyId;
 use lambda_http::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, ETAG, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, ETAG, LINK, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use lambda_http::http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde::ser::SerializeMap;
@@ -14,6 +16,7 @@ use serde_json::Value;
 
 use super::error::Error;
 use super::if_match::entity_tag;
+use super::oauth::Code;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -120,6 +123,9 @@ pub fn finish(result: Result<Response<String>, Error>, request_id: &str) -> Resp
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if let Ok(request_id) = HeaderValue::from_str(request_id) {
         headers.insert(REQUEST_ID, request_id);
     }
@@ -140,7 +146,7 @@ pub struct ErrorBody {
     /// The status in words.
     #[cfg_attr(feature = "openapi", schema(required = false))]
     error: &'static str,
-    /// With 400: everything that is wrong with fields, query parameters and headers.
+    /// With 400: everything that is wrong with fields, query parameters and headers. With 403: what is missing.
     #[cfg_attr(feature = "openapi", schema(required = false))]
     details: Vec<FieldError>,
     /// With 409 for a value that is taken: the resource that has it, under the name of its id, such as `recipientId`.
@@ -183,6 +189,13 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
             header = Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
             (StatusCode::UNAUTHORIZED, "Invalid or expired API key".to_owned())
         }
+        Error::OAuth { code, description } => return of_oauth_error(code, &description),
+        Error::Forbidden(Shortfall { factors, identifiers }) => {
+            let factors = factors.iter().map(|factor| format!("factors.{factor}"));
+            let identifiers = identifiers.iter().map(|key| format!("identifiers.{key}"));
+            details = factors.chain(identifiers).map(|field| FieldError::new(field, "is missing")).collect();
+            (StatusCode::FORBIDDEN, NOT_GRANTED.to_owned())
+        }
         Error::NotFound(resource) => (StatusCode::NOT_FOUND, format!("{resource} not found")),
         Error::Taken(taken) => {
             taken_by = Some(taken.by);
@@ -202,15 +215,18 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
         Error::PayloadTooLarge => {
             (StatusCode::PAYLOAD_TOO_LARGE, "The request body is larger than 64 KiB".to_owned())
         }
-        Error::UnsupportedMediaType => (
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "Send the request body as JSON, with Content-Type: application/json".to_owned(),
-        ),
+        Error::UnsupportedMediaType(message) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned()),
         Error::UnsupportedEncoding(encoding) => {
             header = Some((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
             let message =
                 format!("Send the request body as it is: Content-Encoding {encoding} is not supported");
             (StatusCode::UNSUPPORTED_MEDIA_TYPE, message)
+        }
+        Error::TooManyRequests { retry_after } => {
+            header = Some((RETRY_AFTER, HeaderValue::from(retry_after)));
+            let message =
+                "This recipient has asked for too many tokens; repeat the request after Retry-After seconds";
+            (StatusCode::TOO_MANY_REQUESTS, message.to_owned())
         }
         Error::Unavailable(_) => {
             header = Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)));
@@ -232,6 +248,35 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
     let mut response = Response::new(serde_json::to_string(&body).unwrap_or_default());
     *response.status_mut() = status;
     response.headers_mut().extend(header);
+    response
+}
+
+/// What a recipient is told that no policy lets in.
+pub const NOT_GRANTED: &str =
+    "No policy in force grants this recipient anything with what it has proven and submitted";
+
+/// The body of an error of an OAuth 2.0 request (RFC 6749 §5.2).
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OAuthError<'a> {
+    /// The code.
+    #[cfg_attr(feature = "openapi", schema(example = "invalid_client"))]
+    error: &'a str,
+    /// What to do about it.
+    error_description: &'a str,
+}
+
+fn of_oauth_error(code: Code, description: &str) -> Response<String> {
+    let body = OAuthError { error: code.as_str(), error_description: description };
+    let mut response = Response::new(serde_json::to_string(&body).unwrap_or_default());
+    *response.status_mut() = match code {
+        Code::InvalidClient { .. } => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    if let Code::InvalidClient { by_header: true } = code {
+        let challenge = HeaderValue::from_static("Basic realm=\"Docyard Access\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
     response
 }
 
@@ -262,6 +307,9 @@ mod tests {
             let response = finish(result, "req-1");
             assert_eq!(response.headers()["x-request-id"], "req-1");
             assert_eq!(response.headers()["cache-control"], "no-store");
+            assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+            assert_eq!(response.headers()["referrer-policy"], "no-referrer");
+            assert_eq!(response.headers()["strict-transport-security"], "max-age=31536000");
             assert_eq!(response.headers()["content-type"], "application/json; charset=utf-8");
         }
     }

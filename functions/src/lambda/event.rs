@@ -2,13 +2,16 @@
 //!
 //! `lambda_http` makes an [`http::Request`](lambda_http::Request) of an event, and fails or panics on parts that a
 //! client controls: a header value beyond ASCII, an invalid `Host`, a query with a raw `<` in it. Each would be
-//! answered 500. So headers and query are read here, and what only serves to rebuild the URI, which no handler reads,
+//! answered 500. So headers, query and the client's certificate are read here, and what only serves to rebuild the URI, which no handler reads,
 //! is left out. A body that is declared as base64 and is not, which API Gateway does not send, would make it panic too,
 //! and is refused here.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use lambda_http::aws_lambda_events::apigw::{
+    ApiGatewayV2httpRequest, ApiGatewayV2httpRequestContextAuthentication,
+    ApiGatewayV2httpRequestContextAuthenticationClientCert,
+};
 use lambda_http::http::{HeaderMap, HeaderName, HeaderValue, header};
 use lambda_http::request::LambdaRequest;
 use serde::{Deserialize, Deserializer, de};
@@ -31,6 +34,7 @@ impl<'de> Deserialize<'de> for Event {
         let refused = || de::Error::custom("not an event of an API Gateway HTTP API, payload format 2.0");
         let mut event = Value::deserialize(deserializer)?;
         let headers = event.get_mut("headers").map(Value::take);
+        let authentication = event.pointer_mut("/requestContext/authentication").map(Value::take);
         let mut request: ApiGatewayV2httpRequest = serde_json::from_value(event).map_err(|_| refused())?;
         if request.is_base64_encoded && STANDARD.decode(request.body.as_deref().unwrap_or_default()).is_err()
         {
@@ -38,6 +42,7 @@ impl<'de> Deserialize<'de> for Event {
         }
         request.headers = header_map(headers);
         request.headers.remove(header::HOST);
+        request.request_context.authentication = authentication.as_ref().and_then(client_certificate);
         request.request_context.domain_name = None;
         request.request_context.stage = None;
         request.raw_path = None;
@@ -47,6 +52,17 @@ impl<'de> Deserialize<'de> for Event {
         }
         Ok(Self(LambdaRequest::ApiGatewayV2(request)))
     }
+}
+
+/// The certificate of the connection, as API Gateway passes it on. Of what else it says of one nothing is read, and
+/// nothing can make it fail: `aws_lambda_events` would refuse a whole event for a missing validity.
+fn client_certificate(authentication: &Value) -> Option<ApiGatewayV2httpRequestContextAuthentication> {
+    let pem = authentication.pointer("/clientCert/clientCertPem")?.as_str()?;
+    let mut certificate = ApiGatewayV2httpRequestContextAuthenticationClientCert::default();
+    certificate.client_cert_pem = Some(pem.to_owned());
+    let mut authentication = ApiGatewayV2httpRequestContextAuthentication::default();
+    authentication.client_cert = Some(certificate);
+    Some(authentication)
 }
 
 /// The headers; values beyond ASCII as their bytes (RFC 9110 §5.5, `obs-text`). Invalid headers are left out.
@@ -65,6 +81,7 @@ fn header_map(headers: Option<Value>) -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lambda_http::request::RequestContext;
     use lambda_http::{Request, RequestExt};
     use serde_json::json;
 
@@ -104,6 +121,43 @@ mod tests {
         let request = request(&event);
         assert_eq!(request.headers()["user-agent"].as_bytes(), "Benoît 🔑".as_bytes());
         assert_eq!(request.headers().len(), 2);
+    }
+
+    #[test]
+    fn a_clients_certificate_never_refuses_an_event() {
+        let of = |authentication: Value| {
+            let mut event = event();
+            event["requestContext"]["authentication"] = authentication;
+            let context = request(&event).request_context_ref().cloned();
+            let Some(RequestContext::ApiGatewayV2(context)) = context else { panic!("another context") };
+            context.authentication?.client_cert?.client_cert_pem
+        };
+        let whole = json!({
+            "clientCertPem": "PEM", "subjectDN": "CN=a", "issuerDN": "CN=b", "serialNumber": "1",
+            "validity": {"notBefore": "Aug  5 00:28:21 2025 GMT", "notAfter": "Aug  5 00:28:21 2120 GMT"},
+        });
+        assert_eq!(of(json!({"clientCert": whole})).as_deref(), Some("PEM"));
+        assert_eq!(
+            of(json!({"clientCert": {"clientCertPem": "PEM"}})).as_deref(),
+            Some("PEM"),
+            "without the rest"
+        );
+        let odd = json!({"clientCertPem": "PEM", "validity": 7, "subjectDN": [], "serialNumber": {}});
+        assert_eq!(of(json!({"clientCert": odd, "more": true})).as_deref(), Some("PEM"), "with an odd rest");
+        for none in [
+            json!(null),
+            json!("PEM"),
+            json!([]),
+            json!({}),
+            json!({"clientCert": null}),
+            json!({"clientCert": []}),
+            json!({"clientCert": {}}),
+            json!({"clientCert": {"clientCertPem": null}}),
+            json!({"clientCert": {"clientCertPem": 1}}),
+            json!({"clientCertPem": "PEM"}),
+        ] {
+            assert_eq!(of(none.clone()), None, "{none}");
+        }
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(super) fn request(observed: Observed) {
     if is_cold {
         metrics::count(metrics::COLD_STARTS);
     }
-    if error == Some("unauthorized") {
+    if matches!(error, Some("unauthorized" | "invalid_client")) {
         metrics::count(metrics::AUTHENTICATION_FAILURES);
     }
     metrics::latency(milliseconds);

@@ -5,17 +5,18 @@ use std::process::ExitCode;
 use docyard_core::aws::dynamodb;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
+use docyard_core::model::submission::{MIN_KEY_BYTES, SubmissionKey};
 use docyard_core::store::Store;
 use docyard_core::values::clock::Clock;
 use lambda_http::tower::ServiceExt;
 
 use super::logging::{self, Format};
 use super::service::service;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Need};
 use crate::metrics::Recorder;
 
 /// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
-/// `AUDIT_RETENTION_DAYS` (how long audit entries are kept), `STAGE` (the deployment's name in the metrics), and what
+/// `AUDIT_RETENTION_DAYS` (how long audit entries are kept), `SUBMISSION_KEY` where the endpoint needs it, `STAGE` (the deployment's name in the metrics), and what
 /// [`dynamodb::function_client`] reads. If one is missing or malformed, it logs which and exits with code 1.
 pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     logging::init(Format::Json);
@@ -25,7 +26,7 @@ pub fn run(endpoint: &'static Endpoint) -> ExitCode {
         Err(error) => return fail(&format!("no async runtime: {error}")),
     };
     runtime.block_on(async {
-        let (context, metrics) = match (context(), metrics()) {
+        let (context, metrics) = match (context(endpoint), metrics()) {
             (Ok(context), Ok(metrics)) => (context, metrics),
             (Err(reason), _) | (_, Err(reason)) => return fail(&reason),
         };
@@ -45,7 +46,7 @@ pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     })
 }
 
-fn context() -> Result<Context, String> {
+fn context(endpoint: &Endpoint) -> Result<Context, String> {
     let table = variable("TABLE_NAME")?;
     // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
     let is_name = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
@@ -56,7 +57,13 @@ fn context() -> Result<Context, String> {
     let days = variable("AUDIT_RETENTION_DAYS")?.parse().ok().filter(|days| *days > 0);
     let days = days.ok_or("AUDIT_RETENTION_DAYS must be a number of days, 1 to 65535")?;
     let store = Store::new(dynamodb::function_client()?, table).keeping_audit_entries(days);
-    Ok(Context::new(store, mode, Clock::system()))
+    let context = Context::new(store, mode, Clock::system());
+    if !endpoint.needs.contains(&Need::SubmissionKey) {
+        return Ok(context);
+    }
+    let key = SubmissionKey::parse(&variable("SUBMISSION_KEY")?);
+    let key = key.ok_or_else(|| format!("SUBMISSION_KEY must have at least {MIN_KEY_BYTES} bytes"))?;
+    Ok(context.with_submission_key(key))
 }
 
 fn metrics() -> Result<Recorder, String> {

@@ -134,6 +134,7 @@ mod tests {
             memory: 128,
             credentials: &[],
             grants: &[],
+            needs: &[],
             handle,
             #[cfg(feature = "openapi")]
             document: |operation| operation,

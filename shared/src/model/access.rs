@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::decision::{Decision, Facts, Metadata, decide, is_set_up};
+use super::audit::{Action, Event};
+use super::decision::{Check, Checked, Decision, Facts, Metadata, Outcome, decide};
 use super::identifiers::Identifiers;
 use super::policy::{EnforcedPolicy, Revision};
 use super::recipe::{Factor, Method};
@@ -19,6 +20,8 @@ pub struct Subject {
     pub groups: BTreeSet<GroupId>,
     /// Whether it has an active, unexpired secret.
     pub has_secret: bool,
+    /// Whether it has a certificate that is neither revoked nor expired, and has begun.
+    pub has_certificate: bool,
 }
 
 /// What is asked for, and what was proven for that.
@@ -86,9 +89,32 @@ pub fn best<'a, 'b>(verdicts: &'b [Verdict<'a>]) -> Option<&'b Verdict<'a>> {
 impl Subject {
     /// What it has that it can prove itself with.
     pub fn factors(&self) -> Vec<Factor> {
-        let is_set_up = |factor: &&Factor| is_set_up(**factor, &self.recipient, self.has_secret);
-        Factor::ALL.iter().filter(is_set_up).copied().collect()
+        Factor::ALL.iter().filter(|factor| self.has(**factor)).copied().collect()
     }
+
+    fn has(&self, factor: Factor) -> bool {
+        let has = |key| self.recipient.identifiers.get(key).is_some();
+        match factor {
+            Factor::SharedPassphrase => self.has_secret,
+            Factor::TlsCertificate => self.has_certificate,
+            // None can be registered yet.
+            Factor::WebAuthn => false,
+            Factor::SmsOtp => has("phone"),
+            Factor::BadgeId => has("badge_id"),
+            Factor::NdaHash => has("nda_hash"),
+        }
+    }
+}
+
+/// What a recipient proved, when, and what it submitted.
+#[derive(Clone, Debug)]
+pub struct Proof<'a> {
+    /// The factors.
+    pub factors: &'a [Factor],
+    /// When.
+    pub authenticated_at: Timestamp,
+    /// The identifiers that it submitted.
+    pub submitted: &'a Identifiers,
 }
 
 /// Decides as if a recipient had proven all that is set up for it just now, by a method that the recipe grants, and had
@@ -98,13 +124,85 @@ pub fn verdict_if_proven<'a>(
     subject: &Subject,
     now: Timestamp,
 ) -> Option<Verdict<'a>> {
+    let factors = subject.factors();
+    let proof = Proof { factors: &factors, authenticated_at: now, submitted: &Identifiers::default() };
+    verdict_on_proof(policy, subject, &proof, now)
+}
+
+/// Decides on what a recipient proved, by a method that the recipe grants; `None` if nothing of the policy is in force.
+fn verdict_on_proof<'a>(
+    policy: &'a EnforcedPolicy,
+    subject: &Subject,
+    proof: &Proof<'_>,
+    now: Timestamp,
+) -> Option<Verdict<'a>> {
     let (revision, _) = policy.revision_for(subject.recipient.id)?;
     let attempt = Attempt {
         method: *revision.recipe.methods().first()?,
-        factors: &subject.factors(),
-        authenticated_at: now,
-        submitted: &Identifiers::default(),
+        factors: proof.factors,
+        authenticated_at: proof.authenticated_at,
+        submitted: proof.submitted,
         artifact: None,
     };
     verdict(policy, subject, &attempt, now)
+}
+
+/// What the policies that cover a recipient decide on what it proved.
+pub struct Opening<'a>(Vec<Verdict<'a>>);
+
+impl<'a> Opening<'a> {
+    /// Decides, at `now`. The policies' stages must be those of now.
+    pub fn of(policies: &'a [EnforcedPolicy], subject: &Subject, proof: &Proof<'_>, now: Timestamp) -> Self {
+        let covers = |verdict: &Verdict<'_>| {
+            [Checked::Class, Checked::Audience]
+                .into_iter()
+                .all(|checked| verdict.decision.checks.contains(&Check { checked, outcome: Outcome::Holds }))
+        };
+        let verdicts = policies.iter().filter_map(|policy| verdict_on_proof(policy, subject, proof, now));
+        Self(verdicts.filter(covers).collect())
+    }
+
+    /// The policies that grant.
+    pub fn granting(&self) -> impl Iterator<Item = &Verdict<'a>> {
+        self.0.iter().filter(|verdict| verdict.decision.is_granted())
+    }
+
+    /// When the last of the policies that grant ends the session of one who authenticated at this time; `None` if none
+    /// grants.
+    pub fn session_ends_at(&self, authenticated_at: Timestamp) -> Option<Timestamp> {
+        self.granting()
+            .map(|verdict| authenticated_at.plus_minutes(verdict.revision.recipe.session_minutes()))
+            .max()
+    }
+
+    /// What would do, of the policy nearest to granting.
+    pub fn shortfall(&self) -> Shortfall {
+        let nearest = best(&self.0);
+        let keys = nearest.iter().flat_map(|nearest| nearest.decision.missing_identifiers());
+        Shortfall {
+            factors: nearest.iter().flat_map(|nearest| nearest.decision.missing_factors()).collect(),
+            identifiers: keys.map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// What is missing of a proof. It never says which value is wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shortfall {
+    /// The factors.
+    pub factors: Vec<Factor>,
+    /// The keys of identifiers.
+    pub identifiers: Vec<String>,
+}
+
+impl Shortfall {
+    /// That the policies refused this recipient, which had proven who it is by the credential with this id.
+    pub fn refused(&self, recipient: &Recipient, credential: impl std::fmt::Display) -> Event {
+        let factors: Vec<String> = self.factors.iter().map(Factor::to_string).collect();
+        Event::new(Action::Refuse, recipient.id)
+            .in_dock(recipient.dock)
+            .with("credential", credential.to_string())
+            .with("missingFactors", factors)
+            .with("missingIdentifiers", self.identifiers.clone())
+    }
 }

@@ -13,7 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::values::clock::Timestamp;
 use crate::values::id::{
-    AccountId, ApiKeyId, AuditEntryId, DockId, GroupId, PolicyId, RecipientId, SecretId,
+    AccountId, ApiKeyId, AuditEntryId, CertificateId, DockId, GroupId, PolicyId, RecipientId, SecretId,
+    TokenId,
 };
 use crate::values::json::Json;
 use crate::values::random;
@@ -198,7 +199,9 @@ entities!(
     RecipientId: Recipient,
     SecretId: Secret,
     PolicyId: Policy,
-    GroupId: Group
+    GroupId: Group,
+    CertificateId: Certificate,
+    TokenId: Token
 );
 
 /// The largest metadata of an account's own event, in bytes of JSON without white space.
@@ -402,6 +405,11 @@ impl Author {
         Self { account, actor: key.to_string(), source: Source::Api, origin }
     }
 
+    /// A recipient of the account, which proved itself.
+    pub fn recipient(account: AccountId, recipient: RecipientId, origin: Origin) -> Self {
+        Self { account, actor: recipient.to_string(), source: Source::Api, origin }
+    }
+
     /// An operator with this AWS identity, on the account.
     pub fn operator(account: AccountId, identity: &str) -> Self {
         Self { account, actor: identity.to_owned(), source: Source::Operator, origin: Origin::default() }
@@ -425,7 +433,7 @@ pub struct Entry {
     pub also_of: Option<(Word, EntityId)>,
     /// What was done.
     pub action: Word,
-    /// Who did it: the id of an API key, or an operator's AWS identity.
+    /// Who did it: the id of an API key or of a recipient, or an operator's AWS identity.
     pub actor: String,
     /// Where the entry comes from.
     pub source: Source,

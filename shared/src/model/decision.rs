@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::identifiers::{Identifiers, is_same};
+use super::identifiers::{Identifiers, VOID, is_same};
 use super::recipe::{Factor, Method, Recipe, TYPE_KEY, says_who};
 use super::recipient::Recipient;
 use crate::values::clock::Timestamp;
@@ -167,13 +167,15 @@ enum Resolved<'a> {
 }
 
 impl<'a> Resolved<'a> {
-    /// A submitted value never replaces a stored one. The key `email` means the recipient's address.
+    /// A submitted value never replaces a stored one, and one that is void matches nothing. The key `email` means the
+    /// recipient's address.
     fn of(key: &str, recipe: &Recipe, facts: &Facts<'a>) -> Self {
         let stored = match key {
             "email" => Some(facts.recipient.email.as_str()),
             key => facts.recipient.identifiers.get(key),
         };
         match (stored, facts.submitted.get(key)) {
+            (None, Some(VOID)) if !recipe.is_stored_only() => Self::Mismatch,
             (Some(stored), Some(submitted)) if !is_same(key, stored, submitted) => Self::Mismatch,
             (Some(stored), _) => Self::Stored(stored),
             (None, Some(submitted)) if !recipe.is_stored_only() => Self::Claim(submitted),
@@ -282,18 +284,4 @@ fn are_confirmed(keys: &[(&str, Resolved<'_>)], artifact: Option<&Metadata>) -> 
         has_anchor |= says_who(key) || !resolved.is_claim();
     }
     count >= 2 && has_anchor
-}
-
-/// Whether a recipient has what a factor is proven with. `has_secret` says whether it
-/// has an active, unexpired secret.
-pub fn is_set_up(factor: Factor, recipient: &Recipient, has_secret: bool) -> bool {
-    let has = |key| recipient.identifiers.get(key).is_some();
-    match factor {
-        Factor::SharedPassphrase => has_secret,
-        // Neither can be registered yet.
-        Factor::TlsCertificate | Factor::WebAuthn => false,
-        Factor::SmsOtp => has("phone"),
-        Factor::BadgeId => has("badge_id"),
-        Factor::NdaHash => has("nda_hash"),
-    }
 }

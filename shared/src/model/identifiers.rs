@@ -22,6 +22,9 @@ pub const MAX_VALUE_CHARS: usize = 512;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identifiers(BTreeMap<String, String>);
 
+/// The value of a submitted identifier that does not count: no identifier has it, so it equals none.
+pub(super) const VOID: &str = "";
+
 /// A merge patch of identifiers, as the API's document describes it; [`Identifiers::merged`] reads it.
 #[cfg(feature = "openapi")]
 pub enum IdentifierChanges {}
@@ -84,6 +87,11 @@ impl Identifiers {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
+    }
+
+    /// The same keys with values that match nothing, for a submission that does not count.
+    pub fn voided(&self) -> Self {
+        Self(self.0.keys().map(|key| (key.clone(), VOID.to_owned())).collect())
     }
 
     /// The entries, by key.

@@ -90,6 +90,11 @@ impl Recipient {
         Event::new(Action::Delete, id).in_dock(dock)
     }
 
+    /// That all tokens of the recipient of this id were revoked.
+    pub fn tokens_revoked(id: RecipientId, dock: DockId) -> Event {
+        Event::new(Action::Revoke, id).in_dock(dock).with("revoked", "tokens")
+    }
+
     fn fields(&self) -> Fields {
         let fields = Fields::default()
             .personal("name", Some(self.name.as_str()))

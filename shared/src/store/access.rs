@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::certificates::{TRUSTED_PREFIX, TrustedItem};
 use super::recipients::{self, RecipientPointer};
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::secrets::{ACTIVE_END, SecretItem, active_secret};
-use super::{Error, Store, at_once, groups};
+use super::{Error, Store, at_once};
 use crate::model::access::Subject;
+use crate::model::certificate::TrustedCertificate;
 use crate::model::owned::Owned;
 use crate::model::policy::EnforcedPolicy;
 use crate::model::recipient::{Recipient, StakeholderClass};
@@ -16,10 +18,11 @@ use crate::model::secret::ActiveSecret;
 use crate::values::clock::Timestamp;
 use crate::values::id::{AccountId, DockId, GroupId, RecipientId};
 
-/// An item of a recipient's partition, from its memberships to its active secrets.
+/// An item of a recipient's partition, from its certificates to its active secrets.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum ActiveItem {
+    Certificate(TrustedItem),
     Membership { group: GroupId },
     Secret(Box<SecretItem>),
     Pointer(RecipientPointer),
@@ -32,13 +35,16 @@ pub struct ActiveItems {
     pub groups: BTreeSet<GroupId>,
     /// Its active secrets. Some may have expired.
     pub secrets: Vec<ActiveSecret>,
+    /// Its certificates that were not revoked. Some may have expired, or have not begun.
+    pub certificates: Vec<TrustedCertificate>,
 }
 
 impl ActiveItems {
     /// What is known of the recipient at `now`, if it is in these groups.
     pub fn subject(&self, recipient: Recipient, groups: BTreeSet<GroupId>, now: Timestamp) -> Subject {
         let has_secret = self.secrets.iter().any(|secret| !secret.is_expired(now));
-        Subject { recipient, groups, has_secret }
+        let has_certificate = self.certificates.iter().any(|certificate| certificate.is_valid(now));
+        Subject { recipient, groups, has_secret, has_certificate }
     }
 }
 
@@ -62,8 +68,9 @@ impl Store {
         let mut items = ActiveItems::default();
         let mut pointer = None;
         let pk = recipients::partition(id);
-        for item in self.query(pk, &groups::sort_key(""), ACTIVE_END).await? {
+        for item in self.query(pk, TRUSTED_PREFIX, ACTIVE_END).await? {
             match item {
+                ActiveItem::Certificate(item) => items.certificates.push(item.into()),
                 ActiveItem::Membership { group } => drop(items.groups.insert(group)),
                 ActiveItem::Secret(secret) => items.secrets.push(active_secret(*secret)?),
                 ActiveItem::Pointer(found) => pointer = Some(found),

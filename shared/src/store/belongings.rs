@@ -1,14 +1,16 @@
-//! What goes with a recipient when it is deleted: its memberships and its secrets.
+//! What goes with a recipient when it is deleted: its certificates, its memberships and its secrets. Its tokens open
+//! nothing without it, and end by themselves.
 
 use serde::Deserialize;
 
+use super::certificates::{RECORDS_END, TRUSTED_PREFIX};
 use super::recipients::{self, POINTER_SORT_KEY};
 use super::{Error, Store, groups};
 use crate::values::id::{GroupId, RecipientId};
 
 /// The sort keys between which everything of a recipient lies.
-const BELONGINGS_FROM: &str = "GROUP#";
-const BELONGINGS_TO: &str = "SECRET_RETIRED#~";
+const BELONGINGS_FROM: &str = TRUSTED_PREFIX;
+const BELONGINGS_TO: &str = RECORDS_END;
 
 #[derive(Deserialize)]
 struct Belonging {
@@ -18,8 +20,8 @@ struct Belonging {
 }
 
 impl Store {
-    /// Deletes the secrets and memberships that an interrupted deletion left of a recipient that no longer exists. They
-    /// are nobody's.
+    /// Deletes the certificates, secrets and memberships that an interrupted deletion left of a recipient that no longer
+    /// exists. They are nobody's.
     pub async fn delete_leftovers(&self, recipient: RecipientId) -> Result<(), Error> {
         // An id is never given twice, so a recipient that does not exist never will again.
         match self.recipient_pointer(recipient).await? {
@@ -28,7 +30,7 @@ impl Store {
         }
     }
 
-    /// Deletes all secrets of a recipient, active and retired, and all its memberships.
+    /// Deletes all secrets of a recipient, active and retired, all its certificates and all its memberships.
     pub(super) async fn delete_belongings(&self, recipient: RecipientId) -> Result<(), Error> {
         let pk = recipients::partition(recipient);
         let items: Vec<Belonging> = self.query(pk.clone(), BELONGINGS_FROM, BELONGINGS_TO).await?;

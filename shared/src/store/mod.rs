@@ -9,6 +9,7 @@ mod accounts;
 mod api_keys;
 mod audit;
 mod belongings;
+mod certificates;
 mod docks;
 mod error;
 mod groups;
@@ -20,17 +21,20 @@ mod recipients;
 mod retry;
 mod secrets;
 mod table;
+mod tokens;
 mod transaction;
 
 pub use access::{ActiveItems, ActiveRecipient};
 pub use accounts::AccountCreation;
 pub use api_keys::{ApiKeyCreation, ApiKeyRevocation};
+pub use certificates::{CertificateRevocation, FoundCertificate, RegistrationRefused};
 pub use error::{Error, Fault};
 pub use groups::MembersRefused;
 pub use partition::Partition;
 pub use policies::PolicyRefused;
 pub use recipients::{EmailTaken, RecipientDeletion, RecipientPointer, RecipientUpdate};
 pub use secrets::{FoundSecret, NoRecipient, RecipientWithSecrets, RotationRefused, SecretRevocation};
+pub use tokens::{MAX_REQUESTS_A_MINUTE, ReadSubmissions, TokensRevocation, seconds_left_of_minute};
 
 use std::collections::HashMap;
 use std::future::poll_fn;

@@ -25,8 +25,10 @@ pub enum Partition {
     Policies,
     /// The versions of a policy.
     Policy,
-    /// A recipient's pointer, its memberships and its secrets.
+    /// A recipient's pointer, its certificates, its memberships and its secrets.
     Recipient,
+    /// A recipient's access tokens, and what limits its requests for them.
+    Token,
 }
 
 impl Partition {
@@ -44,6 +46,7 @@ impl Partition {
             Self::Policies => "POLICIES",
             Self::Policy => "POLICY",
             Self::Recipient => "RECIPIENT",
+            Self::Token => "TOKEN",
         }
     }
 

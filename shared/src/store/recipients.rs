@@ -1,5 +1,5 @@
 //! Recipients: one item in the dock under the email, which makes the email unique there, and a pointer to it under
-//! the recipient's id, beside its memberships and secrets.
+//! the recipient's id, beside its certificates, memberships and secrets.
 //!
 //! Between a read of the pointer and the read or write of the item that it points to, the email can change hands. So
 //! the item must have the id that was asked for; if not, the pointer is read again.
@@ -23,7 +23,7 @@ use crate::values::id::{AccountId, DockId, RecipientId};
 use crate::values::page::{Page, PageRequest};
 use crate::values::text::Text;
 
-/// The partition of a recipient: the pointer, the memberships and the secrets.
+/// The partition of a recipient: the pointer, the certificates, the memberships and the secrets.
 pub(super) fn partition(recipient: RecipientId) -> String {
     Partition::Recipient.of(recipient)
 }
@@ -131,6 +131,9 @@ pub struct RecipientPointer {
     email: String,
     /// The class it is of.
     pub stakeholder_class: Option<StakeholderClass>,
+    /// How often all its tokens were revoked. A token is good for the generation in which it was issued.
+    #[serde(default)]
+    pub token_generation: u64,
 }
 
 impl Owned for RecipientPointer {
@@ -282,8 +285,7 @@ impl Store {
                 false => self.put_if_version(&item, id, version)?,
             }];
             if moves || recipient.stakeholder_class != old.stakeholder_class {
-                let is_old = [(":old", text(old.email.as_str()))];
-                items.push(self.put_new_or_if(&PointerItem::new(&recipient), "email = :old", &is_old)?);
+                items.push(self.change_pointer(&recipient, &old.email)?);
             }
             if moves {
                 let old_key = Self::key(docks::partition(recipient.dock), sort_key(old.email.as_str()));
@@ -305,7 +307,21 @@ impl Store {
         Err(Error::unavailable("update recipient: too many changes at once").into())
     }
 
-    /// Deletes the recipient whose pointer was read, its secrets and memberships first. It can be interrupted anywhere and
+    /// Points to where a recipient is, if its pointer points to where it was. What else the pointer holds stays.
+    fn change_pointer(&self, recipient: &Recipient, old: &Email) -> Result<TransactWriteItem, Error> {
+        let mut values = vec![(":old", text(old.as_str())), (":email", text(recipient.email.as_str()))];
+        let expression = match recipient.stakeholder_class {
+            Some(class) => {
+                values.push((":class", text(class)));
+                "SET email = :email, stakeholderClass = :class"
+            }
+            None => "SET email = :email REMOVE stakeholderClass",
+        };
+        let key = Self::key(partition(recipient.id), POINTER_SORT_KEY);
+        self.update(key, "email = :old", expression, &values)
+    }
+
+    /// Deletes the recipient whose pointer was read, its certificates, secrets and memberships first. It can be interrupted anywhere and
     /// repeated: what is left is a recipient with fewer of them. The entry is written in the last step, the recipient's own.
     pub async fn delete_recipient(
         &self,
@@ -332,7 +348,7 @@ impl Store {
         Err(Error::unavailable("delete recipient: its email keeps changing"))
     }
 
-    /// Deletes the recipient whose pointer was read if it has this version, and then its secrets and memberships,
+    /// Deletes the recipient whose pointer was read if it has this version, and then its certificates, secrets and memberships,
     /// which another version keeps. If it is interrupted, [`Store::delete_leftovers`] completes it.
     pub async fn delete_recipient_of_version(
         &self,

@@ -51,7 +51,7 @@ pub(super) fn number(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-fn values(placeholders: &[Placeholder<'_>]) -> Option<Item> {
+pub(super) fn values(placeholders: &[Placeholder<'_>]) -> Option<Item> {
     let values: Item = placeholders.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     Some(values).filter(|values| !values.is_empty())
 }

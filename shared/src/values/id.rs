@@ -125,6 +125,8 @@ ids! {
     Secret: SecretId, "sec_", "secretId", "a secret";
     Policy: PolicyId, "pol_", "policyId", "a policy";
     Group: GroupId, "grp_", "groupId", "a group";
+    Certificate: CertificateId, "crt_", "certificateId", "a certificate";
+    Token: TokenId, "tok_", "tokenId", "an access token";
     AuditEntry: AuditEntryId, "aud_", "entryId", "an entry of the audit trail";
 }
 

@@ -3,6 +3,7 @@
 //! Here: what any rule of the domain may be built from. Not here: anything that belongs to one resource
 //! ([`crate::model`]).
 
+pub mod checksum;
 pub mod clock;
 pub mod digest;
 pub mod domain;
