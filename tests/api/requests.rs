@@ -56,7 +56,7 @@ async fn the_schemes_case_does_not_matter() {
 #[tokio::test]
 async fn a_key_is_wanted_before_the_body_is_judged() {
     let dev = Dev::start().await;
-    for valid in requests(&dev).await.into_iter().filter(|valid| valid.operation.takes_key) {
+    for valid in requests(&dev).await.into_iter().filter(|valid| valid.operation.takes_key()) {
         let request = || valid.request(&dev);
         send(request().body("x".repeat(64 * 1024 + 1))).await.expect(401);
         send(request().header("content-type", "text/plain").body("x")).await.expect(401);

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use docyard_core::model::audit::DEFAULT_RETENTION_DAYS;
+use docyard_core::model::submission::MIN_KEY_BYTES;
 use docyard_functions::endpoints::{self, RESOURCES};
 use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_functions::metrics::{ALL, DIMENSION, NAMESPACE};
@@ -146,6 +147,17 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
     assert_eq!(retention["MaxValue"].as_integer(), Some(u16::MAX.into()));
     assert!(matches!(&variables["AWS_ENDPOINT_URL_DYNAMODB"], Yaml::Tagged(tag, _) if tag.suffix == "If"));
     assert_eq!(variables.as_mapping().unwrap().len(), 5);
+    for (binary, (name, function)) in functions(&template) {
+        let own = function["Properties"].as_mapping_get("Environment");
+        let needs = !endpoints::named(&binary).needs.is_empty();
+        assert_eq!(own.is_some(), needs, "{name} has the variables that it needs, and no other");
+        let Some(own) = own else { continue };
+        assert_eq!(own["Variables"].as_mapping().unwrap().len(), 1, "{name}");
+        let (form, key) = short_form(&own["Variables"]["SUBMISSION_KEY"]);
+        assert_eq!((form, key), ("Sub", "{{resolve:secretsmanager:${SubmissionKey}}}"), "{name}");
+    }
+    let key = &template["Resources"]["SubmissionKey"]["Properties"]["GenerateSecretString"];
+    assert!(key["PasswordLength"].as_integer().unwrap() >= MIN_KEY_BYTES as i64);
     assert_eq!(text(&globals["CodeUri"]), "functions/");
     let timeout = globals["Timeout"].as_integer().unwrap();
     assert!(timeout > TIME_LIMIT.as_secs() as i64, "a function answers by itself before Lambda ends it");
@@ -154,7 +166,7 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
 
 /// The operations of DynamoDB that the functions call.
 pub(super) const OPERATIONS: &[&str] =
-    &["BatchGetItem", "BatchWriteItem", "GetItem", "Query", "TransactWriteItems"];
+    &["BatchGetItem", "BatchWriteItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"];
 
 /// IAM actions, each with the partitions that it is allowed on.
 pub(super) type Permissions = BTreeSet<(String, String)>;
@@ -340,7 +352,7 @@ fn what_must_not_starve_others_has_a_limit_of_its_own_and_access_logs_hold_nothi
     let api = &template["Resources"]["Api"]["Properties"];
     let default = template["Parameters"]["RequestsPerSecond"]["Default"].as_integer().unwrap();
     assert_eq!(short_form(&api["DefaultRouteSettings"]["ThrottlingRateLimit"]), ("Ref", "RequestsPerSecond"));
-    for limited in ["verify-secret", "create-recipient"] {
+    for limited in ["verify-secret", "issue-token", "create-recipient"] {
         let route = endpoints::named(limited).route.to_string();
         let limits = &api["RouteSettings"][route.as_str()];
         for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
@@ -348,7 +360,7 @@ fn what_must_not_starve_others_has_a_limit_of_its_own_and_access_logs_hold_nothi
         }
     }
     let Yaml::Tagged(tag, only_domain) = &api["DisableExecuteApiEndpoint"] else { panic!("not an !If") };
-    assert_eq!((tag.suffix.as_str(), only_domain[0].as_str()), ("If", Some("HasTruststore")));
+    assert_eq!((tag.suffix.as_str(), only_domain[0].as_str()), ("If", Some("HasDomainName")));
     assert_eq!((only_domain[1].as_bool(), only_domain[2].as_bool()), (Some(true), Some(false)));
     assert!(api.as_mapping().unwrap().keys().all(|key| text(key) != "CorsConfiguration"));
     let format: BTreeMap<String, String> =
@@ -367,6 +379,65 @@ fn what_must_not_starve_others_has_a_limit_of_its_own_and_access_logs_hold_nothi
         "$context.integrationErrorMessage",
     ];
     assert_eq!(values, BTreeSet::from(harmless));
+}
+
+/// What a rule demands, where its condition holds: the parameters that its assertions name.
+fn demanded<'a>(rule: &'a Yaml<'a>) -> (String, Vec<String>) {
+    // `!Not [!Equals [!Ref A, ""]]`, or `!Ref B` in place of the empty text.
+    let refs = |condition: &Yaml| -> Vec<String> {
+        let Yaml::Tagged(not, not_of) = condition else { panic!("no condition: {condition:?}") };
+        let Yaml::Tagged(equals, sides) = &not_of[0] else { panic!("no comparison: {not_of:?}") };
+        assert_eq!((not.suffix.as_str(), equals.suffix.as_str()), ("Not", "Equals"));
+        let sides = sides.as_sequence().unwrap().iter();
+        sides
+            .filter(|side| matches!(side, Yaml::Tagged(..)))
+            .map(|side| short_form(side).1.to_owned())
+            .collect()
+    };
+    let condition = refs(&rule["RuleCondition"]);
+    let assertions = rule["Assertions"].as_sequence().unwrap().iter();
+    (condition[0].clone(), assertions.map(|it| refs(&it["Assert"]).join(" is not ")).collect())
+}
+
+#[test]
+fn institutions_have_a_domain_name_of_their_own_with_all_that_it_needs() {
+    let template = template();
+    let rules: BTreeMap<String, Vec<String>> =
+        template["Rules"].as_mapping().unwrap().values().map(demanded).collect();
+    let expected = [
+        ("DomainName", vec!["CertificateArn"]),
+        ("TruststoreUri", vec!["DomainName"]),
+        (
+            "MutualTlsDomainName",
+            vec![
+                "MutualTlsCertificateArn",
+                "MutualTlsTruststoreUri",
+                "MutualTlsDomainName is not DomainName",
+            ],
+        ),
+        ("MutualTlsTruststoreUri", vec!["MutualTlsDomainName"]),
+    ];
+    let expected =
+        expected.map(|(of, demanded)| (of.to_owned(), demanded.into_iter().map(str::to_owned).collect()));
+    assert_eq!(rules, expected.into());
+
+    let resources = &template["Resources"];
+    let domain = &resources["MutualTlsDomain"];
+    let truststore = &domain["Properties"]["MutualTlsAuthentication"]["TruststoreUri"];
+    assert_eq!(
+        short_form(truststore),
+        ("Ref", "MutualTlsTruststoreUri"),
+        "always, unlike the first domain name's"
+    );
+    let mapping = &resources["MutualTlsDomainMapping"];
+    assert_eq!(short_form(&mapping["Properties"]["ApiId"]), ("Ref", "Api"), "the same API");
+    assert_eq!(short_form(&mapping["Properties"]["DomainName"]), ("Ref", "MutualTlsDomain"));
+    for resource in [domain, mapping] {
+        assert_eq!(text(&resource["Condition"]), "HasMutualTlsDomainName");
+    }
+    let configuration = &domain["Properties"]["DomainNameConfigurations"][0];
+    assert_eq!(text(&configuration["EndpointType"]), "REGIONAL", "which mutual TLS needs");
+    assert_eq!(text(&configuration["SecurityPolicy"]), "TLS_1_2");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::store::Store;
 use docyard_core::values::clock::Clock;
-use docyard_functions::endpoint::{Endpoint, Endpoints};
+use docyard_functions::endpoint::{Endpoint, Endpoints, Need};
 use docyard_functions::endpoints::{self, RESOURCES};
 use docyard_functions::openapi;
 use docyard_test_support::account::Account;
@@ -126,6 +126,19 @@ fn policies(endpoint: &Endpoint) -> String {
     text
 }
 
+/// The variables that a function has besides those of all.
+fn environment(endpoint: &Endpoint) -> String {
+    let variables = endpoint.needs.iter().map(|need| match need {
+        Need::SubmissionKey => {
+            "          SUBMISSION_KEY: !Sub \"{{resolve:secretsmanager:${SubmissionKey}}}\"\n"
+        }
+    });
+    match variables.collect::<String>() {
+        none if none.is_empty() => none,
+        variables => format!("      Environment:\n        Variables:\n{variables}"),
+    }
+}
+
 fn function(endpoint: &Endpoint) -> String {
     let memory = match endpoint.memory {
         DEFAULT_MEMORY => String::new(),
@@ -158,7 +171,7 @@ fn function(endpoint: &Endpoint) -> String {
         Binary: {}
     Properties:
       Description: {}
-{memory}{concurrency}      Events:
+{memory}{concurrency}{}      Events:
         Route:
           Type: HttpApi
           Properties:
@@ -170,6 +183,7 @@ fn function(endpoint: &Endpoint) -> String {
         logical_id(endpoint),
         endpoint.name,
         endpoint.description,
+        environment(endpoint),
         endpoint.route.method.as_str(),
         endpoint.route.path,
     )

@@ -58,7 +58,7 @@ fn document(operation: Operation) -> Operation {
         )
         .request_body::<Input>(serde_json::json!({
             "name": "First National Bank, 2026",
-            "certificate": "-----BEGIN CERTIFICATE-----\nMIIBszCC…\n-----END CERTIFICATE-----\n",
+            "certificate": EXAMPLE,
         }))
         .accepts_idempotency_key()
         .response::<CertificateOutput>(201, "The certificate")
@@ -74,6 +74,23 @@ fn document(operation: Operation) -> Operation {
             REGISTERED,
         )
 }
+
+/// A certificate whose key nobody has.
+#[cfg(feature = "openapi")]
+const EXAMPLE: &str = "\
+     -----BEGIN CERTIFICATE-----\n\
+     MIIB+DCCAZ2gAwIBAgIUQW2djzAMv+Y1oB/W8RtReswGSAkwCgYIKoZIzj0EAwIw\n\
+     UDELMAkGA1UEBhMCVVMxHDAaBgNVBAoME0ZpcnN0IE5hdGlvbmFsIEJhbmsxIzAh\n\
+     BgNVBAMMGmJ1bGsuZmlyc3RuYXRpb25hbC5leGFtcGxlMCAXDTI2MTEyNzEzMzQx\n\
+     N1oYDzIxMjYxMTAzMTMzNDE3WjBQMQswCQYDVQQGEwJVUzEcMBoGA1UECgwTRmly\n\
+     c3QgTmF0aW9uYWwgQmFuazEjMCEGA1UEAwwaYnVsay5maXJzdG5hdGlvbmFsLmV4\n\
+     YW1wbGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASERcMKCPgUg054jSouUiJH\n\
+     lfOM3YT+Hiorh+K1UpzBlk28yt7Y7S9xgGLe3rpBnwWOLoEkr4Iy/ZW9IcM+j9AM\n\
+     o1MwUTAdBgNVHQ4EFgQUgL4JSRJOKpwSuxUntVStoRwn2w4wHwYDVR0jBBgwFoAU\n\
+     gL4JSRJOKpwSuxUntVStoRwn2w4wDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQD\n\
+     AgNJADBGAiEA6GBp98N3JM5WZssu0gaLYVPIsC0Jv0WMmBKz9atNzCcCIQDGfR23\n\
+     SGjAdzYK2rvr1AzK7FQZE34msEYFst5hQrfB4w==\n\
+     -----END CERTIFICATE-----\n";
 
 /// The path parameters of a certificate that was just registered.
 #[cfg(feature = "openapi")]

@@ -106,7 +106,7 @@ impl From<TokenItem> for TokenRecord {
 struct SubmissionsItem {
     /// JSON.
     #[serde(deserialize_with = "json_text::deserialize")]
-    sets: Vec<Submission>,
+    submissions: Vec<Submission>,
     version: u64,
 }
 
@@ -220,7 +220,7 @@ impl Store {
     pub async fn submissions(&self, recipient: RecipientId) -> Result<ReadSubmissions, Error> {
         let item: Option<SubmissionsItem> = self.get(partition(recipient), SUBMISSIONS_SORT_KEY).await?;
         Ok(item.map_or_else(ReadSubmissions::default, |item| ReadSubmissions {
-            submissions: Submissions::from_store(item.sets),
+            submissions: Submissions::from_store(item.submissions),
             version: Some(item.version),
         }))
     }
@@ -236,12 +236,15 @@ impl Store {
     ) -> Result<bool, Error> {
         for attempt in 1..=MAX_ATTEMPTS {
             let Some(submissions) = read.submissions.with(set, now) else { return Ok(false) };
-            let sets = serde_json::to_string(submissions.list());
-            let sets = sets.map_err(|_| Error::internal("submissions cannot be written"))?;
+            let submissions = serde_json::to_string(submissions.list());
+            let submissions = submissions.map_err(|_| Error::internal("submissions cannot be written"))?;
             let ttl = now.plus_hours(WINDOW_HOURS).unix_seconds_rounded_up();
             let version = read.version.unwrap_or(0);
-            let mut values =
-                vec![(":sets", text(sets)), (":next", number(version + 1)), (":ttl", seconds(ttl))];
+            let mut values = vec![
+                (":submissions", text(submissions)),
+                (":next", number(version + 1)),
+                (":ttl", seconds(ttl)),
+            ];
             let is_unchanged = match read.version {
                 None => "attribute_not_exists(pk)",
                 Some(version) => {
@@ -249,7 +252,7 @@ impl Store {
                     "version = :version"
                 }
             };
-            let expression = "SET sets = :sets, version = :next, #ttl = :ttl";
+            let expression = "SET submissions = :submissions, version = :next, #ttl = :ttl";
             if self.update_one(submissions_key(recipient), is_unchanged, expression, &values).await? {
                 return Ok(true);
             }

@@ -7,11 +7,12 @@ use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_functions::lambda::event::Event;
 use docyard_functions::lambda::service::service;
+use docyard_functions::route::Route;
 use lambda_http::lambda_runtime::LambdaEvent;
 use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
 
-use crate::redacted;
+use crate::{certificate, redacted};
 
 /// All endpoints over one context.
 #[derive(Clone)]
@@ -67,7 +68,45 @@ impl Api {
         let own = parameters.iter().filter(|(name, _)| route.parameters().any(|own| own == *name));
         let parameters: BTreeMap<&str, &String> = own.map(|(name, value)| (*name, *value)).collect();
         let headers: BTreeMap<&str, &String> = headers.iter().map(|(name, value)| (*name, value)).collect();
-        let event = json!({
+        let event = Self::event(route, query, &headers, &parameters, body);
+        self.invoke(endpoint, event).await
+    }
+
+    /// Asks for a token, over a connection with this certificate. `more` are further parameters.
+    pub async fn token(&self, recipient: &str, passphrase: &str, pem: Option<&str>, more: Value) -> Reply {
+        let mut body = json!({
+            "grant_type": "client_credentials", "client_id": recipient, "client_secret": passphrase,
+        });
+        body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
+        let endpoint = endpoints::named("issue-token");
+        let (headers, parameters) = (BTreeMap::new(), BTreeMap::new());
+        let mut event = Self::event(endpoint.route, "", &headers, &parameters, Some(body.to_string()));
+        if let Some(pem) = pem {
+            event["requestContext"]["authentication"] = certificate::authentication(pem);
+        }
+        self.invoke(endpoint, event).await
+    }
+
+    /// What a token opens, over a connection with this certificate.
+    pub async fn opened(&self, token: &str, pem: Option<&str>) -> Reply {
+        let endpoint = endpoints::named("get-retrieval-access");
+        let authorization = format!("Bearer {token}");
+        let headers = BTreeMap::from([("authorization", &authorization)]);
+        let mut event = Self::event(endpoint.route, "", &headers, &BTreeMap::new(), None);
+        if let Some(pem) = pem {
+            event["requestContext"]["authentication"] = certificate::authentication(pem);
+        }
+        self.invoke(endpoint, event).await
+    }
+
+    fn event(
+        route: Route,
+        query: &str,
+        headers: &BTreeMap<&str, &String>,
+        parameters: &BTreeMap<&str, &String>,
+        body: Option<String>,
+    ) -> Value {
+        json!({
             "version": "2.0",
             "routeKey": route.to_string(),
             "rawPath": route.path,
@@ -80,8 +119,7 @@ impl Api {
             },
             "body": body,
             "isBase64Encoded": false,
-        });
-        self.invoke(endpoint, event).await
+        })
     }
 
     /// Sends an event to an endpoint.

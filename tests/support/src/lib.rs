@@ -14,6 +14,7 @@
 pub mod account;
 pub mod api;
 pub mod cases;
+pub mod certificate;
 pub mod costs;
 pub mod dev;
 pub mod fault;

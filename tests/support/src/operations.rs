@@ -24,8 +24,10 @@ pub struct DocumentedOperation {
     pub body: Option<Value>,
     /// The status of its success, the first time.
     pub status: u16,
-    /// Whether it takes a key.
-    pub takes_key: bool,
+    /// The credential that it takes, by the name of its security scheme.
+    pub credential: Option<String>,
+    /// Whether its body is a form.
+    pub takes_form: bool,
 }
 
 /// All operations.
@@ -47,11 +49,17 @@ pub fn operations() -> Vec<DocumentedOperation> {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
                 query: query.collect(),
-                body: (body["required"] == true)
-                    .then(|| body["content"]["application/json"]["example"].clone()),
+                body: (body["required"] == true).then(|| {
+                    let content = body["content"].as_object().unwrap().values().next().unwrap();
+                    content["example"].clone()
+                }),
+                takes_form: body["content"].get("application/x-www-form-urlencoded").is_some(),
                 // A repeated request has a success of its own, with a lower status.
                 status: successes.max().unwrap(),
-                takes_key: operation.get("security").is_some(),
+                credential: operation.get("security").map(|schemes| {
+                    let scheme = schemes[0].as_object().unwrap();
+                    scheme.keys().next().unwrap().clone()
+                }),
             });
         }
     }
@@ -66,6 +74,7 @@ pub struct Ids {
     pub secret: String,
     pub policy: String,
     pub group: String,
+    pub certificate: String,
 }
 
 impl Ids {
@@ -78,6 +87,7 @@ impl Ids {
             secret: id("sec"),
             policy: id("pol"),
             group: id("grp"),
+            certificate: id("crt"),
         }
     }
 
@@ -89,22 +99,29 @@ impl Ids {
         let asker = Asker { api: &api, key: &dev.key, dock: &dev.dock };
         let policy = asker.policy("A policy", json!({"everyone": true})).await;
         let group = asker.group("A group", &[&recipient]).await;
-        Self { dock: dev.dock.clone(), recipient, secret, policy, group }
+        let certificate = asker.certificate(&recipient, &crate::certificate::new("one")).await;
+        Self { dock: dev.dock.clone(), recipient, secret, policy, group, certificate }
     }
 
     /// Each id, and the one that examples in the document have in its place.
-    fn examples(&self) -> [(&'static str, &str); 5] {
+    fn examples(&self) -> [(&'static str, &str); 6] {
         [
             ("dock_01JHMV2B4MP0YHZX6Q3T0V1W2X", &self.dock),
             ("rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y", &self.recipient),
             ("sec_01JHMV4D6PR2AK1Z8S5W2X3Y4Z", &self.secret),
             ("pol_01JHMV6F8RT4CN3BAV7Y4Z5A6B", &self.policy),
             ("grp_01JHMV7G9SV5DP4CBW8Z5A6B7C", &self.group),
+            ("crt_01JHMV8H0TW6EQ5DCX9A6B7C8D", &self.certificate),
         ]
     }
 }
 
 impl DocumentedOperation {
+    /// Whether it takes an API key.
+    pub fn takes_key(&self) -> bool {
+        self.credential.as_deref() == Some("ApiKey")
+    }
+
     /// Whether its path, its query or its body says which things it is about.
     pub fn names_things(&self) -> bool {
         let names_dock = self.query.iter().any(|name| name == "dockId");
@@ -116,6 +133,7 @@ impl DocumentedOperation {
         let path = self.path.replace("{dockId}", &ids.dock).replace("{recipientId}", &ids.recipient);
         let path = path.replace("{secretId}", &ids.secret).replace("{policyId}", &ids.policy);
         let path = path.replace("{groupId}", &ids.group).replace("{version}", "1");
+        let path = path.replace("{certificateId}", &ids.certificate);
         let path = path.replace("{entityType}", "recipient").replace("{entityId}", &ids.recipient);
         assert!(!path.contains('{'), "{}: which thing does {path} mean?", self.id);
         match self.query.as_slice() {
@@ -134,6 +152,7 @@ impl DocumentedOperation {
     pub fn request_to(&self, dev: &Dev, path: &str, ids: &Ids) -> reqwest::RequestBuilder {
         let request = dev.http.request(self.method.clone(), format!("{}{path}", dev.url));
         match self.body_of(ids) {
+            Some(body) if self.takes_form => request.form(&body),
             Some(body) => request.json(&body),
             None => request,
         }

@@ -159,7 +159,8 @@ impl Proxy {
     async fn forward(&self, mut headers: HeaderMap, mut request: Value) -> (u16, Vec<u8>) {
         request["ReturnConsumedCapacity"] = json!("TOTAL");
         let target = headers["x-amz-target"].to_str().unwrap();
-        let is_write = ["TransactWriteItems", "BatchWriteItem"].iter().any(|name| target.ends_with(name));
+        let is_write =
+            ["TransactWriteItems", "BatchWriteItem", "UpdateItem"].iter().any(|name| target.ends_with(name));
         headers.remove("host");
         headers.remove("content-length");
         let body = request.to_string();

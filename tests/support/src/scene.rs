@@ -19,10 +19,21 @@ use crate::table::operator;
 #[derive(Clone, Debug, Default)]
 pub struct Scene {
     pub dock: String,
-    /// A mortgagee with a secret, in both groups.
+    /// A mortgagee with a secret and a certificate, in both groups.
     pub member: String,
-    /// A mortgagee in no group.
+    /// The value of its secret.
+    pub passphrase: String,
+    /// Its certificate, and that in PEM.
+    pub certificate: String,
+    pub pem: String,
+    /// A token of it, bound to its certificate.
+    pub token: String,
+    /// A mortgagee in no group, with a secret.
     pub outsider: String,
+    /// The value of its secret.
+    pub outsider_passphrase: String,
+    /// A token of it, for which nothing is in force.
+    pub outsider_token: String,
     /// A group that [`Scene::published`] is for.
     pub group: String,
     /// A group that no policy is for.
@@ -91,6 +102,26 @@ impl Asker<'_> {
         self.create("create-recipient", &[], body).await
     }
 
+    /// The value of a new secret of a recipient.
+    pub async fn secret(&self, recipient: &str) -> String {
+        let secret =
+            self.ask("generate-secret", &[("recipientId", recipient)], json!({"name": "A secret"})).await;
+        secret["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// The id of a certificate, registered for a recipient.
+    pub async fn certificate(&self, recipient: &str, pem: &str) -> String {
+        let body = json!({"name": "A certificate", "certificate": pem});
+        self.create("register-certificate", &[("recipientId", recipient)], body).await
+    }
+
+    /// A token for a passphrase, over a connection with this certificate.
+    pub async fn token(&self, recipient: &str, passphrase: &str, pem: Option<&str>) -> String {
+        let reply = self.api.token(recipient, passphrase, pem, json!({})).await;
+        assert_eq!(reply.status, 200, "{}", reply.shown());
+        reply.body["access_token"].as_str().unwrap().to_owned()
+    }
+
     pub async fn policy(&self, name: &str, audience: Value) -> String {
         let body = json!({"name": name, "recipe": recipe(), "audience": audience});
         self.create("create-policy", &[], body).await
@@ -116,8 +147,11 @@ impl Scene {
         };
         let asker = asker(&dock);
         let member = asker.mortgagee(&format!("{prefix}member@example.com")).await;
-        asker.ask("generate-secret", &[("recipientId", &member)], json!({"name": "A secret"})).await;
+        let passphrase = asker.secret(&member).await;
+        let pem = crate::certificate::new("member");
+        let certificate = asker.certificate(&member, &pem).await;
         let outsider = asker.mortgagee(&format!("{prefix}outsider@example.com")).await;
+        let outsider_passphrase = asker.secret(&outsider).await;
         let group = asker.group("A group", &[&member]).await;
         let plain_group = asker.group("A plain group", &[&member]).await;
         let draft = asker.policy("A draft", json!({"everyone": true})).await;
@@ -125,12 +159,35 @@ impl Scene {
         asker.publish(&published, json!({"stage": "production", "version": 1})).await;
         let edit = json!({"recipe": other_recipe()});
         asker.ask("update-policy", &[("policyId", &published)], edit).await;
+        let token = asker.token(&member, &passphrase, Some(&pem)).await;
+        // It gets one while it is in the group.
+        let of_outsider = json!({"recipientIds": [outsider]});
+        let in_group = [("groupId", group.as_str())];
+        asker.ask("add-group-recipients", &in_group, of_outsider.clone()).await;
+        let outsider_token = asker.token(&outsider, &outsider_passphrase, None).await;
+        asker.ask("remove-group-recipients", &in_group, of_outsider).await;
         let scheduled = asker.policy("Scheduled", json!({"everyone": true})).await;
         let in_a_year = Clock::system().now().plus_days(365).to_string();
         let schedule = json!({"stage": "production", "version": 1, "scheduledEnforceDate": in_a_year});
         asker.publish(&scheduled, schedule).await;
         let full = full_policy(store, &dock).await;
-        Self { dock, member, outsider, group, plain_group, draft, published, scheduled, full }
+        Self {
+            dock,
+            member,
+            passphrase,
+            certificate,
+            pem,
+            token,
+            outsider,
+            outsider_passphrase,
+            outsider_token,
+            group,
+            plain_group,
+            draft,
+            published,
+            scheduled,
+            full,
+        }
     }
 }
 

@@ -3,20 +3,24 @@
 
 mod access;
 mod audit;
+mod certificates;
 mod docks;
 mod groups;
 mod health;
 mod policies;
 mod recipients;
+mod retrieval;
 mod secrets;
+mod tokens;
 
 use std::collections::BTreeSet;
 
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::account::Account;
+use crate::certificate;
 use crate::fault::InjectedFault;
 use crate::scene::Scene;
 
@@ -50,6 +54,10 @@ pub enum Thing {
     SceneDock,
     /// [`Scene::member`].
     Member,
+    /// [`Scene::certificate`].
+    Certificate,
+    /// A certificate that does not exist.
+    MissingCertificate,
     /// [`Scene::outsider`].
     Outsider,
     /// [`Scene::group`].
@@ -72,6 +80,20 @@ pub enum Thing {
     VersionOne,
 }
 
+/// What a request is sent with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sender {
+    /// The account, with its key.
+    #[default]
+    Account,
+    /// Anyone, without a credential.
+    Anyone,
+    /// [`Scene::member`] with its token, over a connection with its certificate.
+    Member,
+    /// [`Scene::outsider`] with its token.
+    Outsider,
+}
+
 /// The email of [`Thing::Recipient`].
 pub const THERE: &str = "there@example.com";
 
@@ -85,10 +107,14 @@ pub struct Case {
     /// The query, with a placeholder: `{dock}` for the account's dock.
     pub query: &'static str,
     /// The body, with placeholders: `{n}` for a number, `{value}` for the value of [`Thing::Secret`], `{dock}` for the
-    /// account's dock, and `{member}`, `{outsider}`, `{group}`, `{policy}`, `{crowded}` for what a [`Scene`] has, the last one
-    /// for a recipient in as many groups as it may be in.
+    /// account's dock, `{pem}` for a certificate that nobody has registered, `{there}` for [`Thing::Recipient`], and
+    /// `{member}`, `{passphrase}`, `{registered}` (its certificate in PEM), `{token}`, `{outsider}`, `{outsider_passphrase}`,
+    /// `{group}`, `{policy}`, `{crowded}` for what a [`Scene`] has, the last one for a recipient in as many groups as it may be
+    /// in.
     pub body: Option<Value>,
     pub status: u16,
+    /// Who sends it.
+    pub sender: Sender,
     /// A header besides the usual ones.
     pub header: Option<(&'static str, &'static str)>,
     /// The budget of round trips: groups of calls, those of a group at once.
@@ -116,6 +142,7 @@ fn case(endpoint: &'static str) -> Case {
         query: "",
         body: None,
         status: 200,
+        sender: Sender::Account,
         header: None,
         calls: None,
         repeated: None,
@@ -142,6 +169,10 @@ impl Case {
 
     fn body(self, body: Value) -> Self {
         Self { body: Some(body), ..self }
+    }
+
+    fn by(self, sender: Sender) -> Self {
+        Self { sender, ..self }
     }
 
     fn header(self, name: &'static str, value: &'static str) -> Self {
@@ -208,7 +239,14 @@ impl Case {
     pub fn body_of(&self, n: usize, dock: &str, things: &Things) -> Option<Value> {
         let scene = &things.scene;
         let mut text = self.body.as_ref()?.to_string();
+        let in_json = |text: &str| json!(text).to_string().trim_matches('"').to_owned();
         for (placeholder, value) in [
+            ("{pem}", in_json(&things.pem).as_str()),
+            ("{registered}", &in_json(&scene.pem)),
+            ("{there}", &things.recipient),
+            ("{passphrase}", &scene.passphrase),
+            ("{token}", &scene.token),
+            ("{outsider_passphrase}", &scene.outsider_passphrase),
             ("{n}", n.to_string().as_str()),
             ("{value}", &things.value),
             ("{dock}", dock),
@@ -225,7 +263,11 @@ impl Case {
 
     /// Whether it is about a dock with policies and groups.
     pub fn needs_scene(&self) -> bool {
-        self.path.contains(&Thing::SceneDock) || self.path.contains(&Thing::Member)
+        let of_scene = [Thing::SceneDock, Thing::Member, Thing::Outsider];
+        let in_body = |it: &&str| self.body.as_ref().is_some_and(|body| body.to_string().contains(*it));
+        of_scene.iter().any(|thing| self.path.contains(thing))
+            || [Sender::Member, Sender::Outsider].contains(&self.sender)
+            || ["{member}", "{token}", "{outsider}"].iter().any(|it| in_body(&it))
     }
 
     fn needs_crowded(&self) -> bool {
@@ -240,7 +282,25 @@ impl Case {
         if let Some((name, value)) = self.header {
             event["headers"][name] = value.into();
         }
+        self.send(&mut event, &things.scene);
         event
+    }
+
+    /// Gives the event of a request of the account the credential of who sends it.
+    pub fn send(&self, event: &mut Value, scene: &Scene) {
+        let token = match self.sender {
+            Sender::Account => return,
+            Sender::Anyone => None,
+            Sender::Member => Some(&scene.token),
+            Sender::Outsider => Some(&scene.outsider_token),
+        };
+        if let Some(headers) = event["headers"].as_object_mut() {
+            headers.remove("authorization");
+            headers.extend(token.map(|token| ("authorization".to_owned(), json!(format!("Bearer {token}")))));
+        }
+        if self.sender != Sender::Outsider && !scene.pem.is_empty() {
+            event["requestContext"]["authentication"] = certificate::authentication(&scene.pem);
+        }
     }
 
     /// The values of the path parameters.
@@ -259,12 +319,14 @@ pub struct Things {
     pub scene: Scene,
     /// A recipient of the scene in as many groups as it may be in.
     pub crowded: String,
+    /// A certificate that nobody has registered.
+    pub pem: String,
 }
 
 impl Things {
     /// Creates what the case needs.
     pub async fn create(account: &Account, case: &Case, email: &str) -> Self {
-        let mut things = Self { value: "x".to_owned(), ..Self::default() };
+        let mut things = Self { value: "x".to_owned(), pem: certificate::new("new"), ..Self::default() };
         (things.recipient, things.secret) = account.recipient_with_secret(email).await;
         if case.path.contains(&Thing::FullRecipient) {
             things.full_recipient = account.recipient_with_secret(&format!("full-{email}")).await.0;
@@ -295,6 +357,8 @@ impl Things {
             Thing::RecipientType => "recipient",
             Thing::SceneDock => &scene.dock,
             Thing::Member => &scene.member,
+            Thing::Certificate => &scene.certificate,
+            Thing::MissingCertificate => "crt_00000000000000000000000000",
             Thing::Outsider => &scene.outsider,
             Thing::Group => &scene.group,
             Thing::PlainGroup => &scene.plain_group,
@@ -318,6 +382,9 @@ pub fn all() -> Vec<Case> {
         policies::cases(),
         groups::cases(),
         access::cases(),
+        certificates::cases(),
+        tokens::cases(),
+        retrieval::cases(),
         audit::cases(),
         health::cases(),
     ]
