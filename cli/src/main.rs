@@ -1,4 +1,5 @@
-//! `docyard`: runs the whole API on this machine (`dev`), and an operator's commands on a deployed one.
+//! `docyard`: runs the whole API on this machine (`dev`), and an operator's commands: on a deployed one, and before it is
+//! deployed.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -38,6 +39,9 @@ enum Command {
     /// Docks of a deployed table.
     #[command(subcommand)]
     Docks(operator::docks::Docks),
+    /// Trust stores for mutual TLS.
+    #[command(subcommand)]
+    Truststore(operator::truststore::Truststore),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +88,7 @@ fn run() -> Result<ExitCode, Failure> {
             Command::Accounts(command) => operator::accounts::run(command).await,
             Command::Keys(command) => operator::keys::run(command).await,
             Command::Docks(command) => operator::docks::run(command).await,
+            Command::Truststore(command) => operator::truststore::run(command),
         }
     });
     // Does not wait for what still runs, such as a sweep of the database.

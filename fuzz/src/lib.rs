@@ -23,6 +23,8 @@ use docyard_core::values::email::Email;
 use docyard_core::values::fields::{Fields, string};
 use docyard_core::values::id::{AccountId, DockId, RecipientId, SecretId};
 use docyard_core::values::text::Text;
+use docyard_core::values::thumbprint::Thumbprint;
+use docyard_core::values::x509::{MAX_PEM_BYTES, X509};
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_functions::http::error::Error;
@@ -240,6 +242,20 @@ pub fn email(data: &[u8]) {
     assert_eq!(Email::parse(email.as_str()).unwrap(), email);
     assert!(email.as_str().is_ascii() && email.as_str().len() <= 254);
     assert!(!email.as_str().contains(|c: char| c.is_ascii_uppercase() || c.is_ascii_control() || c == ' '));
+}
+
+/// A certificate in PEM: one that is read has the thumbprint that is read of a request with it.
+pub fn certificate(data: &[u8]) {
+    let pem = String::from_utf8_lossy(data);
+    let thumbprint = Thumbprint::of_pem(&pem);
+    let Ok(certificate) = X509::parse(&pem) else { return };
+    assert_eq!(Some(&certificate.thumbprint), thumbprint.as_ref());
+    assert!(pem.len() <= MAX_PEM_BYTES && !pem.contains("-----BEGIN PRIVATE KEY-----"));
+    assert_eq!(Thumbprint::parse(certificate.thumbprint.as_str()), thumbprint);
+    let serial_number = &certificate.serial_number;
+    assert!(
+        !serial_number.is_empty() && serial_number.bytes().all(|c| matches!(c, b'0'..=b'9' | b'A'..=b'F'))
+    );
 }
 
 /// A path parameter, and the headers that a handler reads: an id has one form, and what has another is nowhere.

@@ -12,3 +12,4 @@ mod dev_server;
 mod openapi;
 mod operator;
 mod operator_network;
+mod truststore;

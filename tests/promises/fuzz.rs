@@ -24,6 +24,7 @@ type Reader = fn(&[u8]);
 const READERS: &[(&str, Reader)] = &[
     ("authorization", readers::authorization),
     ("body", readers::body),
+    ("certificate", readers::certificate),
     ("cursor", readers::cursor),
     ("email", readers::email),
     ("event", readers::event),

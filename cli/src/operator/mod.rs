@@ -1,10 +1,11 @@
-//! An operator's commands, on a table in AWS under the operator's own credentials. One module for each noun; in [`aws`]
-//! how they reach the table.
+//! An operator's commands, on a table in AWS under the operator's own credentials, or on files alone ([`truststore`]). One
+//! module for each noun; in [`aws`] how they reach the table.
 
 pub(crate) mod accounts;
 mod aws;
 pub(crate) mod docks;
 pub(crate) mod keys;
+pub(crate) mod truststore;
 
 use clap::Args;
 use comfy_table::{Table, presets};
@@ -17,7 +18,7 @@ use serde_json::Value;
 
 use crate::output::{self, Failure};
 
-/// The options of every operator's command. Region and credentials are found as the AWS CLI finds them.
+/// The options of every command on a table. Region and credentials are found as the AWS CLI finds them.
 #[derive(Args)]
 pub(crate) struct Options {
     /// The table's name: the stack's output `TableName`.
