@@ -260,6 +260,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<&'static str> {
         "dockId" => "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "recipientId" => "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "secretId" => "sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
+        "certificateId" => "crt_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "policyId" => "pol_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "groupId" => "grp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "version" => "1",

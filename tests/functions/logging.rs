@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use docyard_core::model::api_key::{ApiKey, Mode};
 use docyard_core::values::digest::Digest;
 use docyard_core::values::id::AnyId;
+use docyard_functions::route::Credential;
 use docyard_functions::{endpoints, metrics};
 use docyard_test_support::account::Account;
 use docyard_test_support::binary;
@@ -88,7 +89,12 @@ impl Deployment {
         status: u16,
         headers: Value,
     ) -> Value {
-        let mut event = self.account.request(endpoints::named(function), parameters, query, body);
+        let event = self.account.request(endpoints::named(function), parameters, query, body);
+        self.send_event(function, event, status, headers).await
+    }
+
+    /// Sends an event with all headers that a client may send, and these.
+    async fn send_event(&mut self, function: &str, mut event: Value, status: u16, headers: Value) -> Value {
         let (user_agent, cookie) = ("Agent/7.7-confidential", "session=cookie-confidential");
         event["headers"]["user-agent"] = json!(user_agent);
         event["requestContext"]["http"]["userAgent"] = json!(user_agent);
@@ -115,13 +121,13 @@ impl Deployment {
             for text in body.iter().flat_map(strings).filter(is_hidden) {
                 self.hide("a part of a body", &text);
             }
-            let parameters: Vec<String> =
-                case.parameters(&self.account, &things).into_iter().map(str::to_owned).collect();
-            let parameters: Vec<&str> = parameters.iter().map(String::as_str).collect();
-            let query = case.query_of(&self.account.dock);
-            let headers = case.header.into_iter().map(|(name, value)| (name.to_owned(), json!(value)));
-            let headers = Value::Object(headers.collect());
-            self.send_with(case.endpoint, &parameters, &query, body, case.status, headers).await;
+            let event = case.event(&self.account, &things, n);
+            let answer = self.send_event(case.endpoint, event, case.status, json!({})).await;
+            let issued = answer["access_token"].as_str().unwrap_or_default().to_owned();
+            for token in [issued, things.scene.token.clone()].iter().filter(|token| !token.is_empty()) {
+                self.hide("a token", token);
+                self.hide("a token's digest", &Digest::of(token).expose_hex());
+            }
         }
     }
 
@@ -318,10 +324,10 @@ async fn nothing_confidential_is_logged_at_any_level_and_each_request_is_one_lin
             assert_eq!(line["function"], *function);
             assert_eq!(line["route"], endpoints::named(function).route.to_string());
             assert_eq!(line["cold_start"], n == 0);
-            let takes_key = !endpoints::named(function).credentials.is_empty();
-            for field in ["account", "key"] {
-                assert_eq!(line[field].is_string(), takes_key && line["status"] != 401, "{line}");
-            }
+            let takes_key = endpoints::named(function).credentials == [Credential::ApiKey];
+            assert_eq!(line["key"].is_string(), takes_key && line["status"] != 401, "{line}");
+            let is_known = line["status"] != 401 && *function != "get-health";
+            assert_eq!(line["account"].is_string(), is_known, "{line}");
             assert!(line["milliseconds"].as_f64().unwrap() > 0.0);
             let level = match line["status"].as_u64().unwrap() {
                 503 => "WARN",
@@ -420,7 +426,10 @@ async fn a_secret_is_in_one_answer_and_nowhere_else() {
                 assert_eq!(answered(value), 0, "{what} is answered");
                 assert!(!items.contains(value), "{what} is stored");
             }
-            "a secret's digest" | "the key's digest" => assert_eq!(answered(value), 0, "{what} is answered"),
+            "a token" => assert!(!items.contains(value), "{what} is stored"),
+            "a secret's digest" | "the key's digest" | "a token's digest" => {
+                assert_eq!(answered(value), 0, "{what} is answered")
+            }
             _ => {}
         }
     }
@@ -494,7 +503,9 @@ async fn each_thing_is_counted_once_when_it_is_done() {
         (metrics::SECRETS_REVOKED, 1),
         (metrics::VALID_VERIFICATIONS, 1),
         (metrics::INVALID_VERIFICATIONS, 1),
-        (metrics::AUTHENTICATION_FAILURES, 4),
+        (metrics::TOKENS_ISSUED, 2),
+        (metrics::ACCESS_REFUSALS, 2),
+        (metrics::AUTHENTICATION_FAILURES, 5),
         (metrics::COLD_STARTS, endpoints::all().count() as u64),
     ];
     assert_eq!(totals, expected.map(|(name, count)| (name.to_owned(), count)).into());

@@ -4,14 +4,16 @@
 //! After each the answer is success or a 503, nothing is half done, and repeating the request does what the contract
 //! says of a repetition.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
-use docyard_core::values::clock::Clock;
+use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::cases::{self, Case, THERE, Things};
+use docyard_test_support::certificate;
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::scene::Scene;
 use docyard_test_support::table::TestTable;
@@ -87,6 +89,17 @@ fn trials() -> Vec<Trial> {
     trials
 }
 
+/// A clock that goes on by a millisecond each time that it is read, from the beginning of this minute: what counts in a
+/// minute stays in one, however long a fault takes.
+fn ticking() -> Clock {
+    let now = Clock::system().now().unix_milliseconds();
+    let milliseconds = AtomicU64::new(now - now % 60_000);
+    Clock::new(move || {
+        let now = milliseconds.fetch_add(1, Ordering::SeqCst);
+        Timestamp::from_unix_milliseconds(now).unwrap()
+    })
+}
+
 /// An account of its own, with a dock, a recipient and a secret; and the API, which can be made to fail.
 struct World {
     api: Api,
@@ -97,6 +110,8 @@ struct World {
     things: Things,
     /// The secrets that were handed out: id and value.
     values: Vec<(String, String)>,
+    /// The tokens of the scene's member that were handed out.
+    tokens: Vec<String>,
 }
 
 impl World {
@@ -108,16 +123,18 @@ impl World {
             Arc::new(move |operation: &str| plan.lock().unwrap().next(operation))
         };
         let store = faulty_client::store(&table.url, decide);
-        let api = Api::new(Context::new(store, Mode::Live, Clock::system()));
+        let api = Api::new(Context::new(store, Mode::Live, ticking()));
         let account = table.account().await;
         let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
-        let mut world = Self { api, plan, key, dock, things: Things::default(), values: Vec::new() };
+        let mut world =
+            Self { api, plan, key, dock, things: Things::default(), values: Vec::new(), tokens: Vec::new() };
         let there = json!({"name": "There", "email": THERE});
         world.things.recipient = world.ask("create-recipient", "", Some(there)).await.id(201);
         let made = world.ask("generate-secret", "", Some(json!({"name": "There"}))).await;
         world.things.secret = made.id(201);
         world.take_value(&made);
         world.things.value = world.values[0].1.clone();
+        world.things.pem = certificate::new("new");
         if case.needs_scene() {
             world.things.scene = Scene::create(&table.store, &world.key, Some(&world.dock), "").await;
         }
@@ -152,7 +169,7 @@ impl World {
         headers.extend(case.header.map(|(name, value)| (name, value.to_owned())));
         let (query, body) = (case.query_of(&self.dock), case.body_of(0, &self.dock, &self.things));
         let body = body.map(|body| body.to_string());
-        self.api.ask(case.endpoint, &parameters, &query, &headers, body).await
+        self.api.ask_as(case, &self.things.scene, &parameters, &query, &headers, body).await
     }
 
     /// Keeps the value of a secret, if it was handed out.
@@ -160,10 +177,32 @@ impl World {
         if let Some(value) = reply.body["secret"].as_str() {
             self.values.push((reply.body["id"].as_str().unwrap().to_owned(), value.to_owned()));
         }
+        self.tokens.extend(reply.body["access_token"].as_str().map(str::to_owned));
+    }
+
+    /// The certificates that there are, and what tokens open them that were handed out before.
+    async fn proofs(&self, case: &Case) -> Vec<String> {
+        let mut proofs = Vec::new();
+        for recipient in [&self.things.recipient, &self.things.scene.member] {
+            let listed = self.ask_about("list-certificates", &[("recipientId", recipient)], "", None).await;
+            for certificate in listed.body.as_array().into_iter().flatten() {
+                proofs.push(format!("{} {}", certificate["name"], certificate["status"]));
+            }
+        }
+        let Scene { token, pem, .. } = &self.things.scene;
+        // Only where it is let in or unknown: a refusal would leave an entry.
+        if case.endpoint.contains("token") || case.endpoint.contains("certificate") {
+            let status = self.api.opened(token, Some(pem)).await.status;
+            proofs.push(format!("a token of before: {status}"));
+        }
+        for token in &self.tokens {
+            assert_eq!(self.api.opened(token, Some(pem)).await.status, 200, "a token that was handed out");
+        }
+        proofs
     }
 
     /// All that the API shows of the account, ids and times left out; and that it agrees with itself.
-    async fn state(&self) -> State {
+    async fn state(&self, case: &Case) -> State {
         let docks = self.ask("list-docks", "", None).await.list();
         let dock = self.ask("get-dock", "", None).await;
         assert!(docks.contains(&dock.body), "a dock is the same in the list");
@@ -194,6 +233,7 @@ impl World {
         trail.sort();
         State {
             rules: self.rules().await,
+            proofs: self.proofs(case).await,
             trail,
             docks: docks.iter().map(|dock| dock["name"].as_str().unwrap().to_owned()).collect(),
             recipients: recipients.iter().map(shown).collect(),
@@ -267,6 +307,8 @@ struct State {
     statuses: Vec<String>,
     /// Policies, groups and decisions, in alphabetical order.
     rules: Vec<String>,
+    /// Certificates, and whether tokens are good.
+    proofs: Vec<String>,
     /// What the trail tells, in alphabetical order.
     trail: Vec<String>,
 }
@@ -290,17 +332,17 @@ struct Clean {
 impl Clean {
     async fn run(table: &TestTable, trial: &Trial) -> Self {
         let mut world = World::new(table, &trial.case).await;
-        let before = world.state().await;
+        let before = world.state(&trial.case).await;
         *world.plan.lock().unwrap() = Plan::default();
         let reply = world.try_once(trial).await;
         assert_eq!(reply.status, trial.case.status, "{trial:?}: {}", reply.shown());
         world.take_value(&reply);
         let calls = world.plan.lock().unwrap().calls;
-        let once = world.state().await;
+        let once = world.state(&trial.case).await;
         let again = world.try_once(trial).await;
         assert_eq!(again.status, trial.repeated, "{trial:?}, repeated: {}", again.shown());
         world.take_value(&again);
-        Self { calls, before, once, twice: world.state().await }
+        Self { calls, before, once, twice: world.state(&trial.case).await }
     }
 }
 
@@ -317,7 +359,7 @@ async fn try_fault(
     let status = trial.case.status;
     let is_deletion = trial.case.endpoint.starts_with("delete-");
     let mut world = World::new(&table, &trial.case).await;
-    assert_eq!(world.state().await, clean.before);
+    assert_eq!(world.state(&trial.case).await, clean.before);
     *world.plan.lock().unwrap() = Plan { fault: Some((n, is_lasting, fault)), ..Plan::default() };
     let begun = std::time::Instant::now();
     let reply = world.try_once(&trial).await;
@@ -339,7 +381,7 @@ async fn try_fault(
         assert_eq!(reply.headers["retry-after"], "1", "{what}");
     }
     world.take_value(&reply);
-    let after = world.state().await;
+    let after = world.state(&trial.case).await;
     let is_done = after == clean.once;
     // The entry comes with the last step.
     let is_half_deleted =
@@ -356,7 +398,7 @@ async fn try_fault(
     }
     world.take_value(&again);
     let expected = if is_done && changes { clean.twice } else { clean.once };
-    assert_eq!(world.state().await, expected, "{what}, repeated");
+    assert_eq!(world.state(&trial.case).await, expected, "{what}, repeated");
     true
 }
 

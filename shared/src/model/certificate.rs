@@ -157,6 +157,7 @@ mod tests {
             not_before: time("2025-02-01T00:00:00Z"),
             not_after: time("2025-03-01T00:00:00Z"),
             weakness: None,
+            is_authority: false,
         };
         let rng = &mut random::system();
         let (id, recipient) = (CertificateId::generate(now, rng), RecipientId::generate(now, rng));

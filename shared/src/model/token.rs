@@ -284,7 +284,7 @@ mod tests {
         let plain = TokenRecord { certificate: None, ..record };
         assert_eq!(plain.factors(), [Factor::SharedPassphrase]);
         for connection in [None, Some(&certificate.thumbprint)] {
-            assert!(plain.is_valid(3, &[secret.clone()], &[], connection, start()));
+            assert!(plain.is_valid(3, std::slice::from_ref(&secret), &[], connection, start()));
         }
     }
 

@@ -24,10 +24,10 @@ impl Timestamp {
         Self::parse(text).ok_or("must be an RFC 3339 time, such as 2025-01-15T10:32:00Z")
     }
 
-    /// The time so many seconds after 1970; `None` after the year 9999.
-    pub fn from_unix_seconds(seconds: u64) -> Option<Self> {
-        let time = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?;
-        Some(time.into())
+    /// The time so many milliseconds after 1970; `None` after the year 9999.
+    pub fn from_unix_milliseconds(milliseconds: u64) -> Option<Self> {
+        let nanoseconds = i128::from(milliseconds) * 1_000_000;
+        Some(OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?.into())
     }
 
     /// Milliseconds since 1970, as a ULID holds them; 0 for earlier times.

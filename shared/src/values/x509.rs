@@ -150,7 +150,7 @@ pub fn certificates(pem: &str) -> impl Iterator<Item = Option<Vec<u8>>> {
 }
 
 fn timestamp(time: Time) -> Option<Timestamp> {
-    Timestamp::from_unix_seconds(time.to_unix_duration().as_secs())
+    Timestamp::from_unix_milliseconds(time.to_unix_duration().as_secs().checked_mul(1000)?)
 }
 
 fn weakness(key: &SubjectPublicKeyInfoOwned, signature: &AlgorithmIdentifierOwned) -> Option<Weakness> {

@@ -12,6 +12,8 @@ use lambda_http::lambda_runtime::LambdaEvent;
 use lambda_http::tower::ServiceExt;
 use serde_json::{Value, json};
 
+use crate::cases::Case;
+use crate::scene::Scene;
 use crate::{certificate, redacted};
 
 /// All endpoints over one context.
@@ -120,6 +122,23 @@ impl Api {
             "body": body,
             "isBase64Encoded": false,
         })
+    }
+
+    /// Asks the endpoint of a case, as who sends it.
+    pub async fn ask_as(
+        &self,
+        case: &Case,
+        scene: &Scene,
+        parameters: &[(&str, &String)],
+        query: &str,
+        headers: &[(&str, String)],
+        body: Option<String>,
+    ) -> Reply {
+        let parameters: BTreeMap<&str, &String> = parameters.iter().copied().collect();
+        let headers: BTreeMap<&str, &String> = headers.iter().map(|(name, value)| (*name, value)).collect();
+        let mut event = Self::event(case.endpoint().route, query, &headers, &parameters, body);
+        case.send(&mut event, scene);
+        self.invoke(case.endpoint(), event).await
     }
 
     /// Sends an event to an endpoint.

@@ -27,8 +27,18 @@ fn find<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).map(|value| value.as_s().unwrap().as_str())
 }
 
+/// A number of an item; 0 if it is not there.
+fn find_number(item: &Item, name: &str) -> usize {
+    item.get(name).map_or(0, |value| value.as_n().unwrap().parse().unwrap())
+}
+
 fn is_in(item: &Item, partition: &str) -> bool {
     text(item, "pk").split('#').next() == Some(partition)
+}
+
+/// The recipient of an item about its tokens.
+fn of_recipient(item: &Item) -> &str {
+    text(item, "pk").trim_start_matches("TOKEN#")
 }
 
 /// Whether an item is part of the trail.
@@ -110,6 +120,9 @@ fn expected(items: &[Item]) -> Vec<Told> {
     };
     let is_retired = |item: &&Item| text(item, "sk").starts_with("SECRET_RETIRED#");
     let retired: BTreeSet<&str> = items.iter().filter(is_retired).map(|item| text(item, "id")).collect();
+    let pointers = items.iter().filter(|item| text(item, "sk") == "RECIPIENT");
+    let recipients: BTreeSet<&str> =
+        pointers.map(|item| text(item, "pk").trim_start_matches("RECIPIENT#")).collect();
     let versions = |item: &Item| item["version"].as_n().unwrap().parse().unwrap();
     for item in items.iter().filter(|item| !is_entry(item)) {
         let kind = text(item, "sk").split('#').next().unwrap();
@@ -143,8 +156,20 @@ fn expected(items: &[Item]) -> Vec<Told> {
                 tell("group", text(item, "id"), "create", 1);
                 tell("group", text(item, "id"), "update", versions(item));
             }
-            "KEY" | "DOCK" | "RECIPIENT" | "IDEMPOTENCY" | "IN_FORCE" | "COUNTS" | "VERSION" | "GROUP"
-            | "MEMBER" => {}
+            "RECIPIENT" => {
+                let count = find_number(item, "tokenGeneration");
+                tell("recipient", text(item, "pk").trim_start_matches("RECIPIENT#"), "revoke", count);
+            }
+            "TLS_CERTIFICATE" => {
+                tell("certificate", text(item, "id"), "create", 1);
+                tell("certificate", text(item, "id"), "revoke", has("revokedAt"));
+            }
+            // Those of a recipient that is gone end by themselves.
+            "TOKEN" | "REFUSAL" if !recipients.contains(of_recipient(item)) => {}
+            "TOKEN" => tell("token", text(item, "id"), "issue", 1),
+            "REFUSAL" => tell("recipient", of_recipient(item), "refuse", 1),
+            "CERTIFICATE" | "REQUESTS" | "SUBMISSIONS" => {}
+            "KEY" | "DOCK" | "IDEMPOTENCY" | "IN_FORCE" | "COUNTS" | "VERSION" | "GROUP" | "MEMBER" => {}
             other => panic!("what the trail tells of {other} is not known"),
         }
     }
@@ -189,8 +214,20 @@ pub async fn assert_explains(table: &TestTable) {
     };
     let mut told: Vec<Told> = entries.iter().filter(|entry| !is_gone(entry)).filter_map(counted).collect();
     told.sort();
+    let revoked: BTreeSet<String> = told
+        .iter()
+        .filter(|(kind, _, action)| kind == "token" && action == "revoke")
+        .map(|(_, id, _)| id.clone())
+        .collect();
+    for id in &revoked {
+        let actions: Vec<&str> =
+            told.iter().filter(|(_, of, _)| of == id).map(|(_, _, action)| action.as_str()).collect();
+        assert_eq!(actions, ["issue", "revoke"], "{id} was issued, and revoked once");
+    }
+    told.retain(|(_, id, _)| !revoked.contains(id));
     assert_eq!(told, expected(&items), "the trail, and what there is");
     assert_pointers(&items);
+    assert_certificates(&items);
     assert_members(&items, &entries, &deleted);
     assert_policies(&items);
 }
@@ -210,6 +247,26 @@ fn assert_pointers(items: &[Item]) {
         .map(|item| said(item, text(item, "pk").strip_prefix("RECIPIENT#").unwrap()))
         .collect();
     assert_eq!(pointers, recipients, "each pointer says what its recipient is");
+}
+
+/// Asserts that what decides is just the certificates that were not revoked.
+fn assert_certificates(items: &[Item]) {
+    let said = |item: &Item, id: &str| {
+        let fields = ["pk", "thumbprint", "notBefore", "notAfter"].map(|name| text(item, name).to_owned());
+        (id.to_owned(), fields)
+    };
+    let of = |kind: &str| {
+        let prefix = format!("{kind}#");
+        items.iter().filter(move |item| text(item, "sk").starts_with(&prefix)).collect::<Vec<_>>()
+    };
+    let registered = of("TLS_CERTIFICATE").into_iter().filter(|item| !item.contains_key("revokedAt"));
+    let registered: BTreeSet<_> = registered.map(|item| said(item, text(item, "id"))).collect();
+    let trusted: BTreeSet<_> =
+        of("CERTIFICATE").into_iter().map(|item| said(item, text(item, "certificate"))).collect();
+    assert_eq!(trusted, registered, "what decides is what was registered and not revoked");
+    for item in of("CERTIFICATE") {
+        assert_eq!(text(item, "sk"), format!("CERTIFICATE#{}", text(item, "thumbprint")));
+    }
 }
 
 /// What an entry tells, as far as a thing counts it; `None` for the account's own and for the members of a group. A policy
