@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use docyard_test_support::PATIENCE;
 use docyard_test_support::dev::{Dev, send};
+use docyard_test_support::{PATIENCE, http_client};
 use serde_json::json;
 
 use crate::dev_server::refused;
@@ -63,7 +63,7 @@ async fn more_clients_than_it_may_open_files_are_served_one_after_another() {
     let directory = tempfile::tempdir().unwrap();
     let dev = Dev::start_command(docyard_after("ulimit -n 280"), directory.path(), &[]).await;
     // Each request has a connection of its own, which is closed after it.
-    let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let http = http_client().pool_max_idle_per_host(0).build().unwrap();
     let url = format!("{}/v1/docks/{}", dev.url, dev.dock);
     let requests = (0..400).map(|_| tokio::spawn(send(http.get(&url).bearer_auth(&dev.key))));
     for request in requests.collect::<Vec<_>>() {
@@ -126,7 +126,7 @@ async fn it_lives_on_when_nobody_reads_its_output_any_more() {
         let url = server.variable("DOCYARD_URL").await;
         let key = server.variable("DOCYARD_API_KEY").await;
         for _ in 0..3 {
-            let request = reqwest::Client::new().get(format!("{url}/v1/docks")).bearer_auth(&key);
+            let request = http_client().build().unwrap().get(format!("{url}/v1/docks")).bearer_auth(&key);
             send(request).await.expect(200);
         }
         assert!(server.process.try_wait().unwrap().is_none(), "it ended");

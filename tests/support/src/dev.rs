@@ -10,7 +10,7 @@ use docyard_core::values::random;
 use serde_json::{Value, json};
 
 use crate::table::TestTable;
-use crate::{PATIENCE, binary, redacted};
+use crate::{PATIENCE, binary, http_client, redacted};
 
 /// An answer over HTTP.
 pub struct Answer {
@@ -97,7 +97,7 @@ impl Dev {
             key: String::new(),
             dock: String::new(),
             table: TestTable::at("http://127.0.0.1:1".into()),
-            http: reqwest::Client::new(),
+            http: http_client().build().unwrap(),
             process,
             directory: directory.to_owned(),
             log,
