@@ -81,7 +81,7 @@ impl Piped {
     fn start((reader, writer): (PipeReader, PipeWriter), read: impl FnOnce(PipeReader)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_docyard"))
-            .args(["dev", "--port", "0", "--data-dir"])
+            .args(["dev", "--port", "0", "--mutual-tls-port", "0", "--data-dir"])
             .arg(directory.path())
             .env("RUST_LOG", "trace")
             .stdin(Stdio::null())
@@ -182,8 +182,11 @@ async fn a_disk_that_is_full_at_the_start_is_told_in_one_line() {
     std::fs::remove_file(old.path().join("dev.env")).unwrap();
     for directory in [new, old] {
         let mut command = docyard_after("trap '' XFSZ && ulimit -f 8");
-        let output =
-            command.args(["dev", "--port", "0", "--data-dir"]).arg(directory.path()).output().unwrap();
+        let output = command
+            .args(["dev", "--port", "0", "--mutual-tls-port", "0", "--data-dir"])
+            .arg(directory.path())
+            .output()
+            .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
