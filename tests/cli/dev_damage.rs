@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use docyard_test_support::PATIENCE;
 use docyard_test_support::dev::{Dev, send};
+use docyard_test_support::{PATIENCE, http_client};
 use serde_json::json;
 
 use crate::dev_server::refused;
@@ -63,7 +63,7 @@ async fn more_clients_than_it_may_open_files_are_served_one_after_another() {
     let directory = tempfile::tempdir().unwrap();
     let dev = Dev::start_command(docyard_after("ulimit -n 280"), directory.path(), &[]).await;
     // Each request has a connection of its own, which is closed after it.
-    let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let http = http_client().pool_max_idle_per_host(0).build().unwrap();
     let url = format!("{}/v1/docks/{}", dev.url, dev.dock);
     let requests = (0..400).map(|_| tokio::spawn(send(http.get(&url).bearer_auth(&dev.key))));
     for request in requests.collect::<Vec<_>>() {
@@ -81,7 +81,7 @@ impl Piped {
     fn start((reader, writer): (PipeReader, PipeWriter), read: impl FnOnce(PipeReader)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let process = Command::new(env!("CARGO_BIN_EXE_docyard"))
-            .args(["dev", "--port", "0", "--data-dir"])
+            .args(["dev", "--port", "0", "--mutual-tls-port", "0", "--data-dir"])
             .arg(directory.path())
             .env("RUST_LOG", "trace")
             .stdin(Stdio::null())
@@ -126,7 +126,7 @@ async fn it_lives_on_when_nobody_reads_its_output_any_more() {
         let url = server.variable("DOCYARD_URL").await;
         let key = server.variable("DOCYARD_API_KEY").await;
         for _ in 0..3 {
-            let request = reqwest::Client::new().get(format!("{url}/v1/docks")).bearer_auth(&key);
+            let request = http_client().build().unwrap().get(format!("{url}/v1/docks")).bearer_auth(&key);
             send(request).await.expect(200);
         }
         assert!(server.process.try_wait().unwrap().is_none(), "it ended");
@@ -182,8 +182,11 @@ async fn a_disk_that_is_full_at_the_start_is_told_in_one_line() {
     std::fs::remove_file(old.path().join("dev.env")).unwrap();
     for directory in [new, old] {
         let mut command = docyard_after("trap '' XFSZ && ulimit -f 8");
-        let output =
-            command.args(["dev", "--port", "0", "--data-dir"]).arg(directory.path()).output().unwrap();
+        let output = command
+            .args(["dev", "--port", "0", "--mutual-tls-port", "0", "--data-dir"])
+            .arg(directory.path())
+            .output()
+            .unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");

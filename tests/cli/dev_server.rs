@@ -275,7 +275,7 @@ async fn a_first_start_that_was_killed_is_completed_by_the_next() {
         let log = std::fs::File::create(directory.path().join("first.log")).unwrap();
         let data = directory.path().join(format!("data{milliseconds}"));
         let mut first = Command::new(env!("CARGO_BIN_EXE_docyard"))
-            .args(["dev", "--port", "0", "--data-dir"])
+            .args(["dev", "--port", "0", "--mutual-tls-port", "0", "--data-dir"])
             .arg(&data)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -317,7 +317,7 @@ async fn without_dev_env_a_new_key_is_made_for_the_same_dock() {
 }
 
 #[tokio::test]
-async fn dev_env_has_three_lines_that_only_its_owner_reads() {
+async fn dev_env_has_five_lines_that_only_its_owner_reads() {
     for arguments in [&[][..], &["--ephemeral"]] {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path().join("it's here");
@@ -325,10 +325,21 @@ async fn dev_env_has_three_lines_that_only_its_owner_reads() {
         let dev = Dev::start_in(&directory, arguments).await;
         let path = directory.join("dev.env");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let expected =
-            format!("DOCYARD_URL={}\nDOCYARD_API_KEY={}\nDOCYARD_DOCK_ID={}\n", dev.url, dev.key, dev.dock);
+        let expected = format!(
+            "DOCYARD_URL={}\nDOCYARD_API_KEY={}\nDOCYARD_DOCK_ID={}\nDOCYARD_MUTUAL_TLS_URL={}\nDOCYARD_TLS_DIR='{}'\n",
+            dev.url,
+            dev.key,
+            dev.dock,
+            dev.mutual_tls_url,
+            directory.canonicalize().unwrap().join("tls").to_str().unwrap().replace('\'', r"'\''"),
+        );
         assert!(std::fs::read_to_string(&path).unwrap() == expected);
-        assert!(dev.key.starts_with("dk_live_") && dev.url.starts_with("http://127.0.0.1:"));
+        assert!(dev.key.starts_with("dk_live_") && dev.url.starts_with("http://localhost:"));
+        assert!(dev.mutual_tls_url.starts_with("https://localhost:"));
+        assert_eq!(
+            Path::new(&dev.variable("DOCYARD_TLS_DIR")),
+            directory.canonicalize().unwrap().join("tls")
+        );
         assert_eq!(directory.join("dynamodb.sqlite").exists(), arguments.is_empty());
     }
 }
@@ -512,8 +523,9 @@ async fn neither_secret_nor_key_is_anywhere_but_in_its_own_place() {
     );
     dev.kill();
     let mut files = 0;
-    for entry in std::fs::read_dir(directory.path()).unwrap() {
-        let path = entry.unwrap().path();
+    let places = [directory.path().to_owned(), directory.path().join("tls")];
+    let entries = places.iter().flat_map(|place| std::fs::read_dir(place).unwrap());
+    for path in entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
         let content = std::fs::read(&path).unwrap();
         let holds = |value: &String| content.windows(value.len()).any(|window| window == value.as_bytes());
         let is_env = path.ends_with("dev.env");
@@ -525,8 +537,14 @@ async fn neither_secret_nor_key_is_anywhere_but_in_its_own_place() {
 
 /// Runs `docyard dev` where it must refuse to start.
 pub fn refused(arguments: &[&str]) -> String {
-    let Output { status, stdout, stderr } =
-        Command::new(env!("CARGO_BIN_EXE_docyard")).arg("dev").args(arguments).output().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_docyard"));
+    command.args(["dev", "--mutual-tls-port", "0"]).args(arguments);
+    said_in_one_line(command)
+}
+
+/// Runs what must fail, and gives the line that says why.
+pub fn said_in_one_line(mut command: Command) -> String {
+    let Output { status, stdout, stderr } = command.output().unwrap();
     assert_eq!(status.code(), Some(1));
     assert!(stdout.is_empty());
     let stderr = String::from_utf8(stderr).unwrap();

@@ -9,6 +9,7 @@
 
 mod dev_damage;
 mod dev_server;
+mod dev_tls;
 mod openapi;
 mod operator;
 mod operator_network;

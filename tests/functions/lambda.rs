@@ -156,7 +156,7 @@ async fn no_random_event_gets_a_500() {
 #[test]
 fn a_variable_that_is_missing_empty_or_malformed_ends_init_with_its_name() {
     let reason = |change: &dyn Fn(&mut Command) -> &mut Command| {
-        let mut command = command(binary(CREATE_RECIPIENT), "http://127.0.0.1:1");
+        let mut command = command(binary("issue-token"), "http://127.0.0.1:1");
         change(&mut command);
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(1));
@@ -167,6 +167,7 @@ fn a_variable_that_is_missing_empty_or_malformed_ends_init_with_its_name() {
         "TABLE_NAME",
         "DOCYARD_MODE",
         "AUDIT_RETENTION_DAYS",
+        "SUBMISSION_KEY",
         "STAGE",
         "AWS_REGION",
         "AWS_ACCESS_KEY_ID",
@@ -182,6 +183,7 @@ fn a_variable_that_is_missing_empty_or_malformed_ends_init_with_its_name() {
         ("AUDIT_RETENTION_DAYS", "0"),
         ("AUDIT_RETENTION_DAYS", "65536"),
         ("AUDIT_RETENTION_DAYS", "seven years"),
+        ("SUBMISSION_KEY", "thirty-one bytes are too few of"),
         ("AWS_REGION", "Frankfurt (Main)"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "127.0.0.1:8000"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "https://"),

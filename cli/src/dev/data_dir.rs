@@ -10,8 +10,8 @@ use docyard_core::values::id::DockId;
 use dynoxide::Database;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::TABLE;
 use super::disk::DiskFailure;
+use super::{TABLE, Urls};
 
 /// Without the same file for all there is no lock: who removes it lets a second server in.
 const LOCK: &str = "lock";
@@ -152,26 +152,51 @@ impl DataDir {
     }
 
     /// Writes `dev.env` for this start, completely or not at all, readable only by its owner.
-    pub(super) fn write_env(&self, url: &str, key: &ApiKey, dock: DockId) -> Result<(), String> {
-        let lines = format!("DOCYARD_URL={url}\n{KEY_VARIABLE}={}\nDOCYARD_DOCK_ID={dock}\n", key.expose());
-        let write = || {
-            // A temporary file has mode 0600 from the start.
-            let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
-            file.write_all(lines.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(self.env_path()).map_err(|error| error.error)
-        };
-        write().map(drop).map_err(|error| format!("cannot write {}: {error}", self.env_path().display()))
+    pub(super) fn write_env(&self, urls: &Urls, key: &ApiKey, dock: DockId) -> Result<(), String> {
+        let lines = format!(
+            "DOCYARD_URL={}\n{KEY_VARIABLE}={}\nDOCYARD_DOCK_ID={dock}\nDOCYARD_MUTUAL_TLS_URL={}\nDOCYARD_TLS_DIR={}\n",
+            urls.plain,
+            key.expose(),
+            urls.mutual_tls,
+            quoted(&self.tls_path()),
+        );
+        write_private(&self.env_path(), &lines)
     }
 
     /// The path of `dev.env`, quoted for a shell.
     pub(super) fn quoted_env_path(&self) -> String {
-        format!("'{}'", self.env_path().to_string_lossy().replace('\'', r"'\''"))
+        quoted(&self.env_path())
+    }
+
+    /// The directory of the certificates, which may not exist.
+    pub(super) fn tls_path(&self) -> PathBuf {
+        self.path.join("tls")
     }
 
     fn env_path(&self) -> PathBuf {
         self.path.join("dev.env")
     }
+}
+
+/// Writes a file completely or not at all, readable only by its owner.
+pub(super) fn write_private(path: &Path, content: &str) -> Result<(), String> {
+    let write = || {
+        // A temporary file has mode 0600 from the start.
+        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
+        file.write_all(content.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    write().map(drop).map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// A path as a word of a shell: in quotes unless it needs none.
+fn quoted(path: &Path) -> String {
+    let path = path.to_string_lossy();
+    if path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) {
+        return path.into_owned();
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 fn cannot_use(path: &Path, error: &str) -> String {
@@ -211,4 +236,22 @@ fn has_table(path: &Path) -> rusqlite::Result<Option<bool>> {
     }
     let mut tables = database.prepare("SELECT table_name FROM _tables WHERE table_name = ?1")?;
     tables.exists([TABLE]).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_shell_reads_a_quoted_path_as_it_is() {
+        for path in
+            ["/a/b-c_d.e", "/a b", "/it's", "/\"$HOME\"`id`\\", "/a\nb", "/*;&|<>()#!~", "/Zürich/銀行"]
+        {
+            let script = format!("A={}; printf %s \"$A\"", quoted(Path::new(path)));
+            let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), path);
+        }
+        assert_eq!(quoted(Path::new("/a/b-c_d.e")), "/a/b-c_d.e", "without quotes where it needs none");
+    }
 }

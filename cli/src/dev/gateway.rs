@@ -19,6 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use docyard_core::context::Context;
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::random;
+use docyard_core::values::x509::X509;
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_functions::lambda::event::Event;
@@ -63,6 +64,27 @@ pub(super) struct Gateway {
     context: Context,
     data_dir: Arc<DataDir>,
     running: Arc<Semaphore>,
+}
+
+/// The certificate that a client presented, in an event's form. It is an extension of each request on its connection.
+#[derive(Clone)]
+pub(super) struct ClientCertificate(pub(super) Arc<Value>);
+
+impl ClientCertificate {
+    /// Reads a certificate in DER; `None` if it is none.
+    pub(super) fn from_der(der: &[u8]) -> Option<Self> {
+        let certificate = X509::from_der(der)?;
+        Some(Self(Arc::new(json!({
+            "clientCertPem": pem(der),
+            "subjectDN": certificate.subject,
+            "issuerDN": certificate.issuer,
+            "serialNumber": with_colons(&certificate.serial_number),
+            "validity": {
+                "notBefore": openssl_time(certificate.not_before),
+                "notAfter": openssl_time(certificate.not_after),
+            },
+        }))))
+    }
 }
 
 /// Why a request does not reach a function, or its output not the client.
@@ -214,30 +236,35 @@ fn event(
     let host = head.headers.get(HOST).map(text).unwrap_or_default();
     let domain = host.split(':').next().unwrap_or_default();
     let (body, is_base64) = encoded_body(&head.headers, body);
+    let mut context = json!({
+        "accountId": "000000000000",
+        "apiId": "local",
+        "domainName": domain,
+        "domainPrefix": domain.split('.').next(),
+        "http": {
+            "method": head.method.as_str(),
+            "path": path,
+            "protocol": format!("{:?}", head.version),
+            "sourceIp": "127.0.0.1",
+            "userAgent": head.headers.get("user-agent").map(text).unwrap_or_default(),
+        },
+        "requestId": request_id(),
+        "routeKey": route.to_string(),
+        "stage": "$default",
+        "time": common_log_time(now),
+        "timeEpoch": now.unix_milliseconds(),
+    });
+    let certificate = head.extensions.get::<ClientCertificate>();
+    if let (Value::Object(context), Some(ClientCertificate(certificate))) = (&mut context, certificate) {
+        context.insert("authentication".to_owned(), json!({ "clientCert": **certificate }));
+    }
     let mut event = json!({
         "version": "2.0",
         "routeKey": route.to_string(),
         "rawPath": path,
         "rawQueryString": head.uri.query().unwrap_or_default(),
         "headers": headers(&head.headers),
-        "requestContext": {
-            "accountId": "000000000000",
-            "apiId": "local",
-            "domainName": domain,
-            "domainPrefix": domain.split('.').next(),
-            "http": {
-                "method": head.method.as_str(),
-                "path": path,
-                "protocol": format!("{:?}", head.version),
-                "sourceIp": "127.0.0.1",
-                "userAgent": head.headers.get("user-agent").map(text).unwrap_or_default(),
-            },
-            "requestId": request_id(),
-            "routeKey": route.to_string(),
-            "stage": "$default",
-            "time": common_log_time(now),
-            "timeEpoch": now.unix_milliseconds(),
-        },
+        "requestContext": context,
         "pathParameters": path_parameters,
         "isBase64Encoded": is_base64,
     });
@@ -262,9 +289,47 @@ fn request_id() -> String {
 /// `15/Jan/2025:10:32:00 +0000`, from `2025-01-15T10:32:00.000Z`.
 fn common_log_time(now: Timestamp) -> String {
     let date = now.date();
-    let month: String = date.month().to_string().chars().take(3).collect();
-    let time: String = now.to_string().chars().skip(11).take(8).collect();
-    format!("{:02}/{month}/{:04}:{time} +0000", date.day(), date.year())
+    format!("{:02}/{}/{:04}:{} +0000", date.day(), month(now), date.year(), time_of_day(now))
+}
+
+/// `Jan  5 10:32:00 2025 GMT`, from `2025-01-05T10:32:00.000Z`, as OpenSSL prints the time of a certificate.
+fn openssl_time(time: Timestamp) -> String {
+    let date = time.date();
+    format!("{} {:>2} {} {:04} GMT", month(time), date.day(), time_of_day(time), date.year())
+}
+
+/// The first three letters of the month.
+fn month(time: Timestamp) -> String {
+    time.date().month().to_string().chars().take(3).collect()
+}
+
+/// `10:32:00`, from `2025-01-15T10:32:00.000Z`.
+fn time_of_day(time: Timestamp) -> String {
+    time.to_string().chars().skip(11).take(8).collect()
+}
+
+/// A certificate in DER as PEM (RFC 7468), lines of 64 characters.
+fn pem(der: &[u8]) -> String {
+    let mut pem = "-----BEGIN CERTIFICATE-----".to_owned();
+    for (position, character) in STANDARD.encode(der).chars().enumerate() {
+        if position % 64 == 0 {
+            pem.push('\n');
+        }
+        pem.push(character);
+    }
+    pem + "\n-----END CERTIFICATE-----\n"
+}
+
+/// Hex as API Gateway writes a serial number: `0a:1b`, from `0A1B`.
+fn with_colons(hex: &str) -> String {
+    let mut text = String::new();
+    for (position, digit) in hex.to_lowercase().chars().enumerate() {
+        if position > 0 && position % 2 == 0 {
+            text.push(':');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The headers by their lower-case names; values of repeated ones joined with commas.
@@ -444,6 +509,86 @@ mod tests {
                 "isBase64Encoded": false,
             })
         );
+    }
+
+    /// A certificate that says what these do.
+    fn certificate(
+        subject: &str,
+        serial_number: &[u8],
+        from: (i32, u8, u8),
+        to: (i32, u8, u8),
+    ) -> rcgen::Certificate {
+        let mut certificate = rcgen::CertificateParams::default();
+        certificate.distinguished_name = rcgen::DistinguishedName::new();
+        certificate.distinguished_name.push(rcgen::DnType::CommonName, subject);
+        certificate.serial_number = Some(rcgen::SerialNumber::from_slice(serial_number));
+        certificate.not_before = rcgen::date_time_ymd(from.0, from.1, from.2);
+        certificate.not_after = rcgen::date_time_ymd(to.0, to.1, to.2);
+        certificate.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_certificate_that_was_presented_is_in_the_event_as_api_gateway_writes_it() {
+        let certificate = certificate("A client", &[0x0a, 0x1b, 0xc2], (1985, 8, 5), (2120, 11, 25));
+        let mut head = head("/v1/docks/a/recipients", &[]);
+        head.extensions.insert(ClientCertificate::from_der(certificate.der()).unwrap());
+        let now = Timestamp::parse("2025-01-05T10:32:00.000Z").unwrap();
+        let event = event(create::ENDPOINT.route, &head, &[], Map::new(), b"", now);
+        assert_eq!(
+            event["requestContext"]["authentication"],
+            json!({
+                "clientCert": {
+                    "clientCertPem": certificate.pem().replace("\r\n", "\n"),
+                    "subjectDN": "CN=A client",
+                    "issuerDN": "CN=A client",
+                    "serialNumber": "0a:1b:c2",
+                    "validity": {
+                        "notBefore": "Aug  5 00:00:00 1985 GMT",
+                        "notAfter": "Nov 25 00:00:00 2120 GMT",
+                    },
+                },
+            })
+        );
+        assert_eq!(event["requestContext"]["stage"], "$default", "beside all else");
+        // What a function reads.
+        assert!(serde_json::from_value::<Event>(event).is_ok());
+    }
+
+    #[test]
+    fn a_time_is_written_as_openssl_writes_it() {
+        for (time, expected) in [
+            ("2120-08-05T00:28:21.000Z", "Aug  5 00:28:21 2120 GMT"),
+            ("2025-12-31T23:59:59.999Z", "Dec 31 23:59:59 2025 GMT"),
+        ] {
+            assert_eq!(openssl_time(Timestamp::parse(time).unwrap()), expected);
+        }
+    }
+
+    #[test]
+    fn headers_that_pretend_to_be_a_certificate_make_no_authentication() {
+        let pem = b"-----BEGIN CERTIFICATE-----";
+        let headers: &[(&'static str, &[u8])] = &[
+            ("x-amzn-mtls-clientcert", pem),
+            ("x-amzn-mtls-clientcert-leaf", pem),
+            ("x-client-cert", pem),
+            ("x-forwarded-client-cert", pem),
+            ("client-cert", pem),
+            ("authentication", pem),
+        ];
+        let mut event = event_of("/v1/docks/a/recipients", headers, b"");
+        let context = event["requestContext"].take();
+        assert!(context.get("authentication").is_none(), "{context}");
+        assert_eq!(
+            event["headers"].as_object().unwrap().len(),
+            headers.len() + 2,
+            "they are sent on as they are"
+        );
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_not_read_as_one() {
+        assert!(ClientCertificate::from_der(b"").is_none());
+        assert!(ClientCertificate::from_der(b"0\x03abc").is_none());
     }
 
     #[test]

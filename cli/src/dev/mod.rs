@@ -4,17 +4,18 @@
 //! it accepts any credentials. The port is printed on request.
 //!
 //! Here: its options, and the order in which everything starts and stops. In [`server`]: connections. In [`gateway`]:
-//! what API Gateway does. In [`data_dir`]: the files. In [`disk`]: whether the disk failed a request. In
-//! [`documentation`]: the API's document and its page.
+//! what API Gateway does. In [`data_dir`]: the files. In [`tls`]: the certificates for mutual TLS. In [`disk`]: whether
+//! the disk failed a request. In [`documentation`]: the API's document and its page.
 
 mod data_dir;
 mod disk;
 mod documentation;
 mod gateway;
 mod server;
+mod tls;
 
-use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,12 +33,14 @@ use docyard_core::values::id::{AccountId, ApiKeyId, DockId};
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
 use dynoxide::Database;
-use tokio::net::TcpListener;
+use rustix::io::Errno;
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use data_dir::DataDir;
 use gateway::Gateway;
+use server::Port;
 
 /// The table's name in the embedded database.
 const TABLE: &str = "docyard";
@@ -55,19 +58,34 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long running requests may take once the server stops.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
+/// The host that means both loopback addresses, and that a certificate names.
+const LOCALHOST: &str = "localhost";
+
+/// How many ports are tried before one is found that is free on both loopback addresses.
+const PORT_ATTEMPTS: usize = 100;
+
+/// Where clients reach the server.
+struct Urls {
+    plain: String,
+    mutual_tls: String,
+}
+
 /// The options of `docyard dev`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The address to serve on.
-    #[arg(long, default_value = "127.0.0.1")]
+    /// The address to serve on; localhost for both 127.0.0.1 and ::1.
+    #[arg(long, default_value = LOCALHOST)]
     host: String,
     /// The port to serve on; 0 for any free one.
     #[arg(long, default_value_t = 3000)]
     port: u16,
-    /// The directory of the data, and of dev.env with the address and the key.
+    /// The port to serve on with mutual TLS, for clients with a certificate; 0 for any free one.
+    #[arg(long, default_value_t = 3443)]
+    mutual_tls_port: u16,
+    /// The directory of the data, of dev.env with the addresses and the key, and of the certificates.
     #[arg(long, default_value = ".docyard")]
     data_dir: PathBuf,
-    /// Keep the data only in memory. dev.env is written all the same.
+    /// Keep the data only in memory. dev.env and the certificates are written all the same.
     #[arg(long)]
     ephemeral: bool,
     /// Serve the bare DynamoDB API too, on this port; 0 for any free one.
@@ -83,12 +101,22 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     // From here on a signal waits until the server can stop.
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;
-    let address = format!("{}:{}", options.host, options.port);
-    let listener = listen((options.host.as_str(), options.port), &address).await?;
+    let (address, plain) = listen_on_host(&options.host, options.port, "--port").await?;
+    let (tls_address, mutual_tls) =
+        listen_on_host(&options.host, options.mutual_tls_port, "--mutual-tls-port").await?;
     let dynamodb_port = options.dynamodb_port.unwrap_or(0);
     let dynamodb_address = SocketAddr::from((options.dynamodb_host, dynamodb_port));
-    let dynamodb_listener = listen(dynamodb_address, &dynamodb_address.to_string()).await?;
-    let url = format!("http://{}", local_address(&listener)?);
+    let dynamodb_listener =
+        listen(dynamodb_address, &dynamodb_address.to_string(), "--dynamodb-port").await?;
+    let is_local = options.host == LOCALHOST;
+    let urls = Urls {
+        plain: format!("http://{}", authority(address, is_local)),
+        // Of all addresses, the certificate names those of this machine alone.
+        mutual_tls: format!(
+            "https://{}",
+            authority(tls_address, is_local || tls_address.ip().is_unspecified())
+        ),
+    };
     let dynamodb_url = format!("http://{}", local_address(&dynamodb_listener)?);
 
     let mut data_dir = DataDir::open(&options.data_dir)?;
@@ -119,12 +147,16 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
         (Err(_), Some(failure)) => return Err(data_dir.cannot_write(&failure)),
         (prepared, _) => prepared.map_err(message)?,
     };
-    data_dir.write_env(&url, &key, dock)?;
+    let acceptor = tls::acceptor(&data_dir.tls_path(), context.now())?;
+    data_dir.write_env(&urls, &key, dock)?;
     let sweeper = tokio::spawn(sweep(database));
 
     let router = documentation::router()?.merge(Gateway::new(context, data_dir.clone()).router());
-    let server = tokio::spawn(server::serve(listener, router, until_stopped(stopped)));
-    announce(&url, options.dynamodb_port.map(|_| dynamodb_url.as_str()), &data_dir, options.ephemeral);
+    let plain = plain.into_iter().map(|listener| Port { listener, tls: None });
+    let mutual_tls = mutual_tls.into_iter().map(|listener| Port { listener, tls: Some(acceptor.clone()) });
+    let ports = plain.chain(mutual_tls).collect();
+    let server = tokio::spawn(server::serve(ports, router, until_stopped(stopped)));
+    announce(&urls, options.dynamodb_port.map(|_| dynamodb_url.as_str()), &data_dir, options.ephemeral);
 
     let result = tokio::select! {
         _ = terminate.recv() => Ok(()),
@@ -149,13 +181,49 @@ async fn taken_away(data_dir: &DataDir) -> String {
     }
 }
 
-async fn listen(address: impl tokio::net::ToSocketAddrs, shown: &str) -> Result<TcpListener, String> {
-    TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            format!("{shown} is already in use; stop what listens there, or choose another port (0 takes any free one)")
+/// Listens where an option says; `shown` is the address as it is shown.
+async fn listen(address: impl ToSocketAddrs, shown: &str, option: &str) -> Result<TcpListener, String> {
+    TcpListener::bind(address).await.map_err(|error| cannot_listen(shown, option, &error))
+}
+
+fn cannot_listen(shown: &str, option: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!(
+                "{shown} is already in use; stop what listens there, or choose another {option} (0 takes any free one)"
+            )
         }
         _ => format!("cannot listen on {shown}: {error}"),
-    })
+    }
+}
+
+/// Listens on a port of a host, and gives the address too. For `localhost` it listens on both loopback addresses, or on
+/// that of IPv4 alone where there is no IPv6, and gives that of IPv4.
+async fn listen_on_host(
+    host: &str,
+    port: u16,
+    option: &str,
+) -> Result<(SocketAddr, Vec<TcpListener>), String> {
+    let first_host = if host == LOCALHOST { "127.0.0.1" } else { host };
+    let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
+    loop {
+        attempts -= 1;
+        let listener = listen((first_host, port), &format!("{first_host}:{port}"), option).await?;
+        let address = local_address(&listener)?;
+        if host != LOCALHOST {
+            return Ok((address, vec![listener]));
+        }
+        let ipv6_address = SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()));
+        match TcpListener::bind(ipv6_address).await {
+            Ok(ipv6_listener) => return Ok((address, vec![listener, ipv6_listener])),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT) => return Ok((address, vec![listener])),
+                // Free on 127.0.0.1 alone.
+                Some(Errno::ADDRINUSE) if attempts > 0 => {}
+                _ => return Err(cannot_listen(&ipv6_address.to_string(), option, &error)),
+            },
+        }
+    }
 }
 
 fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
@@ -166,7 +234,7 @@ fn local_address(listener: &TcpListener) -> Result<SocketAddr, String> {
 async fn new_database() -> Result<Database, String> {
     let database = Database::memory().map_err(|error| format!("cannot make a database: {error}"))?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = listen(address, &address.to_string()).await?;
+    let listener = listen(address, &address.to_string(), "port").await?;
     let url = format!("http://{}", local_address(&listener)?);
     let server = tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
     let made = Store::new(dynamodb::local_client(&url), TABLE).create_table().await;
@@ -237,14 +305,21 @@ fn listen_for(kind: SignalKind) -> Result<Signal, String> {
     signal(kind).map_err(|error| format!("cannot listen for signals: {error}"))
 }
 
-fn announce(url: &str, dynamodb_url: Option<&str>, data_dir: &DataDir, ephemeral: bool) {
+/// The host and port of a URL: `localhost`, or else the address.
+fn authority(address: SocketAddr, is_local: bool) -> String {
+    if is_local { format!("{LOCALHOST}:{}", address.port()) } else { address.to_string() }
+}
+
+fn announce(urls: &Urls, dynamodb_url: Option<&str>, data_dir: &DataDir, ephemeral: bool) {
     let place = if ephemeral { "in memory".to_owned() } else { format!("in {}", data_dir.path().display()) };
     let env = data_dir.quoted_env_path();
+    let Urls { plain: url, mutual_tls } = urls;
     let dynamodb = dynamodb_url
         .map(|url| format!("DynamoDB's API is at {url}, the table is {TABLE}.\n"))
         .unwrap_or_default();
     let text = format!(
         r#"Docyard Access is at {url}, its data {place}. Ctrl-C stops it.
+With mutual TLS it is at {mutual_tls}.
 {dynamodb}
 Create a recipient, from another terminal:
 
@@ -260,6 +335,12 @@ Then generate its secret:
 curl -sS -w '\n' "$DOCYARD_URL/v1/recipients/$RECIPIENT_ID/secrets" \
   -H "Authorization: Bearer $DOCYARD_API_KEY" -H "Content-Type: application/json" \
   -d '{{"name":"First National Bank — Bulk API Passphrase","expiresInDays":90}}'
+
+Or show a certificate, over mutual TLS:
+
+. {env}
+curl -sS -w '\n' "$DOCYARD_MUTUAL_TLS_URL/v1/healthz" --cacert "$DOCYARD_TLS_DIR/ca.pem" \
+  --cert "$DOCYARD_TLS_DIR/client.pem" --key "$DOCYARD_TLS_DIR/client.key"
 
 "#
     );

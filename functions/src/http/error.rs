@@ -7,8 +7,6 @@ use docyard_core::store::{self, Fault};
 use docyard_core::values::field_error::FieldError;
 use docyard_core::values::id::AnyId;
 
-use super::oauth::Code;
-
 /// Why a request failed.
 #[derive(Debug)]
 pub enum Error {
@@ -29,7 +27,7 @@ pub enum Error {
     /// 400 or 401: a request of an OAuth 2.0 client failed, in the form of RFC 6749 §5.2.
     OAuth {
         /// Why.
-        code: Code,
+        code: OAuthCode,
         /// What to do about it, in ASCII without quotes and backslashes.
         description: String,
     },
@@ -60,6 +58,37 @@ pub enum Error {
     Internal(Fault),
     /// 503: DynamoDB throttled, was in conflict or out of reach, also after the retries.
     Unavailable(Fault),
+}
+
+/// The error codes of RFC 6749 §5.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OAuthCode {
+    /// 400: a parameter is missing, given twice, or malformed.
+    InvalidRequest,
+    /// 401: the client did not authenticate.
+    InvalidClient {
+        /// Whether it tried to by the header `Authorization`.
+        by_header: bool,
+    },
+    /// 400: the client may not have a token.
+    UnauthorizedClient,
+    /// 400: there is no such grant.
+    UnsupportedGrantType,
+    /// 400: there is no such scope.
+    InvalidScope,
+}
+
+impl OAuthCode {
+    /// The code as the response has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient { .. } => "invalid_client",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+        }
+    }
 }
 
 /// A kind of resource, as a 404 names it.

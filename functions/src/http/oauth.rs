@@ -12,50 +12,19 @@ use lambda_http::{Request, RequestExt};
 use zeroize::Zeroizing;
 
 use super::body::{self, JSON};
-use super::error::Error;
+use super::error::{Error, OAuthCode};
 use super::header::is_repeated;
 
 /// The media type of a form.
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// The error codes of RFC 6749 §5.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
-    /// 400: a parameter is missing, given twice, or malformed.
-    InvalidRequest,
-    /// 401: the client did not authenticate.
-    InvalidClient {
-        /// Whether it tried to by the header `Authorization`.
-        by_header: bool,
-    },
-    /// 400: the client may not have a token.
-    UnauthorizedClient,
-    /// 400: there is no such grant.
-    UnsupportedGrantType,
-    /// 400: there is no such scope.
-    InvalidScope,
-}
-
-impl Code {
-    /// The code as the response has it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::InvalidRequest => "invalid_request",
-            Self::InvalidClient { .. } => "invalid_client",
-            Self::UnauthorizedClient => "unauthorized_client",
-            Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::InvalidScope => "invalid_scope",
-        }
-    }
-}
-
 /// An error with this code.
-pub fn error(code: Code, description: impl Into<String>) -> Error {
+pub fn error(code: OAuthCode, description: impl Into<String>) -> Error {
     Error::OAuth { code, description: description.into() }
 }
 
 fn invalid_request(description: impl Into<String>) -> Error {
-    error(Code::InvalidRequest, description)
+    error(OAuthCode::InvalidRequest, description)
 }
 
 /// The parameters of a request. A handler takes out those that it knows.
@@ -146,7 +115,7 @@ impl Parameters {
         };
         let (basic_id, basic_secret) = basic_credentials(header.as_bytes()).ok_or_else(|| {
             let description = "The header Authorization must be Basic, with the client's id and secret";
-            error(Code::InvalidClient { by_header: true }, description)
+            error(OAuthCode::InvalidClient { by_header: true }, description)
         })?;
         if secret.is_some() {
             return Err(invalid_request("Send the secret once: in the header Authorization, or in the body"));
@@ -215,7 +184,7 @@ mod tests {
         request
     }
 
-    fn code(error: Error) -> Code {
+    fn code(error: Error) -> OAuthCode {
         match error {
             Error::OAuth { code, .. } => code,
             other => panic!("{other:?}"),
@@ -233,26 +202,26 @@ mod tests {
             let mut parameters = Parameters::read(&request(content_type, None, body)).ok().unwrap();
             assert_eq!(parameters.take_required("a").unwrap(), "x y&", "{body}");
             assert_eq!(parameters.take_text("b").unwrap(), None, "{body}");
-            assert_eq!(code(parameters.take_required("b").unwrap_err()), Code::InvalidRequest);
+            assert_eq!(code(parameters.take_required("b").unwrap_err()), OAuthCode::InvalidRequest);
         }
     }
 
     #[test]
     fn a_parameter_is_given_once_and_is_a_text() {
         let form = |body| Parameters::read(&request(Some(FORM), None, body));
-        assert_eq!(code(form("a=1&a=1").err().unwrap()), Code::InvalidRequest);
+        assert_eq!(code(form("a=1&a=1").err().unwrap()), OAuthCode::InvalidRequest);
         assert!(form("a=1&a=").is_ok(), "an empty one is absent");
         let mut json = Parameters::read(&request(None, None, r#"{"a":1}"#)).ok().unwrap();
-        assert_eq!(code(json.take_text("a").unwrap_err()), Code::InvalidRequest);
+        assert_eq!(code(json.take_text("a").unwrap_err()), OAuthCode::InvalidRequest);
         for body in ["", "[]", "x", "null", r#"{"a":"1","a":"1"}"#] {
             let refused = Parameters::read(&request(None, None, body)).err().unwrap();
-            assert_eq!(code(refused), Code::InvalidRequest, "{body}");
+            assert_eq!(code(refused), OAuthCode::InvalidRequest, "{body}");
         }
         let other = Parameters::read(&request(Some("text/plain"), None, "a=1")).err().unwrap();
         assert!(matches!(other, Error::UnsupportedMediaType(_)));
     }
 
-    fn client(authorization: Option<&str>, body: &str) -> Result<(String, String, bool), Code> {
+    fn client(authorization: Option<&str>, body: &str) -> Result<(String, String, bool), OAuthCode> {
         let request = request(Some(FORM), authorization, body);
         let client = Parameters::read(&request).ok().unwrap().take_client(&request).map_err(code)?;
         Ok((client.id, client.secret.to_string(), client.by_header))
@@ -276,12 +245,12 @@ mod tests {
     #[test]
     fn two_secrets_two_clients_and_other_schemes_are_refused() {
         let by_basic = basic("rcp_1:s");
-        assert_eq!(client(Some(&by_basic), "client_secret=s"), Err(Code::InvalidRequest));
-        assert_eq!(client(Some(&by_basic), "client_id=rcp_2"), Err(Code::InvalidRequest));
+        assert_eq!(client(Some(&by_basic), "client_secret=s"), Err(OAuthCode::InvalidRequest));
+        assert_eq!(client(Some(&by_basic), "client_id=rcp_2"), Err(OAuthCode::InvalidRequest));
         for other in ["Bearer x", "Basic", "Basic %", "Basic eA==", "", "Basic \u{7f}"] {
             let Ok(header) = lambda_http::http::HeaderValue::from_bytes(other.as_bytes()) else { continue };
             let refused = client(header.to_str().ok(), "client_id=rcp_1&client_secret=s");
-            assert_eq!(refused, Err(Code::InvalidClient { by_header: true }), "{other}");
+            assert_eq!(refused, Err(OAuthCode::InvalidClient { by_header: true }), "{other}");
         }
     }
 

@@ -14,9 +14,8 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::error::Error;
+use super::error::{Error, OAuthCode};
 use super::if_match::entity_tag;
-use super::oauth::Code;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -266,14 +265,14 @@ pub struct OAuthError<'a> {
     error_description: &'a str,
 }
 
-fn of_oauth_error(code: Code, description: &str) -> Response<String> {
+fn of_oauth_error(code: OAuthCode, description: &str) -> Response<String> {
     let body = OAuthError { error: code.as_str(), error_description: description };
     let mut response = Response::new(serde_json::to_string(&body).unwrap_or_default());
     *response.status_mut() = match code {
-        Code::InvalidClient { .. } => StatusCode::UNAUTHORIZED,
+        OAuthCode::InvalidClient { .. } => StatusCode::UNAUTHORIZED,
         _ => StatusCode::BAD_REQUEST,
     };
-    if let Code::InvalidClient { by_header: true } = code {
+    if let OAuthCode::InvalidClient { by_header: true } = code {
         let challenge = HeaderValue::from_static("Basic realm=\"Docyard Access\"");
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }

@@ -62,7 +62,8 @@ fn context(endpoint: &Endpoint) -> Result<Context, String> {
         return Ok(context);
     }
     let key = SubmissionKey::parse(&variable("SUBMISSION_KEY")?);
-    let key = key.ok_or_else(|| format!("SUBMISSION_KEY must have at least {MIN_KEY_BYTES} bytes"))?;
+    let key =
+        key.ok_or_else(|| format!("SUBMISSION_KEY must be a text of at least {MIN_KEY_BYTES} bytes"))?;
     Ok(context.with_submission_key(key))
 }
 

@@ -38,7 +38,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     credentials: [ApiKey],
     grants: [
         GetItem on [Dock, Key, Recipient],
-        PutItem on [Audit, AuditEntity, Dock, Recipient],
+        PutItem on [Audit, AuditEntity, Dock],
+        UpdateItem on [Recipient],
         DeleteItem on [Dock],
     ],
 };

@@ -31,8 +31,8 @@ use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::endpoint::{Endpoint, endpoint};
-use crate::http::error::Error;
-use crate::http::oauth::{self, Client, Code, Parameters};
+use crate::http::error::{Error, OAuthCode};
+use crate::http::oauth::{self, Client, Parameters};
 use crate::http::{auth, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
@@ -110,7 +110,10 @@ impl Input {
         let mut parameters = Parameters::read(request)?;
         let client = parameters.take_client(request)?;
         if parameters.take_required("grant_type")? != GRANT_TYPE {
-            return Err(oauth::error(Code::UnsupportedGrantType, "grant_type must be client_credentials"));
+            return Err(oauth::error(
+                OAuthCode::UnsupportedGrantType,
+                "grant_type must be client_credentials",
+            ));
         }
         let submitted = parameters.take("identifiers").map(|json| identifiers(json, now)).transpose()?;
         let scope = parameters.take_text("scope")?;
@@ -121,7 +124,7 @@ impl Input {
 /// The identifiers in an object, or in the text of one.
 fn identifiers(json: Json, now: Timestamp) -> Result<Identifiers, Error> {
     const RULE: &str = "identifiers must be a JSON object of at most 50 strings, each by the rule of an identifier of a recipient";
-    let malformed = || oauth::error(Code::InvalidRequest, RULE);
+    let malformed = || oauth::error(OAuthCode::InvalidRequest, RULE);
     let json = match json {
         Json::String(text) => serde_json::from_str(&text).map_err(|_| malformed())?,
         json => json,
@@ -159,7 +162,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         if submits { context.store.submissions(recipient).await } else { Ok(ReadSubmissions::default()) }
     })?;
     let invalid_client = || {
-        let code = Code::InvalidClient { by_header: client.by_header };
+        let code = OAuthCode::InvalidClient { by_header: client.by_header };
         oauth::error(code, INVALID_CLIENT)
     };
     let active = active.ok_or_else(invalid_client)?;
@@ -191,7 +194,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     }
     let (subject, policies) = found.ok_or_else(invalid_client)?;
     if scope.is_some_and(|scope| scope != SCOPE) {
-        return Err(oauth::error(Code::InvalidScope, "scope must be retrieval, or absent"));
+        return Err(oauth::error(OAuthCode::InvalidScope, "scope must be retrieval, or absent"));
     }
     let submitted = if counts { submitted } else { submitted.voided() };
     let factors = factors(certificate.is_some());
@@ -200,7 +203,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let Some(session_end) = opening.session_ends_at(now) else {
         let shortfall = opening.shortfall();
         record_refusal(context, &subject.recipient, secret_id, &shortfall, is_stranger, now).await?;
-        return Err(oauth::error(Code::UnauthorizedClient, description(&shortfall, is_stranger)));
+        return Err(oauth::error(OAuthCode::UnauthorizedClient, description(&shortfall, is_stranger)));
     };
 
     let ends = [secret_end, certificate.as_ref().map(|certificate| certificate.not_after)];
@@ -229,7 +232,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         scope: SCOPE,
         factors,
     };
-    response::json(StatusCode::OK, &output)
+    response::json(StatusOAuthCode::OK, &output)
 }
 
 /// What a recipient is told that no policy lets in: what is missing, and never which value is wrong.

@@ -10,7 +10,7 @@ use docyard_core::values::random;
 use serde_json::{Value, json};
 
 use crate::table::TestTable;
-use crate::{PATIENCE, binary, redacted};
+use crate::{PATIENCE, binary, http_client, redacted};
 
 /// An answer over HTTP.
 pub struct Answer {
@@ -54,6 +54,7 @@ impl Answer {
 /// `docyard dev`, a process of its own that ends with the test.
 pub struct Dev {
     pub url: String,
+    pub mutual_tls_url: String,
     pub key: String,
     pub dock: String,
     pub table: TestTable,
@@ -84,7 +85,7 @@ impl Dev {
     pub async fn start_command(mut command: Command, directory: &Path, arguments: &[&str]) -> Self {
         let log = tempfile::NamedTempFile::new().unwrap();
         let process = command
-            .args(["dev", "--port", "0", "--dynamodb-port", "0", "--data-dir"])
+            .args(["dev", "--port", "0", "--mutual-tls-port", "0", "--dynamodb-port", "0", "--data-dir"])
             .arg(directory)
             .args(arguments)
             .stdin(Stdio::null())
@@ -94,17 +95,18 @@ impl Dev {
             .unwrap();
         let mut dev = Self {
             url: String::new(),
+            mutual_tls_url: String::new(),
             key: String::new(),
             dock: String::new(),
             table: TestTable::at("http://127.0.0.1:1".into()),
-            http: reqwest::Client::new(),
+            http: http_client().build().unwrap(),
             process,
             directory: directory.to_owned(),
             log,
             _temporary: None,
         };
         let announced = Instant::now();
-        while !dev.output().contains("Then generate its secret") {
+        while !dev.output().contains("Or show a certificate") {
             assert!(dev.process.try_wait().unwrap().is_none(), "docyard dev ended: {}", dev.output());
             assert!(announced.elapsed() < PATIENCE, "docyard dev is not ready: {}", dev.output());
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -113,6 +115,7 @@ impl Dev {
         let dynamodb = output.split("DynamoDB's API is at ").nth(1).unwrap().split(',').next().unwrap();
         dev.table = TestTable::at(dynamodb.to_owned());
         dev.url = dev.variable("DOCYARD_URL");
+        dev.mutual_tls_url = dev.variable("DOCYARD_MUTUAL_TLS_URL");
         dev.key = dev.variable("DOCYARD_API_KEY");
         dev.dock = dev.variable("DOCYARD_DOCK_ID");
         dev
@@ -128,6 +131,13 @@ impl Dev {
         let script = format!(". \"$1\"/dev.env && printf %s \"${name}\"");
         let output = Command::new("sh").args(["-c", &script, "sh"]).arg(&self.directory).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A client with one of its certificates, `client` or `stranger`, for requests to [`Self::mutual_tls_url`].
+    pub fn tls_client(&self, name: &str) -> reqwest::Client {
+        let read = |file: &str| std::fs::read(self.directory.join("tls").join(file)).unwrap();
+        let identity = [read(&format!("{name}.pem")), read(&format!("{name}.key"))].concat();
+        tls_client(&read("ca.pem"), Some(&identity))
     }
 
     pub fn process_id(&self) -> u32 {
@@ -225,6 +235,16 @@ impl Drop for Dev {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A client that trusts an authority alone, and shows the certificate and key of `identity`, all in PEM.
+pub fn tls_client(authority: &[u8], identity: Option<&[u8]>) -> reqwest::Client {
+    let client = http_client().tls_certs_only([reqwest::Certificate::from_pem(authority).unwrap()]);
+    let client = match identity {
+        Some(identity) => client.identity(reqwest::Identity::from_pem(identity).unwrap()),
+        None => client,
+    };
+    client.build().unwrap()
 }
 
 pub async fn send(request: reqwest::RequestBuilder) -> Answer {

@@ -52,6 +52,13 @@ pub fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// A client for HTTP. `reqwest` makes none before a provider of cryptography is chosen.
+pub fn http_client() -> reqwest::ClientBuilder {
+    // An error says that it was chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+}
+
 /// The path of a binary of the package under test.
 pub fn binary(name: &str) -> PathBuf {
     let variable = format!("CARGO_BIN_EXE_{name}");

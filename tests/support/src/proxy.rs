@@ -49,7 +49,7 @@ impl Proxy {
     pub async fn before(table: &TestTable) -> (Self, String) {
         let proxy = Self {
             dynamodb: table.url.clone(),
-            http: reqwest::Client::new(),
+            http: crate::http_client().build().unwrap(),
             script: Arc::default(),
             calls: Arc::default(),
             groups: Arc::default(),

@@ -199,6 +199,7 @@ pub fn command(binary: impl AsRef<OsStr>, dynamodb_url: &str) -> Command {
         ("TABLE_NAME", TABLE),
         ("DOCYARD_MODE", "live"),
         ("AUDIT_RETENTION_DAYS", "2557"),
+        ("SUBMISSION_KEY", "a key of thirty-two bytes, at least"),
         ("STAGE", "test"),
     ]);
     command
