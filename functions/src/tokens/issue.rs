@@ -232,7 +232,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         scope: SCOPE,
         factors,
     };
-    response::json(StatusOAuthCode::OK, &output)
+    response::json(StatusCode::OK, &output)
 }
 
 /// What a recipient is told that no policy lets in: what is missing, and never which value is wrong.
