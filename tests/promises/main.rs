@@ -13,4 +13,5 @@ mod faults;
 mod fuzz;
 mod model;
 mod races;
+mod tokens;
 mod trail;

@@ -12,7 +12,7 @@ use lambda_http::tower::ServiceExt;
 
 use super::logging::{self, Format};
 use super::service::service;
-use crate::endpoint::{Endpoint, Need};
+use crate::endpoint::{Action, Endpoint, Need};
 use crate::metrics::Recorder;
 
 /// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
@@ -30,9 +30,10 @@ pub fn run(endpoint: &'static Endpoint) -> ExitCode {
             (Ok(context), Ok(metrics)) => (context, metrics),
             (Err(reason), _) | (_, Err(reason)) => return fail(&reason),
         };
-        if !endpoint.grants.is_empty() {
+        let reads = endpoint.grants.iter().find(|grant| grant.action == Action::GetItem);
+        if let Some(&partition) = reads.and_then(|grant| grant.partitions.last()) {
             // While Lambda still gives a whole CPU: most of a cold start is this TLS handshake.
-            context.store.connect().await;
+            context.store.connect(partition).await;
         }
         // Before the response is sent, since Lambda may freeze the sandbox after it.
         let service = service(endpoint, context).map_response(move |response| {

@@ -1,9 +1,6 @@
 //! API keys: one item under the key's digest, by which requests find it, and one in its account, by which it is listed
 //! and revoked.
 
-use std::time::Duration;
-
-use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::transaction::Transaction;
@@ -13,7 +10,6 @@ use crate::model::audit::Entry;
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
 use crate::values::id::{AccountId, ApiKeyId};
-use crate::values::random;
 use crate::values::text::Text;
 
 const SORT_KEY: &str = "KEY";
@@ -80,22 +76,6 @@ pub enum ApiKeyRevocation {
 }
 
 impl Store {
-    /// Opens as many connections as a request uses at once, so that the first request need not. It takes at most 2 s. A
-    /// failure is only logged: the first request tries again.
-    ///
-    /// It reads keys that do not exist, each time others, so that many sandboxes that start at once do not meet on one
-    /// partition.
-    pub async fn connect(&self) {
-        let read = || {
-            let nothing = Self::key(Partition::Key.of(random::system().next_u64()), SORT_KEY);
-            self.client.get_item().table_name(&self.table).set_key(Some(nothing)).send()
-        };
-        let reads = async { tokio::try_join!(read(), read()) };
-        if !matches!(tokio::time::timeout(Duration::from_secs(2), reads).await, Ok(Ok(_))) {
-            tracing::warn!("no connection to DynamoDB yet");
-        }
-    }
-
     /// Returns the key with this digest; one `GetItem`.
     pub async fn api_key(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, Error> {
         let item: Option<ApiKeyItem> = self.get(partition(digest), SORT_KEY).await?;

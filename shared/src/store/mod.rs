@@ -39,6 +39,7 @@ pub use tokens::{MAX_REQUESTS_A_MINUTE, ReadSubmissions, TokensRevocation, secon
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::query::QueryOutput;
@@ -47,11 +48,13 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, DeleteRequest, KeysAndAttributes, ReturnConsumedCapacity, WriteRequest,
 };
 use futures_util::future::maybe_done;
+use rand::Rng;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::audit::DEFAULT_RETENTION_DAYS;
 use crate::request_record::RequestRecord;
+use crate::values::random;
 use retry::{MAX_BATCH_ATTEMPTS, back_off};
 
 /// An item in the SDK's form.
@@ -109,6 +112,22 @@ impl Store {
     /// The same table. Its calls are recorded in `record`.
     pub(crate) fn recording_to(&self, record: RequestRecord) -> Self {
         Self { record, ..self.clone() }
+    }
+
+    /// Opens as many connections as a request uses at once, so that the first request need not. It takes at most 2 s. A
+    /// failure is only logged: the first request tries again.
+    ///
+    /// It reads items that do not exist, of a kind of partition that the function may read, each time others: many
+    /// sandboxes that start at once do not meet on one partition.
+    pub async fn connect(&self, partition: Partition) {
+        let read = || {
+            let nothing = Self::key(partition.of(random::system().next_u64()), "NOTHING");
+            self.client.get_item().table_name(&self.table).set_key(Some(nothing)).send()
+        };
+        let reads = async { tokio::try_join!(read(), read()) };
+        if !matches!(tokio::time::timeout(Duration::from_secs(2), reads).await, Ok(Ok(_))) {
+            tracing::warn!("no connection to DynamoDB yet");
+        }
     }
 
     /// Reads one item; `None` if it does not exist.

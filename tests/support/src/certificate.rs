@@ -6,7 +6,13 @@ use serde_json::{Value, json};
 
 /// A certificate in PEM, with a key that nobody has: it signs itself, and is valid for ages.
 pub fn new(common_name: &str) -> String {
+    ending(common_name, 4096, 1, 1)
+}
+
+/// The same, which ends when this day of UTC begins.
+pub fn ending(common_name: &str, year: i32, month: u8, day: u8) -> String {
     let mut parameters = CertificateParams::default();
+    parameters.not_after = rcgen::date_time_ymd(year, month, day);
     parameters.distinguished_name.push(DnType::CommonName, common_name);
     parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
 }
