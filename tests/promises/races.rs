@@ -17,7 +17,7 @@ use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::scene::{self, Asker};
 use docyard_test_support::table::TestTable;
-use docyard_test_support::{faulty_client, is_thorough, trail};
+use docyard_test_support::{certificate, faulty_client, is_thorough, trail};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::{Value, json};
@@ -207,6 +207,83 @@ impl Specification for Name {
     }
 
     fn ids(_: &NameAction) -> (Option<&String>, Option<&String>) {
+        (None, None)
+    }
+}
+
+/// What the tokens of an institution are made from: whether its secret is active and its certificate registered; and those
+/// that are not revoked, each with whether it is bound.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Tokens {
+    is_secret_active: bool,
+    is_certificate_registered: bool,
+    good: BTreeMap<String, bool>,
+}
+
+/// What [`Race::with_institution`] creates.
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { is_secret_active: true, is_certificate_registered: true, good: BTreeMap::new() }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum TokenAction {
+    /// The token, and whether it is bound; `None` if the passphrase was wrong.
+    Issue(Option<(String, bool)>),
+    /// Whether it opens anything.
+    Use(String, bool),
+    Revoke(String),
+    RevokeAll,
+    RevokeSecret,
+    RevokeCertificate,
+}
+
+impl Specification for Tokens {
+    type Action = TokenAction;
+
+    fn after(&self, action: &TokenAction) -> Option<Self> {
+        let mut next = self.clone();
+        let is_possible = match action {
+            TokenAction::Issue(None) => !self.is_secret_active,
+            TokenAction::Issue(Some((token, is_bound))) => {
+                next.good.insert(token.clone(), *is_bound);
+                self.is_secret_active && self.is_certificate_registered == *is_bound
+            }
+            TokenAction::Use(token, is_open) => {
+                let is_good = self.good.get(token);
+                let proves = |is_bound: &bool| !is_bound || self.is_certificate_registered;
+                (self.is_secret_active && is_good.is_some_and(proves)) == *is_open
+            }
+            TokenAction::Revoke(token) => {
+                next.good.remove(token);
+                true
+            }
+            TokenAction::RevokeAll => {
+                next.good.clear();
+                true
+            }
+            TokenAction::RevokeSecret => {
+                next.is_secret_active = false;
+                true
+            }
+            TokenAction::RevokeCertificate => {
+                next.is_certificate_registered = false;
+                true
+            }
+        };
+        is_possible.then_some(next)
+    }
+
+    fn after_unknown(&self, action: &TokenAction, _: &[String]) -> Vec<Self> {
+        match action {
+            // A token that nobody knows is used by nobody.
+            TokenAction::Issue(_) | TokenAction::Use(..) => Vec::new(),
+            action => self.after(action).into_iter().collect(),
+        }
+    }
+
+    fn ids(_: &TokenAction) -> (Option<&String>, Option<&String>) {
         (None, None)
     }
 }
@@ -429,6 +506,8 @@ struct Race<A> {
     history: Mutex<Vec<Event<A>>>,
     /// What is known to everyone by now: ids, and the values of secrets.
     known: Mutex<Vec<(String, String)>>,
+    /// What [`Race::with_institution`] created.
+    institution: Mutex<Institution>,
     rng: Mutex<TestRng>,
     /// Whether DynamoDB fails: only once everything is set up.
     fails: Arc<AtomicBool>,
@@ -474,6 +553,7 @@ impl<A> Race<A> {
             clock: AtomicU64::new(0),
             history: Mutex::default(),
             known: Mutex::default(),
+            institution: Mutex::default(),
             rng: Mutex::new(rng(2)),
             fails,
         })
@@ -516,10 +596,7 @@ impl<A> Race<A> {
             .chain(parameters.iter().map(|(name, value)| (*name, value)))
             .collect();
         let headers = [("authorization", format!("Bearer {}", self.key))];
-        let began = self.clock.fetch_add(1, Ordering::SeqCst);
         let body = body.map(|body| body.to_string());
-        let reply = self.api.ask(function, &parameters, query, &headers, body).await;
-        let ended = self.clock.fetch_add(1, Ordering::SeqCst);
         let expected: &[u16] = match function {
             "create-recipient" => &[201, 409, 503],
             "update-recipient" => &[200, 404, 409, 503],
@@ -532,10 +609,8 @@ impl<A> Race<A> {
             "assign-policy" | "unassign-policy" | "delete-group" => &[200, 404, 503],
             _ => &[200, 503],
         };
-        assert!(expected.contains(&reply.status), "{function}: {}", reply.shown());
-        let event = Event { began, ended, action: action(&reply), is_unknown: reply.status == 503 };
-        self.history.lock().unwrap().push(event);
-        reply
+        let request = self.api.ask(function, &parameters, query, &headers, body);
+        self.record(request, expected, action).await
     }
 
     /// Creates a recipient, the first thing that is known, before anything fails.
@@ -571,6 +646,55 @@ impl<A> Race<A> {
             let value = reply.body["secret"].as_str().unwrap_or_default().to_owned();
             self.known.lock().unwrap().push((reply.id(201), value));
         }
+    }
+}
+
+/// A recipient with a secret and a certificate, and a policy that lets it in.
+#[derive(Clone, Default)]
+struct Institution {
+    recipient: String,
+    passphrase: String,
+    secret: String,
+    certificate: String,
+    pem: String,
+}
+
+impl<A> Race<A> {
+    /// Creates an institution, before anything fails.
+    async fn with_institution(&self) {
+        self.with_policy(true).await;
+        let [recipient, ..] = self.of_policy();
+        let asker = Asker { api: &self.api, key: &self.key, dock: &self.dock };
+        let of = [("recipientId", recipient.as_str())];
+        let made = asker.ask("generate-secret", &of, json!({"name": "S"})).await;
+        let text = |field: &str| made[field].as_str().unwrap().to_owned();
+        let (secret, passphrase) = (text("id"), text("secret"));
+        let pem = certificate::new("institution");
+        let certificate = asker.certificate(&recipient, &pem).await;
+        *self.institution.lock().unwrap() = Institution { recipient, passphrase, secret, certificate, pem };
+        // From here on the tokens, behind one that is none.
+        *self.known.lock().unwrap() = vec![("no token".to_owned(), String::new())];
+    }
+
+    fn institution(&self) -> Institution {
+        self.institution.lock().unwrap().clone()
+    }
+
+    /// Makes a request, and records what `action` makes of the answer; of a 503 it is told as of an answer that says
+    /// nothing.
+    async fn record(
+        &self,
+        request: impl Future<Output = Reply>,
+        expected: &[u16],
+        action: impl FnOnce(&Reply) -> A,
+    ) -> Reply {
+        let began = self.clock.fetch_add(1, Ordering::SeqCst);
+        let reply = request.await;
+        let ended = self.clock.fetch_add(1, Ordering::SeqCst);
+        assert!(expected.contains(&reply.status), "{}", reply.shown());
+        let event = Event { began, ended, action: action(&reply), is_unknown: reply.status == 503 };
+        self.history.lock().unwrap().push(event);
+        reply
     }
 }
 
@@ -780,6 +904,46 @@ async fn on_an_assignment(race: Arc<Race<AssignmentAction>>) {
     }
 }
 
+async fn on_tokens(race: Arc<Race<TokenAction>>) {
+    let Institution { recipient, passphrase, secret, certificate, pem } = race.institution();
+    let issued = race.known.lock().unwrap().clone();
+    let one = issued.get(1 + race.random(issued.len().max(2) - 1)).cloned();
+    match (race.random(40), one) {
+        (0, _) => {
+            race.ask("revoke-secret", [&recipient, &secret], "", None, |_| TokenAction::RevokeSecret).await;
+        }
+        (1..3, _) => {
+            let of = [("recipientId", recipient.as_str()), ("certificateId", certificate.as_str())];
+            race.ask_about("revoke-certificate", &of, "", None, |_| TokenAction::RevokeCertificate).await;
+        }
+        (3..5, _) => {
+            let action = |_: &Reply| TokenAction::RevokeAll;
+            race.ask("revoke-recipient-tokens", [&recipient, ""], "", None, action).await;
+        }
+        (5..9, Some((name, token))) => {
+            let body = Some(json!({"token": token}));
+            race.ask("revoke-token", ["", ""], "", body, |_| TokenAction::Revoke(name)).await;
+        }
+        (9..26, Some((name, token))) => {
+            let request = race.api.opened(&token, Some(&pem));
+            race.record(request, &[200, 401, 503], |reply| TokenAction::Use(name, reply.status == 200)).await;
+        }
+        _ => {
+            let name = format!("token {}", race.clock.fetch_add(1, Ordering::SeqCst));
+            let request = race.api.token(&recipient, &passphrase, Some(&pem), json!({}));
+            let reply = race
+                .record(request, &[200, 401, 503], |reply| {
+                    let is_bound = reply.body["factors"].as_array().is_some_and(|factors| factors.len() == 2);
+                    TokenAction::Issue((reply.status == 200).then(|| (name.clone(), is_bound)))
+                })
+                .await;
+            if let Some(token) = reply.body["access_token"].as_str() {
+                race.known.lock().unwrap().push((name, token.to_owned()));
+            }
+        }
+    }
+}
+
 fn seeds() -> std::ops::Range<u64> {
     0..if is_thorough() { 400 } else { 8 }
 }
@@ -847,6 +1011,69 @@ async fn races_between_an_assignment_and_the_end_of_its_group_end_as_if_one_came
         }
         let ended = race.ask_about("get-policy", &of, "", None, |_| AssignmentAction::ForEveryone).await;
         assert!(!ended.body["audience"].to_string().contains(&group), "{}", ended.shown());
+    }
+}
+
+/// A token that is used while all that it is made from ends: after the answer to a revocation it opens nothing.
+#[tokio::test]
+async fn races_on_tokens_end_as_if_one_came_after_the_other() {
+    let mut used = BTreeMap::new();
+    for seed in seeds() {
+        let race = Race::new(seed).await;
+        race.with_institution().await;
+        let events = run(race, on_tokens).await;
+        assert!(is_linearisable::<Tokens>(&events), "choices {seed}: {events:#?}");
+        for event in events.iter().filter(|event| !event.is_unknown) {
+            if let TokenAction::Use(_, is_open) = event.action {
+                *used.entry(is_open).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(used.len() == 2 && used.values().all(|count| *count > 10), "of each kind some: {used:?}");
+}
+
+/// However many ask at once, ten different sets of identifiers count in a day, and each counts once.
+#[tokio::test]
+async fn races_on_submitted_sets_count_ten() {
+    for seed in seeds() {
+        let race = Race::<()>::new(seed).await;
+        let asker = Asker { api: &race.api, key: &race.key, dock: &race.dock };
+        let recipient = asker.mortgagee("a@example.com").await;
+        let passphrase = asker.secret(&recipient).await;
+        let mut recipe = scene::recipe();
+        recipe["match"]["identifiers"] = json!(["lender_id", "policy_number"]);
+        let body = json!({"name": "P", "recipe": recipe});
+        let policy = asker.create("create-policy", &[], body).await;
+        asker.publish(&policy, json!({"stage": "production", "version": 1})).await;
+
+        race.fails.store(true, Ordering::SeqCst);
+        // Each set twice.
+        let requests = (0..24).map(|n| {
+            let submitted = json!({"identifiers": {"policy_number": format!("POL-{}", n / 2)}});
+            let (race, recipient, passphrase) = (race.clone(), recipient.clone(), passphrase.clone());
+            tokio::spawn(
+                async move { (n / 2, race.api.token(&recipient, &passphrase, None, submitted).await) },
+            )
+        });
+        let (mut counted, mut unknown) = (HashSet::new(), HashSet::new());
+        for request in requests.collect::<Vec<_>>() {
+            let (set, reply) = request.await.unwrap();
+            match reply.status {
+                200 => drop(counted.insert(set)),
+                400 => assert_eq!(reply.body["error"], "unauthorized_client", "{}", reply.shown()),
+                503 => drop(unknown.insert(set)),
+                _ => panic!("{}", reply.shown()),
+            }
+        }
+        assert!(counted.len() <= 10, "choices {seed}: {} sets", counted.len());
+        assert!(counted.len() + unknown.len() >= 10, "choices {seed}: {} sets", counted.len());
+        race.fails.store(false, Ordering::SeqCst);
+        for n in 0..11 {
+            let submitted = json!({"identifiers": {"policy_number": format!("LATER-{n}")}});
+            let reply = race.api.token(&recipient, &passphrase, None, submitted).await;
+            counted.extend((reply.status == 200).then_some(100 + n));
+        }
+        assert!(counted.len() <= 10, "choices {seed}: {} sets in the end", counted.len());
     }
 }
 
