@@ -79,7 +79,7 @@ pub fn event(data: &[u8]) {
     let answer = wait(answer(context(), data));
     // Of a key that is well-formed by chance, the table is asked. What takes no key judges its parameters.
     let expected: &[u64] = match data.first().map(|&first| endpoint(first).credentials) {
-        Some([]) => &[200, 400],
+        Some([]) => &[200, 400, 401, 413, 415, 503],
         _ => &[401, 503],
     };
     assert!(answer.is_none_or(|status| expected.contains(&status)), "{answer:?}");
@@ -100,6 +100,21 @@ pub async fn answer(context: Context, data: &[u8]) -> Option<u64> {
     let Ok(output) = service(endpoint, context).oneshot(event).await;
     let output = serde_json::to_value(output).unwrap();
     output["statusCode"].as_u64()
+}
+
+/// The parameters of an OAuth client, as a form and as JSON: what a form is made of again is read the same.
+pub fn oauth(data: &[u8]) {
+    for content_type in ["application/x-www-form-urlencoded", "application/json"] {
+        let mut request = Request::new(Body::Binary(data.to_vec()));
+        request.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
+        if let Ok(value) = HeaderValue::from_bytes(&[b"Basic ", data].concat()) {
+            request.headers_mut().insert("authorization", value);
+        }
+        let Ok(mut parameters) = Parameters::read(&request) else { continue };
+        let _ = parameters.take_client(&request);
+        assert!(parameters.take("client_secret").is_none(), "it was taken");
+    }
+    let _ = std::str::from_utf8(data).map(|text| AccessToken::parse(text).is_some());
 }
 
 /// A recipe, as a value of a request: what is taken is taken again, unchanged, and decides without a panic.

@@ -191,7 +191,8 @@ impl World {
         }
         let Scene { token, pem, .. } = &self.things.scene;
         // Only where it is let in or unknown: a refusal would leave an entry.
-        if case.endpoint.contains("token") || case.endpoint.contains("certificate") {
+        let is_about_proofs = case.endpoint.contains("token") || case.endpoint.contains("certificate");
+        if is_about_proofs && !token.is_empty() {
             let status = self.api.opened(token, Some(pem)).await.status;
             proofs.push(format!("a token of before: {status}"));
         }
