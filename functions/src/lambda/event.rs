@@ -2,9 +2,9 @@
 //!
 //! `lambda_http` makes an [`http::Request`](lambda_http::Request) of an event, and fails or panics on parts that a
 //! client controls: a header value beyond ASCII, an invalid `Host`, a query with a raw `<` in it. Each would be
-//! answered 500. So headers, query and the client's certificate are read here, and what only serves to rebuild the URI, which no handler reads,
-//! is left out. A body that is declared as base64 and is not, which API Gateway does not send, would make it panic too,
-//! and is refused here.
+//! answered 500. Its reader of events refuses a whole one for a part that nobody reads, such as the validity of a client's
+//! certificate. So an event is read here: what handlers use of it, and nothing else. A body that is declared as base64 and
+//! is not, which API Gateway does not send, would make it panic too, and is refused here.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,30 +32,39 @@ impl<'de> Deserialize<'de> for Event {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The error says nothing about the event: it is logged, and the event contains a key.
         let refused = || de::Error::custom("not an event of an API Gateway HTTP API, payload format 2.0");
-        let mut event = Value::deserialize(deserializer)?;
-        let headers = event.get_mut("headers").map(Value::take);
-        let authentication = event.pointer_mut("/requestContext/authentication").map(Value::take);
-        let mut request: ApiGatewayV2httpRequest = serde_json::from_value(event).map_err(|_| refused())?;
-        if request.is_base64_encoded && STANDARD.decode(request.body.as_deref().unwrap_or_default()).is_err()
-        {
-            return Err(refused());
-        }
-        request.headers = header_map(headers);
-        request.headers.remove(header::HOST);
-        request.request_context.authentication = authentication.as_ref().and_then(client_certificate);
-        request.request_context.domain_name = None;
-        request.request_context.stage = None;
-        request.raw_path = None;
-        if let Some(query) = request.raw_query_string.take() {
-            // Parsing a query cannot fail.
-            request.query_string_parameters = query.parse().unwrap_or_default();
-        }
+        let event = Value::deserialize(deserializer)?;
+        let request = request(&event).ok_or_else(refused)?;
         Ok(Self(LambdaRequest::ApiGatewayV2(request)))
     }
 }
 
-/// The certificate of the connection, as API Gateway passes it on. Of what else it says of one nothing is read, and
-/// nothing can make it fail: `aws_lambda_events` would refuse a whole event for a missing validity.
+/// What handlers use of an event; `None` if it is none.
+fn request(event: &Value) -> Option<ApiGatewayV2httpRequest> {
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    let mut request = ApiGatewayV2httpRequest::default();
+    let context = &mut request.request_context;
+    context.http.method = text("/requestContext/http/method")?.parse().ok()?;
+    context.http.source_ip = text("/requestContext/http/sourceIp");
+    context.http.user_agent = text("/requestContext/http/userAgent");
+    context.request_id = text("/requestContext/requestId");
+    context.authentication = event.pointer("/requestContext/authentication").and_then(client_certificate);
+    request.headers = event.get("headers").map(header_map).unwrap_or_default();
+    request.headers.remove(header::HOST);
+    request.body = text("/body");
+    request.is_base64_encoded = event.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default();
+    if request.is_base64_encoded && STANDARD.decode(request.body.as_deref().unwrap_or_default()).is_err() {
+        return None;
+    }
+    // Parsing a query cannot fail.
+    request.query_string_parameters = text("/rawQueryString").unwrap_or_default().parse().unwrap_or_default();
+    let parameters = event.get("pathParameters").and_then(Value::as_object);
+    for (name, value) in parameters.into_iter().flatten() {
+        request.path_parameters.insert(name.clone(), value.as_str()?.to_owned());
+    }
+    Some(request)
+}
+
+/// The certificate of the connection, as API Gateway passes it on. Of what else it says of one nothing is read.
 fn client_certificate(authentication: &Value) -> Option<ApiGatewayV2httpRequestContextAuthentication> {
     let pem = authentication.pointer("/clientCert/clientCertPem")?.as_str()?;
     let mut certificate = ApiGatewayV2httpRequestContextAuthenticationClientCert::default();
@@ -66,10 +75,11 @@ fn client_certificate(authentication: &Value) -> Option<ApiGatewayV2httpRequestC
 }
 
 /// The headers; values beyond ASCII as their bytes (RFC 9110 §5.5, `obs-text`). Invalid headers are left out.
-fn header_map(headers: Option<Value>) -> HeaderMap {
-    let Some(Value::Object(headers)) = headers else { return HeaderMap::new() };
+fn header_map(headers: &Value) -> HeaderMap {
+    let headers = headers.as_object();
     headers
         .into_iter()
+        .flatten()
         .filter_map(|(name, value)| {
             let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
             let value = HeaderValue::from_bytes(value.as_str()?.as_bytes()).ok()?;
