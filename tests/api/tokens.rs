@@ -834,6 +834,9 @@ mod refused_by_policy {
         let lender = it.lender("a").await;
         let (_, passphrase) = it.secret(&lender, None).await;
         let none = unauthorized(&it.api.token(&lender, &passphrase, None, json!({})).await);
+        let classless = it.lender("b").await;
+        it.update(&classless, json!({"stakeholderClass": null})).await;
+        let (_, of_classless) = it.secret(&classless, None).await;
         it.policy(with(recipe_with_certificate(), "/stakeholderClass", json!("auditor"))).await;
         let for_nobody = json!({
             "name": "For a group", "recipe": recipe_of(&["shared_passphrase", "tls_certificate"]),
@@ -841,6 +844,12 @@ mod refused_by_policy {
         });
         let policy = it.done("create-policy", &[], for_nobody).await;
         it.enforce(text(&policy["id"])).await;
+        assert_eq!(unauthorized(&it.api.token(&lender, &passphrase, None, json!({})).await), none);
+        let grants = it.policy(recipe()).await;
+        let refused = it.api.token(&classless, &of_classless, None, json!({})).await;
+        assert_eq!(unauthorized(&refused), none, "nothing covers a recipient without a class");
+        token_of(&it.api.token(&lender, &passphrase, None, json!({})).await);
+        it.withdraw(&grants).await;
         assert_eq!(unauthorized(&it.api.token(&lender, &passphrase, None, json!({})).await), none);
     }
 }
@@ -900,6 +909,7 @@ mod requests_a_minute {
             assert_eq!(reply.status, status, "request {n}: {}", reply.shown());
         }
         it.pass(12_345);
+        let before = items(&it.account.table).await;
         for passphrase in [&passphrase, &second] {
             let refused = ask(passphrase, json!({})).await;
             assert_eq!(refused.status, 429, "{}", refused.shown());
@@ -910,6 +920,7 @@ mod requests_a_minute {
         let refused = ask(&passphrase, json!({})).await;
         let wait: u64 = refused.headers["retry-after"].parse().unwrap();
         assert!((1..=60).contains(&wait), "{wait}");
+        assert!(items(&it.account.table).await == before, "no token and no entry");
         let wrong = ask(UNKNOWN_SECRET, json!({})).await;
         assert_eq!(wrong.status, 401, "a wrong one never meets the limit: {}", wrong.shown());
         token_of(&it.api.token(&other, &of_other, None, json!({})).await);

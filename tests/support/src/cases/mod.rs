@@ -267,7 +267,7 @@ impl Case {
         let in_body = |it: &&str| self.body.as_ref().is_some_and(|body| body.to_string().contains(*it));
         of_scene.iter().any(|thing| self.path.contains(thing))
             || [Sender::Member, Sender::Outsider].contains(&self.sender)
-            || ["{member}", "{token}", "{outsider}"].iter().any(|it| in_body(&it))
+            || ["{member}", "{token}", "{outsider}"].iter().any(in_body)
     }
 
     fn needs_crowded(&self) -> bool {
