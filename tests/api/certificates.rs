@@ -5,12 +5,12 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use docyard_test_support::certificate;
 use docyard_test_support::dev::{Answer, Dev, send};
 use docyard_test_support::{read, redacted};
-use rcgen::KeyPair;
+use rcgen::{CertificateParams, DistinguishedName, KeyPair, date_time_ymd};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::institution::{HOUR, Institution, MINUTE};
+use crate::institution::{HOUR, Institution, MINUTE, recipe_with_certificate};
 use crate::{
     UNKNOWN_RECIPIENT, ask, assert_invalid, assert_not_found, is_id, is_timestamp, post, text,
     without_request_id, wrong_fields,
@@ -168,10 +168,10 @@ async fn a_private_key_is_refused_wherever_it_is_and_never_repeated() {
     ] {
         let answer = register(&dev, &recipient, value.as_str()).await;
         assert_eq!(wrong_fields(&answer), ["certificate"], "{what}");
-        let told = text(&answer.json()["details"][0]["message"]).contains("private key");
-        assert!(told, "{what}: {}", redacted(&answer.text));
         let repeated = answer.text.contains(secret_line) || answer.text.contains("BEGIN");
         assert!(!repeated, "{what}: the answer repeats it");
+        let told = text(&answer.json()["details"][0]["message"]).contains("private key");
+        assert!(told, "{what}: {}", redacted(&answer.text));
     }
     // Larger than what is read of it.
     let large = format!("{key}{}", "x".repeat(16 * 1024));
@@ -432,6 +432,24 @@ mod idempotency {
     }
 
     #[tokio::test]
+    async fn the_first_answer_is_given_again_when_the_certificate_has_expired_since() {
+        let it = Institution::new().await;
+        let lender = it.lender("a").await;
+        let pem = certificate::valid("a", it.after(0), it.after(MINUTE));
+        let ask = async || {
+            let parameters = [("recipientId", lender.as_str())];
+            let headers = [("idempotency-key", "k")];
+            it.ask_with("register-certificate", &parameters, "", &headers, body(&pem)).await
+        };
+        let first = ask().await;
+        first.id(201);
+        it.pass(MINUTE);
+        let again = ask().await;
+        assert_eq!((again.status, &again.text), (201, &first.text));
+        assert_eq!(again.headers["idempotent-replayed"], "true");
+    }
+
+    #[tokio::test]
     async fn after_24_hours_a_key_is_new() {
         let it = Institution::new().await;
         let lender = it.lender("a").await;
@@ -674,4 +692,56 @@ async fn a_registration_and_a_revocation_leave_one_entry_each_without_a_name() {
     for personal in ["Jane", "firstnational", text(&shown["serialNumber"])] {
         assert!(!answer.text.contains(personal), "{personal}");
     }
+}
+
+#[tokio::test]
+async fn a_certificate_may_name_nobody_and_may_have_no_well_defined_end() {
+    let it = Institution::new().await;
+    let lender = it.lender("a").await;
+    let mut nobody = CertificateParams::default();
+    nobody.distinguished_name = DistinguishedName::new();
+    let nobody = nobody.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+    let shown = it.register(&lender, &nobody).await;
+    shown.id(201);
+    assert_eq!((&shown.body["subject"], &shown.body["issuer"]), (&json!(""), &json!("")));
+
+    let mut ages = CertificateParams::default();
+    ages.not_before = date_time_ymd(1970, 1, 1);
+    // RFC 5280 §4.1.2.5: it has no well-defined end.
+    ages.not_after = date_time_ymd(9999, 12, 31) + std::time::Duration::from_secs(24 * 3600 - 1);
+    let ages = ages.self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+    let shown = it.register(&lender, &ages).await;
+    let id = shown.id(201);
+    assert_eq!(shown.body["notBefore"], "1970-01-01T00:00:00.000Z");
+    assert_eq!(shown.body["notAfter"], "9999-12-31T23:59:59.000Z");
+    it.revoke_certificate(&lender, &id).await;
+    assert_eq!(it.get_certificate(&lender, &id).await.body["status"], "REVOKED");
+}
+
+#[tokio::test]
+async fn the_factor_is_set_up_while_a_certificate_is_active_and_valid() {
+    let it = Institution::new().await;
+    let policy = it.policy(recipe_with_certificate()).await;
+    let lender = it.lender("a").await;
+    it.secret(&lender, None).await;
+    let is_set_up = async || {
+        let access = it.done("get-recipient-access", &[("recipientId", &lender)], Value::Null).await;
+        let factors = access["policies"][0]["factors"].as_array().unwrap();
+        let set_up = factors.iter().find(|factor| factor["factor"] == "tls_certificate").unwrap();
+        let simulated = it.done("simulate-policy", &[("policyId", &policy)], json!({})).await;
+        assert_eq!(simulated["compliant"] == 1, set_up["setUp"] == true, "{simulated}");
+        set_up["setUp"].as_bool().unwrap()
+    };
+    assert!(!is_set_up().await);
+    let pem = certificate::valid("a", it.after(MINUTE), it.after(2 * MINUTE));
+    it.certificate(&lender, &pem).await;
+    assert!(!is_set_up().await, "it has not begun");
+    it.pass(MINUTE);
+    assert!(is_set_up().await);
+    it.pass(MINUTE);
+    assert!(!is_set_up().await, "it has expired");
+    let id = it.certificate(&lender, &certificate::new("b")).await;
+    assert!(is_set_up().await);
+    it.revoke_certificate(&lender, &id).await;
+    assert!(!is_set_up().await, "it is revoked");
 }
