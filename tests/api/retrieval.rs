@@ -374,6 +374,38 @@ async fn what_is_withdrawn_opens_nothing_at_the_next_request_until_it_is_in_forc
 }
 
 #[tokio::test]
+async fn a_version_that_is_scheduled_decides_from_its_instant_on() {
+    let it = Institution::new().await;
+    let lender = it.lender("a").await;
+    let (_, passphrase) = it.secret(&lender, None).await;
+    let policy = it.policy(recipe()).await;
+    it.done("update-policy", &[("policyId", &policy)], json!({"recipe": recipe_with_certificate()})).await;
+    let at = it.after(30 * MINUTE).to_string();
+    let schedule = json!({"stage": "production", "version": 2, "scheduledEnforceDate": at});
+    it.done("publish-policy", &[("policyId", &policy)], schedule).await;
+    let token = it.token(&lender, &passphrase, None).await;
+    it.pass(30 * MINUTE - 1);
+    assert_eq!(granting(&it.api.opened(&token, None).await), sorted([&policy]));
+    it.pass(1);
+    assert_eq!(missing(&it.api.opened(&token, None).await), ["factors.tls_certificate"]);
+}
+
+#[tokio::test]
+async fn a_pilot_decides_for_those_it_names() {
+    let it = Institution::new().await;
+    let (lender, other) = (it.lender("a").await, it.lender("b").await);
+    let ((_, passphrase), (_, of_other)) = (it.secret(&lender, None).await, it.secret(&other, None).await);
+    let policy = it.policy(recipe()).await;
+    let token = it.token(&lender, &passphrase, None).await;
+    let others = it.token(&other, &of_other, None).await;
+    it.done("update-policy", &[("policyId", &policy)], json!({"recipe": recipe_with_certificate()})).await;
+    let pilot = json!({"stage": "pilot", "version": 2, "recipientIds": [lender]});
+    it.done("publish-policy", &[("policyId", &policy)], pilot).await;
+    assert_eq!(missing(&it.api.opened(&token, None).await), ["factors.tls_certificate"]);
+    assert_eq!(granting(&it.api.opened(&others, None).await), sorted([&policy]));
+}
+
+#[tokio::test]
 async fn who_is_put_out_of_the_audience_is_refused_at_the_next_request() {
     let it = Institution::new().await;
     let lender = it.lender("a").await;
