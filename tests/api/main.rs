@@ -14,14 +14,18 @@ use serde_json::{Value, json};
 mod access;
 mod audit;
 mod authorization;
+mod certificates;
 mod conditions;
 mod docks;
 mod groups;
 mod idempotency;
+mod institution;
 mod policies;
 mod recipients;
 mod requests;
+mod retrieval;
 mod secrets;
+mod tokens;
 
 fn is_timestamp(value: &Value) -> bool {
     value

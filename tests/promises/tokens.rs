@@ -23,8 +23,8 @@ const CERTIFICATES: usize = 2;
 /// How long the sessions of the two policies are, in minutes. The second one wants a certificate.
 const SESSIONS: [u16; 2] = [60, 120];
 
-/// The minute in which the first certificate ends: midnight.
-const CERTIFICATE_END: u16 = 13 * 60 + 28;
+/// The minute in which the first certificate ends.
+const CERTIFICATE_END: u16 = 600;
 
 const DAY: u16 = 24 * 60;
 
@@ -467,7 +467,8 @@ impl StateMachineTest for System {
             move || *now.lock().unwrap()
         });
         let api = Api::new(Context::new(table.store.clone(), Mode::Live, clock));
-        let pems = [certificate::ending("one", 2025, 1, 16), certificate::new("two")];
+        let ends = certificate::valid("one", start(), start().plus_minutes(CERTIFICATE_END));
+        let pems = [ends, certificate::new("two")];
         let (recipients, policies, secrets, registrations, tokens) = Default::default();
         let before = model.clone();
         let mut system = Self {

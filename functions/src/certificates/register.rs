@@ -14,7 +14,7 @@ use docyard_core::model::certificate::{Certificate, is_full};
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
 use docyard_core::store::RegistrationRefused;
 use docyard_core::values::clock::Timestamp;
-use docyard_core::values::field_error::Rejected;
+use docyard_core::values::field_error::{FieldError, Rejected};
 use docyard_core::values::fields::{Fields, string};
 use docyard_core::values::id::{CertificateId, RecipientId};
 use docyard_core::values::random;
@@ -108,19 +108,21 @@ struct Input {
 impl Input {
     fn parse(fields: &mut Fields, now: Timestamp) -> Result<Self, Rejected> {
         let name = fields.required("name", string(Text::parse));
-        let certificate = fields.required("certificate", string(|pem| acceptable(pem, now)));
-        Ok(Self { name: name?, certificate: certificate? })
+        let certificate = fields.required("certificate", string(acceptable))?;
+        if name.is_err() && now >= certificate.not_after {
+            fields.refuse("certificate", EXPIRED);
+        }
+        Ok(Self { name: name?, certificate })
     }
 }
 
-/// The certificate in a PEM text, if API Gateway accepts it and it has not expired.
-fn acceptable(pem: &str, now: Timestamp) -> Result<X509, &'static str> {
+const EXPIRED: &str = "must not have expired";
+
+/// The certificate in a PEM text, if API Gateway accepts it. It may have expired: a repeated request gets its first
+/// response also then.
+fn acceptable(pem: &str) -> Result<X509, &'static str> {
     let x509 = X509::parse(pem)?;
-    match x509.weakness {
-        Some(weakness) => Err(weakness.rule()),
-        None if now >= x509.not_after => Err("must not have expired"),
-        None => Ok(x509),
-    }
+    x509.weakness.map_or(Ok(x509), |weakness| Err(weakness.rule()))
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
@@ -138,9 +140,12 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let attempt = Attempt::new(key, caller.account, &url, request, now);
     let trusted = &active.items.certificates;
     let registered = trusted.iter().find(|it| it.thumbprint == body.certificate.thumbprint);
-    let refusal = match registered {
-        Some(registered) => Some(already_registered(registered.id)),
-        None => is_full(trusted, now).then_some(Error::Conflict(TOO_MANY)),
+    let refusal = if now >= body.certificate.not_after {
+        Some(Error::Invalid(vec![FieldError::new("certificate", EXPIRED)]))
+    } else if let Some(registered) = registered {
+        Some(already_registered(registered.id))
+    } else {
+        is_full(trusted, now).then_some(Error::Conflict(TOO_MANY))
     };
     if let Some(refusal) = refusal {
         // This very request may be why.

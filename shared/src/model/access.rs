@@ -175,9 +175,10 @@ impl<'a> Opening<'a> {
             .max()
     }
 
-    /// What would do, of the policy nearest to granting.
+    /// What would do, of the policy to which the least is missing. Which one that is depends on what was submitted and
+    /// not on whether it is right, so that it tells nobody which value is wrong.
     pub fn shortfall(&self) -> Shortfall {
-        let nearest = best(&self.0);
+        let nearest = self.0.iter().min_by_key(|verdict| verdict.decision.distance_regardless_of_values());
         let keys = nearest.iter().flat_map(|nearest| nearest.decision.missing_identifiers());
         Shortfall {
             factors: nearest.iter().flat_map(|nearest| nearest.decision.missing_factors()).collect(),

@@ -27,6 +27,8 @@ pub struct Api {
 pub struct Reply {
     pub status: u16,
     pub headers: BTreeMap<String, String>,
+    /// The body as it was sent.
+    pub text: String,
     pub body: Value,
 }
 
@@ -65,12 +67,28 @@ impl Api {
         headers: &[(&str, String)],
         body: Option<String>,
     ) -> Reply {
+        self.ask_over(None, endpoint, parameters, query, headers, body).await
+    }
+
+    /// The same over a connection with this certificate.
+    pub async fn ask_over(
+        &self,
+        pem: Option<&str>,
+        endpoint: &str,
+        parameters: &[(&str, &String)],
+        query: &str,
+        headers: &[(&str, String)],
+        body: Option<String>,
+    ) -> Reply {
         let endpoint = endpoints::named(endpoint);
         let route = endpoint.route;
         let own = parameters.iter().filter(|(name, _)| route.parameters().any(|own| own == *name));
         let parameters: BTreeMap<&str, &String> = own.map(|(name, value)| (*name, *value)).collect();
         let headers: BTreeMap<&str, &String> = headers.iter().map(|(name, value)| (*name, value)).collect();
-        let event = Self::event(route, query, &headers, &parameters, body);
+        let mut event = Self::event(route, query, &headers, &parameters, body);
+        if let Some(pem) = pem {
+            event["requestContext"]["authentication"] = certificate::authentication(pem);
+        }
         self.invoke(endpoint, event).await
     }
 
@@ -80,25 +98,13 @@ impl Api {
             "grant_type": "client_credentials", "client_id": recipient, "client_secret": passphrase,
         });
         body.as_object_mut().unwrap().extend(more.as_object().cloned().unwrap());
-        let endpoint = endpoints::named("issue-token");
-        let (headers, parameters) = (BTreeMap::new(), BTreeMap::new());
-        let mut event = Self::event(endpoint.route, "", &headers, &parameters, Some(body.to_string()));
-        if let Some(pem) = pem {
-            event["requestContext"]["authentication"] = certificate::authentication(pem);
-        }
-        self.invoke(endpoint, event).await
+        self.ask_over(pem, "issue-token", &[], "", &[], Some(body.to_string())).await
     }
 
     /// What a token opens, over a connection with this certificate.
     pub async fn opened(&self, token: &str, pem: Option<&str>) -> Reply {
-        let endpoint = endpoints::named("get-retrieval-access");
-        let authorization = format!("Bearer {token}");
-        let headers = BTreeMap::from([("authorization", &authorization)]);
-        let mut event = Self::event(endpoint.route, "", &headers, &BTreeMap::new(), None);
-        if let Some(pem) = pem {
-            event["requestContext"]["authentication"] = certificate::authentication(pem);
-        }
-        self.invoke(endpoint, event).await
+        let headers = [("authorization", format!("Bearer {token}"))];
+        self.ask_over(pem, "get-retrieval-access", &[], "", &headers, None).await
     }
 
     fn event(
@@ -150,6 +156,7 @@ impl Api {
         Reply {
             status: output["statusCode"].as_u64().unwrap().try_into().unwrap(),
             headers: serde_json::from_value(output["headers"].clone()).unwrap(),
+            text: output["body"].as_str().unwrap().to_owned(),
             body: serde_json::from_str(output["body"].as_str().unwrap()).unwrap(),
         }
     }

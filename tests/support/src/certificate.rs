@@ -1,18 +1,27 @@
 //! Certificates of clients, and the events of their connections.
 
+use std::time::Duration;
+
+use docyard_core::values::clock::Timestamp;
 use docyard_core::values::x509::X509;
-use rcgen::{CertificateParams, DnType, KeyPair};
+use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use serde_json::{Value, json};
 
 /// A certificate in PEM, with a key that nobody has: it signs itself, and is valid for ages.
 pub fn new(common_name: &str) -> String {
-    ending(common_name, 4096, 1, 1)
+    sign(common_name, CertificateParams::default())
 }
 
-/// The same, which ends when this day of UTC begins.
-pub fn ending(common_name: &str, year: i32, month: u8, day: u8) -> String {
+/// The same, valid between two whole seconds.
+pub fn valid(common_name: &str, not_before: Timestamp, not_after: Timestamp) -> String {
+    let time = |time: Timestamp| date_time_ymd(1970, 1, 1) + Duration::from_millis(time.unix_milliseconds());
     let mut parameters = CertificateParams::default();
-    parameters.not_after = rcgen::date_time_ymd(year, month, day);
+    parameters.not_before = time(not_before);
+    parameters.not_after = time(not_after);
+    sign(common_name, parameters)
+}
+
+fn sign(common_name: &str, mut parameters: CertificateParams) -> String {
     parameters.distinguished_name.push(DnType::CommonName, common_name);
     parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
 }
