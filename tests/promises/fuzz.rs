@@ -116,7 +116,7 @@ fn no_event_of_a_caller_with_a_key_gets_a_500() {
     ];
     let body = prop::option::weighted(0.4, texts);
     let event = (body, query, [mostly_real(), mostly_real(), mostly_real()], headers);
-    let events = if is_thorough() { 20_000 } else { 25 * all.len() };
+    let events = if is_thorough() { 20_000 } else { 40 * all.len() };
     // The same ones each time, so that each endpoint is reached each time.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);

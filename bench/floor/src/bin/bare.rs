@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::Client;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use docyard_core::aws::dynamodb;
-use docyard_core::store::Store;
+use docyard_core::store::{Partition, Store};
 use lambda_http::{Error, Request, service_fn};
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ struct Call {
 async fn main() -> Result<(), Error> {
     let client = dynamodb::function_client()?;
     // The same connections as a function's, opened in the same way.
-    Store::new(client.clone(), std::env::var("TABLE_NAME")?).connect().await;
+    Store::new(client.clone(), std::env::var("TABLE_NAME")?).connect(Partition::Key).await;
     lambda_http::run(service_fn(|event: Request| answer(&client, event))).await
 }
 
