@@ -7,16 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use docyard_core::values::clock::Timestamp;
+use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_test_support::account::Account;
+use docyard_test_support::api::Api;
 use docyard_test_support::cases::{self, Calls, THERE, Things};
 use docyard_test_support::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Unprocessed};
 use docyard_test_support::fault::{CONFLICT, IN_MESSAGE, InjectedFault};
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::relay::{Death, Relay};
 use docyard_test_support::sandbox::{Sandbox, command};
+use docyard_test_support::scene::{Asker, Scene};
 use docyard_test_support::{binary, for_each, trail};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
@@ -254,6 +258,68 @@ async fn a_request_calls_dynamodb_no_more_than_it_must() {
     proxy.take_calls();
     generate.expect(201, account.generate_secret(recipient["id"].as_str().unwrap())).await;
     assert_eq!(proxy.take_calls(), ["GetItem", "Query", "TransactWriteItems"]);
+}
+
+/// Whatever is wrong with id or passphrase, a caller learns nothing from the answer, from the calls of DynamoDB, or from what
+/// they read: each is as large as any.
+#[tokio::test]
+async fn a_wrong_id_and_a_wrong_passphrase_make_the_same_calls() {
+    let account = Account::new().await;
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let scene = Scene::create(&account.table.store, &account.key, Some(&account.dock), "").await;
+    let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, Clock::system()));
+    let asker = Asker { api: &api, key: &account.key, dock: &account.dock };
+    let of_member = [("recipientId", scene.member.as_str())];
+    let secret = async |body: Value| asker.ask("generate-secret", &of_member, body).await;
+    let id = |secret: &Value| secret["id"].as_str().unwrap().to_owned();
+    let value = |secret: &Value| secret["secret"].as_str().unwrap().to_owned();
+    let (rotated, revoked) = (secret(json!({"name": "R"})).await, secret(json!({"name": "V"})).await);
+    for (endpoint, secret) in [("rotate-secret", &rotated), ("revoke-secret", &revoked)] {
+        let secret = id(secret);
+        let of = [("recipientId", scene.member.as_str()), ("secretId", secret.as_str())];
+        asker.ask(endpoint, &of, Value::Null).await;
+    }
+    let expired = secret(json!({"name": "E", "expiresInDays": 1})).await;
+    account.table.expire(&scene.member, &id(&expired)).await;
+
+    let sandbox = Sandbox::start(binary("issue-token"), &url).await;
+    let endpoint = endpoints::named("issue-token");
+    for identifiers in [json!(null), json!({"policy_number": "POL-1"})] {
+        let mut seen = BTreeSet::new();
+        for (client, passphrase) in [
+            ("rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0", scene.passphrase.clone()),
+            ("rcp_x", scene.passphrase.clone()),
+            ("", scene.passphrase.clone()),
+            (&scene.member, String::new()),
+            (&scene.member, "wrong".to_owned()),
+            (&scene.member, scene.outsider_passphrase.clone()),
+            (&scene.member, value(&rotated)),
+            (&scene.member, value(&revoked)),
+            (&scene.member, value(&expired)),
+            (&scene.outsider, scene.passphrase.clone()),
+        ] {
+            let body = json!({
+                "grant_type": "client_credentials", "client_id": client, "client_secret": passphrase,
+                "identifiers": identifiers,
+            });
+            let mut event = account.request(endpoint, &[], "", Some(body));
+            event["headers"].as_object_mut().unwrap().remove("authorization");
+            proxy.take_requests();
+            let (answer, _) = sandbox.expect(401, event).await;
+            let mut calls: Vec<String> = proxy.take_requests().iter().map(shape).collect();
+            calls.sort();
+            seen.insert((answer.to_string(), calls));
+        }
+        assert_eq!(seen.len(), 1, "{seen:?}");
+    }
+}
+
+/// A request to DynamoDB but for the recipient that it asks for.
+fn shape(request: &Value) -> String {
+    let text = request.to_string();
+    let mut parts = text.split("rcp_");
+    let first = parts.next().unwrap().to_owned();
+    parts.fold(first, |shape, part| format!("{shape}rcp_…{}", &part[26..]))
 }
 
 /// A well-formed id for each path parameter of an endpoint.

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::certificates::{TRUSTED_PREFIX, TrustedItem};
-use super::recipients::{self, RecipientPointer};
+use super::recipients::{self, POINTER_SORT_KEY, RecipientPointer};
 use super::retry::{MAX_ATTEMPTS, back_off};
-use super::secrets::{ACTIVE_END, SecretItem, active_secret};
-use super::{Error, Store, at_once};
+use super::secrets::{ACTIVE_END, active_secret};
+use super::{Error, Store, at_once, from_item, kind};
 use crate::model::access::Subject;
 use crate::model::certificate::TrustedCertificate;
 use crate::model::owned::Owned;
@@ -18,14 +18,10 @@ use crate::model::secret::ActiveSecret;
 use crate::values::clock::Timestamp;
 use crate::values::id::{AccountId, DockId, GroupId, RecipientId};
 
-/// An item of a recipient's partition, from its certificates to its active secrets.
+/// What is read of a membership.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum ActiveItem {
-    Certificate(TrustedItem),
-    Membership { group: GroupId },
-    Secret(Box<SecretItem>),
-    Pointer(RecipientPointer),
+struct Membership {
+    group: GroupId,
 }
 
 /// What is active of a recipient.
@@ -68,12 +64,12 @@ impl Store {
         let mut items = ActiveItems::default();
         let mut pointer = None;
         let pk = recipients::partition(id);
-        for item in self.query(pk, TRUSTED_PREFIX, ACTIVE_END).await? {
-            match item {
-                ActiveItem::Certificate(item) => items.certificates.push(item.into()),
-                ActiveItem::Membership { group } => drop(items.groups.insert(group)),
-                ActiveItem::Secret(secret) => items.secrets.push(active_secret(*secret)?),
-                ActiveItem::Pointer(found) => pointer = Some(found),
+        for item in self.query_items(pk, TRUSTED_PREFIX, ACTIVE_END).await? {
+            match kind(&item) {
+                "CERTIFICATE" => items.certificates.push(from_item::<TrustedItem>(item)?.into()),
+                "GROUP" => drop(items.groups.insert(from_item::<Membership>(item)?.group)),
+                POINTER_SORT_KEY => pointer = Some(from_item(item)?),
+                _ => items.secrets.push(active_secret(from_item(item)?)?),
             }
         }
         Ok(pointer.map(|pointer| ActiveRecipient { pointer, items }))

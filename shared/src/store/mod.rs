@@ -151,13 +151,16 @@ impl Store {
 
     /// Reads all items of one partition whose sort key lies between `from` and `to`, both included, page by page.
     async fn query<T: DeserializeOwned>(&self, pk: String, from: &str, to: &str) -> Result<Vec<T>, Error> {
+        self.query_items(pk, from, to).await?.into_iter().map(from_item).collect()
+    }
+
+    /// As [`Store::query`], for items of several kinds.
+    async fn query_items(&self, pk: String, from: &str, to: &str) -> Result<Vec<Item>, Error> {
         let mut items = Vec::new();
         let mut query = self.range(pk, from, to);
         loop {
             let page = self.read_page(query.clone()).await?;
-            for item in page.items.unwrap_or_default() {
-                items.push(from_item(item)?);
-            }
+            items.extend(page.items.unwrap_or_default());
             if page.last_evaluated_key.is_none() {
                 return Ok(items);
             }
@@ -317,6 +320,12 @@ fn to_item(value: &impl Serialize) -> Result<Item, Error> {
 fn item_name<T>() -> &'static str {
     let path = std::any::type_name::<T>();
     path.rsplit("::").next().unwrap_or(path)
+}
+
+/// The kind of an item: its sort key up to the first `#`.
+fn kind(item: &Item) -> &str {
+    let sort_key = item.get("sk").and_then(|sort_key| sort_key.as_s().ok());
+    sort_key.and_then(|sort_key| sort_key.split('#').next()).unwrap_or_default()
 }
 
 /// A text as an attribute.

@@ -116,6 +116,17 @@ impl TestTable {
         key.expose().to_owned()
     }
 
+    /// Makes a secret expire now.
+    pub async fn expire(&self, recipient: &str, secret: &str) {
+        let text = |text: String| AttributeValue::S(text);
+        let update = self.client.update_item().table_name(TABLE).update_expression("SET expiresAt = :now");
+        let update = update.key("pk", text(format!("RECIPIENT#{recipient}")));
+        let update =
+            update.key("sk", text(format!("SECRET#{secret}"))).condition_expression("attribute_exists(pk)");
+        let now = Clock::system().now().to_string();
+        update.expression_attribute_values(":now", text(now)).send().await.unwrap();
+    }
+
     pub async fn revoke_key(&self, account: AccountId, id: ApiKeyId) {
         let now = Clock::system().now();
         let entry = || ApiKeyRecord::revoked(id).by(&operator(account), now);
