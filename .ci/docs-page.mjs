@@ -33,9 +33,10 @@ function expect(what, holds) {
 
 await page.goto(`${url}/docs`);
 await page.click("button.authorize");
-await page.fill(".auth-container input", key);
-await page.click(".auth-btn-wrapper button[type=submit]");
-await page.click(".auth-btn-wrapper button.btn-done");
+const authorization = page.locator(".auth-container", { hasText: "ApiKey" });
+await authorization.locator("input").fill(key);
+await authorization.locator("button[type=submit]").click();
+await authorization.locator("button.btn-done").click();
 const recipient = await execute("createRecipient", { dockId: dock });
 expect("creating a recipient", /^rcp_/.test(recipient.id));
 const secret = await execute("generateSecret", { recipientId: recipient.id });

@@ -20,6 +20,7 @@ mod docks;
 mod groups;
 mod idempotency;
 mod institution;
+mod oauth;
 mod policies;
 mod recipients;
 mod requests;
