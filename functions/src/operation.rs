@@ -151,15 +151,15 @@ impl Operation {
         let challenge = text_header("Where HTTP Basic was tried", json!("Basic realm=\"Docyard Access\""));
         let invalid_client = oauth_response("`client_id` or `client_secret` is wrong", "invalid_client")
             .header("WWW-Authenticate", challenge);
-        let this = self.oauth_error();
+        let this = self.invalid_oauth_request(
+            "`invalid_request`, `unsupported_grant_type`, `invalid_scope`, or `unauthorized_client`, which says what is missing",
+        );
         Self { operation: this.operation.response("401", invalid_client.build()), ..this }
     }
 
     /// The error 400 of OAuth 2.0, in the form of RFC 6749 §5.2.
-    pub fn oauth_error(mut self) -> Self {
+    pub fn invalid_oauth_request(mut self, description: &str) -> Self {
         self.schemas.push((OAuthError::name().into_owned(), OAuthError::schema()));
-        let description = "`invalid_request`; for a token also `unsupported_grant_type`, `invalid_scope`, and \
-                           `unauthorized_client`, which says what is missing";
         let response = oauth_response(description, "invalid_request").build();
         Self { operation: self.operation.response("400", response), ..self }
     }

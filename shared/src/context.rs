@@ -19,8 +19,8 @@ pub struct Context {
     pub clock: Clock,
     /// What the log will say of the request.
     pub record: RequestRecord,
-    /// The key of the digests of submitted identifiers.
-    pub submission_key: SubmissionKey,
+    /// The key of the digests of submitted identifiers, where the endpoint needs it.
+    pub submission_key: Option<SubmissionKey>,
     /// Where the request comes from.
     origin: Origin,
 }
@@ -35,22 +35,15 @@ pub struct Caller {
 }
 
 impl Context {
-    /// A context for all requests; [`Context::for_request`] makes one for each. Its submission key is for development.
+    /// A context for all requests; [`Context::for_request`] makes one for each.
     pub fn new(store: Store, mode: Mode, clock: Clock) -> Self {
-        let submission_key = SubmissionKey::development();
-        Self {
-            store,
-            mode,
-            clock,
-            record: RequestRecord::default(),
-            submission_key,
-            origin: Origin::default(),
-        }
+        let record = RequestRecord::default();
+        Self { store, mode, clock, record, submission_key: None, origin: Origin::default() }
     }
 
-    /// The same context with the submission key of a deployment.
+    /// The same context with a submission key.
     pub fn with_submission_key(self, submission_key: SubmissionKey) -> Self {
-        Self { submission_key, ..self }
+        Self { submission_key: Some(submission_key), ..self }
     }
 
     /// The same context with an empty record, for one request from `origin`.

@@ -260,8 +260,7 @@ async fn a_request_calls_dynamodb_no_more_than_it_must() {
     assert_eq!(proxy.take_calls(), ["GetItem", "Query", "TransactWriteItems"]);
 }
 
-/// Whatever is wrong with id or passphrase, a caller learns nothing from the answer, from the calls of DynamoDB, or from what
-/// they read: each is as large as any.
+/// Whatever is wrong with id or passphrase, the answer and the calls of DynamoDB are the same.
 #[tokio::test]
 async fn a_wrong_id_and_a_wrong_passphrase_make_the_same_calls() {
     let account = Account::new().await;
@@ -282,6 +281,10 @@ async fn a_wrong_id_and_a_wrong_passphrase_make_the_same_calls() {
     let expired = secret(json!({"name": "E", "expiresInDays": 1})).await;
     account.table.expire(&scene.member, &id(&expired)).await;
 
+    let deleted = asker.mortgagee("deleted@example.com").await;
+    let of_deleted = asker.secret(&deleted).await;
+    asker.ask("delete-recipient", &[("recipientId", &deleted)], Value::Null).await;
+
     let sandbox = Sandbox::start(binary("issue-token"), &url).await;
     let endpoint = endpoints::named("issue-token");
     for identifiers in [json!(null), json!({"policy_number": "POL-1"})] {
@@ -297,6 +300,7 @@ async fn a_wrong_id_and_a_wrong_passphrase_make_the_same_calls() {
             (&scene.member, value(&revoked)),
             (&scene.member, value(&expired)),
             (&scene.outsider, scene.passphrase.clone()),
+            (&deleted, of_deleted.clone()),
         ] {
             let body = json!({
                 "grant_type": "client_credentials", "client_id": client, "client_secret": passphrase,

@@ -352,7 +352,7 @@ fn what_must_not_starve_others_has_a_limit_of_its_own_and_access_logs_hold_nothi
     let api = &template["Resources"]["Api"]["Properties"];
     let default = template["Parameters"]["RequestsPerSecond"]["Default"].as_integer().unwrap();
     assert_eq!(short_form(&api["DefaultRouteSettings"]["ThrottlingRateLimit"]), ("Ref", "RequestsPerSecond"));
-    for limited in ["verify-secret", "issue-token", "create-recipient"] {
+    for limited in ["verify-secret", "issue-token", "revoke-token", "create-recipient"] {
         let route = endpoints::named(limited).route.to_string();
         let limits = &api["RouteSettings"][route.as_str()];
         for limit in ["ThrottlingRateLimit", "ThrottlingBurstLimit"] {
@@ -416,6 +416,8 @@ fn institutions_have_a_domain_name_of_their_own_with_all_that_it_needs() {
             ],
         ),
         ("MutualTlsTruststoreUri", vec!["MutualTlsDomainName"]),
+        ("MutualTlsCertificateArn", vec!["MutualTlsDomainName"]),
+        ("CertificateArn", vec!["DomainName"]),
     ];
     let expected =
         expected.map(|(of, demanded)| (of.to_owned(), demanded.into_iter().map(str::to_owned).collect()));

@@ -15,7 +15,7 @@ use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::cases::{self, Case, THERE, Things};
 use docyard_test_support::certificate;
 use docyard_test_support::fault::InjectedFault;
-use docyard_test_support::scene::Scene;
+use docyard_test_support::scene::{Asker, Scene};
 use docyard_test_support::table::TestTable;
 use docyard_test_support::{faulty_client, is_thorough, trail};
 use serde_json::{Value, json};
@@ -112,7 +112,12 @@ struct World {
     values: Vec<(String, String)>,
     /// The tokens of the scene's member that were handed out.
     tokens: Vec<String>,
+    /// A token of the recipient, if the case may end it.
+    token: Option<String>,
 }
+
+/// The endpoints that end the tokens of [`Thing::Recipient`](cases::Thing::Recipient).
+const ENDS_TOKENS: [&str; 3] = ["delete-recipient", "revoke-secret", "rotate-secret"];
 
 impl World {
     /// With all that a case needs.
@@ -126,15 +131,32 @@ impl World {
         let api = Api::new(Context::new(store, Mode::Live, ticking()));
         let account = table.account().await;
         let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
-        let mut world =
-            Self { api, plan, key, dock, things: Things::default(), values: Vec::new(), tokens: Vec::new() };
-        let there = json!({"name": "There", "email": THERE});
+        let mut world = Self {
+            api,
+            plan,
+            key,
+            dock,
+            things: Things::default(),
+            values: Vec::new(),
+            tokens: Vec::new(),
+            token: None,
+        };
+        let there = json!({
+            "name": "There", "email": THERE, "stakeholderClass": "mortgagee", "identifiers": {"lender_id": "L"},
+        });
         world.things.recipient = world.ask("create-recipient", "", Some(there)).await.id(201);
         let made = world.ask("generate-secret", "", Some(json!({"name": "There"}))).await;
         world.things.secret = made.id(201);
         world.take_value(&made);
         world.things.value = world.values[0].1.clone();
         world.things.pem = certificate::new("new");
+        if ENDS_TOKENS.contains(&case.endpoint) {
+            let asker = Asker { api: &world.api, key: &world.key, dock: &world.dock };
+            let policy = asker.policy("A policy", json!({"everyone": true})).await;
+            asker.publish(&policy, json!({"stage": "production", "version": 1})).await;
+            let (recipient, value) = (&world.things.recipient, &world.things.value);
+            world.token = Some(asker.token(recipient, value, None).await);
+        }
         if case.needs_scene() {
             world.things.scene = Scene::create(&table.store, &world.key, Some(&world.dock), "").await;
         }
@@ -191,10 +213,14 @@ impl World {
         }
         let Scene { token, pem, .. } = &self.things.scene;
         // Only where it is let in or unknown: a refusal would leave an entry.
-        let is_about_proofs = case.endpoint.contains("token") || case.endpoint.contains("certificate");
+        let is_about_proofs =
+            ["token", "certificate", "publish"].iter().any(|word| case.endpoint.contains(word));
         if is_about_proofs && !token.is_empty() {
             let status = self.api.opened(token, Some(pem)).await.status;
             proofs.push(format!("a token of before: {status}"));
+        }
+        if let Some(token) = &self.token {
+            proofs.push(format!("a token of before: {}", self.api.opened(token, None).await.status));
         }
         for token in &self.tokens {
             assert_eq!(self.api.opened(token, Some(pem)).await.status, 200, "a token that was handed out");

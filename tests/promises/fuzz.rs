@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
+use docyard_core::model::submission::SubmissionKey;
 use docyard_core::values::clock::Clock;
 use docyard_functions::endpoints;
 use docyard_functions::http::body::MAX_BYTES;
@@ -93,7 +94,8 @@ async fn new_things(account: &Account, n: usize) -> Things {
 fn no_event_of_a_caller_with_a_key_gets_a_500() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let account = runtime.block_on(Account::new());
-    let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system());
+    let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system())
+        .with_submission_key(SubmissionKey::development());
     let mut things = Things::default();
     let all: Vec<_> = endpoints::all().collect();
     let cases = cases::all();

@@ -211,32 +211,41 @@ impl Specification for Name {
     }
 }
 
-/// What the tokens of an institution are made from: whether its secret is active and its certificate registered; and those
-/// that are not revoked, each with whether it is bound.
+/// What the tokens of an institution are made from: whether it is there, its secret active, its certificate registered and
+/// its policy in force; and those that are not revoked, each with whether it is bound.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Tokens {
     is_secret_active: bool,
     is_certificate_registered: bool,
+    is_in_force: bool,
     good: BTreeMap<String, bool>,
 }
 
 /// What [`Race::with_institution`] creates.
 impl Default for Tokens {
     fn default() -> Self {
-        Self { is_secret_active: true, is_certificate_registered: true, good: BTreeMap::new() }
+        Self {
+            is_secret_active: true,
+            is_certificate_registered: true,
+            is_in_force: true,
+            good: BTreeMap::new(),
+        }
     }
 }
 
 #[derive(Clone, Debug)]
 enum TokenAction {
-    /// The token, and whether it is bound; `None` if the passphrase was wrong.
-    Issue(Option<(String, bool)>),
-    /// Whether it opens anything.
-    Use(String, bool),
+    /// The token, and whether it is bound; or the status of the refusal.
+    Issue(Result<(String, bool), u16>),
+    /// The status of the answer.
+    Use(String, u16),
     Revoke(String),
     RevokeAll,
-    RevokeSecret,
-    RevokeCertificate,
+    /// Revokes it, rotates it without a grace, or deletes the recipient; whether it was the first to.
+    EndSecret(bool),
+    RevokeCertificate(bool),
+    /// Whether the policy is in force from then on.
+    Publish(bool, bool),
 }
 
 impl Specification for Tokens {
@@ -245,15 +254,24 @@ impl Specification for Tokens {
     fn after(&self, action: &TokenAction) -> Option<Self> {
         let mut next = self.clone();
         let is_possible = match action {
-            TokenAction::Issue(None) => !self.is_secret_active,
-            TokenAction::Issue(Some((token, is_bound))) => {
-                next.good.insert(token.clone(), *is_bound);
-                self.is_secret_active && self.is_certificate_registered == *is_bound
+            TokenAction::Issue(Err(status)) => {
+                *status == if self.is_secret_active { 400 } else { 401 }
+                    && !(self.is_secret_active && self.is_in_force)
             }
-            TokenAction::Use(token, is_open) => {
+            TokenAction::Issue(Ok((token, is_bound))) => {
+                next.good.insert(token.clone(), *is_bound);
+                self.is_secret_active && self.is_in_force && self.is_certificate_registered == *is_bound
+            }
+            TokenAction::Use(token, status) => {
                 let is_good = self.good.get(token);
                 let proves = |is_bound: &bool| !is_bound || self.is_certificate_registered;
-                (self.is_secret_active && is_good.is_some_and(proves)) == *is_open
+                let is_valid = self.is_secret_active && is_good.is_some_and(proves);
+                *status
+                    == match (is_valid, self.is_in_force) {
+                        (false, _) => 401,
+                        (true, false) => 403,
+                        (true, true) => 200,
+                    }
             }
             TokenAction::Revoke(token) => {
                 next.good.remove(token);
@@ -263,12 +281,16 @@ impl Specification for Tokens {
                 next.good.clear();
                 true
             }
-            TokenAction::RevokeSecret => {
-                next.is_secret_active = false;
+            TokenAction::EndSecret(is_done) => {
+                next.is_secret_active &= !is_done;
+                *is_done || !self.is_secret_active
+            }
+            TokenAction::RevokeCertificate(is_done) => {
+                next.is_certificate_registered &= !is_done;
                 true
             }
-            TokenAction::RevokeCertificate => {
-                next.is_certificate_registered = false;
+            TokenAction::Publish(is_in_force, is_won) => {
+                next.is_in_force = if *is_won { *is_in_force } else { self.is_in_force };
                 true
             }
         };
@@ -279,6 +301,13 @@ impl Specification for Tokens {
         match action {
             // A token that nobody knows is used by nobody.
             TokenAction::Issue(_) | TokenAction::Use(..) => Vec::new(),
+            TokenAction::EndSecret(_) => self.after(&TokenAction::EndSecret(true)).into_iter().collect(),
+            TokenAction::RevokeCertificate(_) => {
+                self.after(&TokenAction::RevokeCertificate(true)).into_iter().collect()
+            }
+            TokenAction::Publish(is_in_force, _) => {
+                self.after(&TokenAction::Publish(*is_in_force, true)).into_iter().collect()
+            }
             action => self.after(action).into_iter().collect(),
         }
     }
@@ -502,6 +531,7 @@ struct Race<A> {
     api: Api,
     key: String,
     dock: String,
+    seed: usize,
     clock: AtomicU64,
     history: Mutex<Vec<Event<A>>>,
     /// What is known to everyone by now: ids, and the values of secrets.
@@ -550,6 +580,7 @@ impl<A> Race<A> {
             api: Api::new(Context::new(store, Mode::Live, Clock::system())),
             key,
             dock,
+            seed: usize::try_from(seed).unwrap(),
             clock: AtomicU64::new(0),
             history: Mutex::default(),
             known: Mutex::default(),
@@ -601,12 +632,16 @@ impl<A> Race<A> {
             "create-recipient" => &[201, 409, 503],
             "update-recipient" => &[200, 404, 409, 503],
             "delete-recipient" => &[200, 404, 503],
-            "rotate-secret" => &[201, 409, 503],
-            "revoke-secret" => &[200, 409, 503],
+            "rotate-secret" => &[201, 404, 409, 503],
+            "revoke-secret" => &[200, 404, 409, 503],
             "generate-secret" => &[201, 503],
             "publish-policy" => &[200, 409, 503],
             "rollback-policy" => &[201, 409, 503],
-            "assign-policy" | "unassign-policy" | "delete-group" => &[200, 404, 503],
+            "assign-policy"
+            | "unassign-policy"
+            | "delete-group"
+            | "revoke-certificate"
+            | "revoke-recipient-tokens" => &[200, 404, 503],
             _ => &[200, 503],
         };
         let request = self.api.ask(function, &parameters, query, &headers, body);
@@ -656,6 +691,7 @@ struct Institution {
     passphrase: String,
     secret: String,
     certificate: String,
+    policy: String,
     pem: String,
 }
 
@@ -663,7 +699,7 @@ impl<A> Race<A> {
     /// Creates an institution, before anything fails.
     async fn with_institution(&self) {
         self.with_policy(true).await;
-        let [recipient, ..] = self.of_policy();
+        let [recipient, _, policy] = self.of_policy();
         let asker = Asker { api: &self.api, key: &self.key, dock: &self.dock };
         let of = [("recipientId", recipient.as_str())];
         let made = asker.ask("generate-secret", &of, json!({"name": "S"})).await;
@@ -671,7 +707,8 @@ impl<A> Race<A> {
         let (secret, passphrase) = (text("id"), text("secret"));
         let pem = certificate::new("institution");
         let certificate = asker.certificate(&recipient, &pem).await;
-        *self.institution.lock().unwrap() = Institution { recipient, passphrase, secret, certificate, pem };
+        *self.institution.lock().unwrap() =
+            Institution { recipient, passphrase, secret, certificate, policy, pem };
         // From here on the tokens, behind one that is none.
         *self.known.lock().unwrap() = vec![("no token".to_owned(), String::new())];
     }
@@ -905,36 +942,55 @@ async fn on_an_assignment(race: Arc<Race<AssignmentAction>>) {
 }
 
 async fn on_tokens(race: Arc<Race<TokenAction>>) {
-    let Institution { recipient, passphrase, secret, certificate, pem } = race.institution();
+    let Institution { recipient, passphrase, secret, certificate, policy, pem } = race.institution();
     let issued = race.known.lock().unwrap().clone();
     let one = issued.get(1 + race.random(issued.len().max(2) - 1)).cloned();
+    let of_secret = [("recipientId", recipient.as_str()), ("secretId", secret.as_str())];
+    // Each race has its own way to end everything.
+    let ends = ["revoke-secret", "rotate-secret", "delete-recipient"][race.seed % 3];
     match (race.random(40), one) {
         (0, _) => {
-            race.ask("revoke-secret", [&recipient, &secret], "", None, |_| TokenAction::RevokeSecret).await;
+            let is_done = |reply: &Reply| TokenAction::EndSecret(reply.status < 300);
+            race.ask_about(ends, &of_secret, "", None, is_done).await;
         }
-        (1..3, _) => {
+        (1, _) => {
             let of = [("recipientId", recipient.as_str()), ("certificateId", certificate.as_str())];
-            race.ask_about("revoke-certificate", &of, "", None, |_| TokenAction::RevokeCertificate).await;
+            let is_done = |reply: &Reply| TokenAction::RevokeCertificate(reply.status == 200);
+            race.ask_about("revoke-certificate", &of, "", None, is_done).await;
         }
-        (3..5, _) => {
+        (2..4, _) => {
             let action = |_: &Reply| TokenAction::RevokeAll;
             race.ask("revoke-recipient-tokens", [&recipient, ""], "", None, action).await;
         }
-        (5..9, Some((name, token))) => {
+        (4..8, _) => {
+            let is_in_force = race.random(3) > 0;
+            let body = match is_in_force {
+                true => json!({"stage": "production", "version": 1}),
+                false => json!({"stage": "sandbox"}),
+            };
+            let action = |reply: &Reply| TokenAction::Publish(is_in_force, reply.status == 200);
+            let of = [("policyId", policy.as_str())];
+            race.ask_about("publish-policy", &of, "", Some(body), action).await;
+        }
+        (8..11, Some((name, token))) => {
             let body = Some(json!({"token": token}));
             race.ask("revoke-token", ["", ""], "", body, |_| TokenAction::Revoke(name)).await;
         }
-        (9..26, Some((name, token))) => {
+        (11..27, Some((name, token))) => {
             let request = race.api.opened(&token, Some(&pem));
-            race.record(request, &[200, 401, 503], |reply| TokenAction::Use(name, reply.status == 200)).await;
+            let action = |reply: &Reply| TokenAction::Use(name, reply.status);
+            race.record(request, &[200, 401, 403, 503], action).await;
         }
         _ => {
             let name = format!("token {}", race.clock.fetch_add(1, Ordering::SeqCst));
             let request = race.api.token(&recipient, &passphrase, Some(&pem), json!({}));
             let reply = race
-                .record(request, &[200, 401, 503], |reply| {
+                .record(request, &[200, 400, 401, 503], |reply| {
                     let is_bound = reply.body["factors"].as_array().is_some_and(|factors| factors.len() == 2);
-                    TokenAction::Issue((reply.status == 200).then(|| (name.clone(), is_bound)))
+                    TokenAction::Issue(match reply.status {
+                        200 => Ok((name.clone(), is_bound)),
+                        status => Err(status),
+                    })
                 })
                 .await;
             if let Some(token) = reply.body["access_token"].as_str() {
@@ -1024,12 +1080,12 @@ async fn races_on_tokens_end_as_if_one_came_after_the_other() {
         let events = run(race, on_tokens).await;
         assert!(is_linearisable::<Tokens>(&events), "choices {seed}: {events:#?}");
         for event in events.iter().filter(|event| !event.is_unknown) {
-            if let TokenAction::Use(_, is_open) = event.action {
-                *used.entry(is_open).or_insert(0) += 1;
+            if let TokenAction::Use(_, status) = event.action {
+                *used.entry(status).or_insert(0) += 1;
             }
         }
     }
-    assert!(used.len() == 2 && used.values().all(|count| *count > 10), "of each kind some: {used:?}");
+    assert!(used.len() == 3 && used.values().all(|count| *count > 5), "of each kind some: {used:?}");
 }
 
 /// However many ask at once, ten different sets of identifiers count in a day, and each counts once.

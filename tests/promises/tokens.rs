@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::{Clock, Timestamp};
+use docyard_core::values::digest;
 use docyard_test_support::api::{Api, Reply};
-use docyard_test_support::scene;
+use docyard_test_support::scene::{self, Scene};
 use docyard_test_support::table::TestTable;
 use docyard_test_support::{certificate, is_thorough, trail};
 use proptest::prelude::*;
@@ -537,4 +538,35 @@ prop_state_machine! {
 
     #[test]
     fn whatever_is_done_a_token_opens_what_the_model_says(sequential 15..50 => System);
+}
+
+/// Whatever is wrong with id or passphrase, the request hashes as much.
+#[cfg(debug_assertions)]
+#[tokio::test]
+async fn a_wrong_id_and_a_wrong_passphrase_cost_the_same_hashing() {
+    let table = TestTable::start().await;
+    let key = table.key(table.account().await).await;
+    let scene = Scene::create(&table.store, &key, None, "").await;
+    let api = Api::new(Context::new(table.store.clone(), Mode::Live, Clock::system()));
+    let hashed = async |recipient: &str, passphrase: &str, status: u16| {
+        let before = digest::computed();
+        let reply = api.token(recipient, passphrase, Some(&scene.pem), json!({})).await;
+        assert_eq!(reply.status, status);
+        digest::computed() - before
+    };
+    let unknown = "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0";
+    let mut counts = Vec::new();
+    for (recipient, passphrase) in [
+        (unknown, scene.passphrase.as_str()),
+        ("rcp_x", &scene.passphrase),
+        ("", ""),
+        (&scene.member, ""),
+        (&scene.member, "wrong"),
+        (&scene.member, &scene.outsider_passphrase),
+        (&scene.outsider, &scene.passphrase),
+    ] {
+        counts.push(hashed(recipient, passphrase, 401).await);
+    }
+    assert_eq!(counts, [1; 7], "the passphrase alone");
+    assert!(hashed(&scene.member, &scene.passphrase, 200).await > 1, "it counts");
 }

@@ -27,6 +27,7 @@ use docyard_core::model::account::Account;
 use docyard_core::model::api_key::{ApiKey, ApiKeyRecord, Mode};
 use docyard_core::model::audit::Author;
 use docyard_core::model::dock::{Dock, Profile};
+use docyard_core::model::submission::SubmissionKey;
 use docyard_core::store::{Error, Fault, Store};
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::{AccountId, ApiKeyId, DockId};
@@ -142,7 +143,8 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     ));
     let config = dynamodb::local_config(&dynamodb_url).interceptor(disk::Observer);
     let store = Store::new(Client::from_conf(config.build()), TABLE);
-    let context = Context::new(store, Mode::Live, Clock::system());
+    let context =
+        Context::new(store, Mode::Live, Clock::system()).with_submission_key(SubmissionKey::development());
     let (key, dock) = match disk::observed(prepare(&context, &data_dir)).await {
         (Err(_), Some(failure)) => return Err(data_dir.cannot_write(&failure)),
         (prepared, _) => prepared.map_err(message)?,

@@ -104,6 +104,7 @@ pub async fn authenticate_recipient(context: &Context, request: &Request) -> Res
     context.record.add_id(token.id);
     match token.kind {
         TokenKind::Institution => Ok(Institution { token, active }),
+        TokenKind::Unknown => Err(refused),
     }
 }
 

@@ -12,4 +12,5 @@ pub mod input;
 pub mod list;
 pub mod oauth;
 pub mod path;
+pub mod refusal;
 pub mod response;

@@ -55,6 +55,9 @@ pub(super) fn request(observed: Observed) {
     if matches!(error, Some("unauthorized" | "invalid_client")) {
         metrics::count(metrics::AUTHENTICATION_FAILURES);
     }
+    if matches!(error, Some("unauthorized_client" | "forbidden")) {
+        metrics::count(metrics::ACCESS_REFUSALS);
+    }
     metrics::latency(milliseconds);
 
     let lambda = request.lambda_context_ref();

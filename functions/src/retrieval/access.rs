@@ -16,8 +16,7 @@ use serde::Serialize;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::auth::{self, Institution};
 use crate::http::error::Error;
-use crate::http::{input, response};
-use crate::metrics;
+use crate::http::{input, refusal, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -93,13 +92,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         })
         .collect();
     if policies.is_empty() {
-        metrics::count(metrics::ACCESS_REFUSALS);
-        let shortfall = opening.shortfall();
-        let refused = shortfall.refused(&subject.recipient, token.id);
-        let entry = context.entry_of_recipient(token.account, token.recipient, refused);
-        let what = format!("{} {shortfall:?}", token.id);
-        context.store.record_refusal(token.recipient, &what, &entry, now).await?;
-        return Err(Error::Forbidden(shortfall));
+        refusal::record(context, &subject.recipient, token.id, opening.shortfall()).await?;
+        return Err(Error::Forbidden(opening.shortfall().clone()));
     }
     let output = Output {
         recipient_id: token.recipient,

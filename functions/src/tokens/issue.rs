@@ -15,15 +15,15 @@
 
 use docyard_core::context::Context;
 use docyard_core::model::access::{Opening, Proof, Shortfall};
+use docyard_core::model::certificate::TrustedCertificate;
 use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipe::Factor;
-use docyard_core::model::recipient::Recipient;
 use docyard_core::model::secret;
 use docyard_core::model::token::{AccessToken, TokenKind, TokenRecord, factors};
-use docyard_core::store::{ReadSubmissions, seconds_left_of_minute};
+use docyard_core::store::{Fault, ReadSubmissions, seconds_left_of_minute};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::digest::Digest;
-use docyard_core::values::id::{RecipientId, SecretId, TokenId};
+use docyard_core::values::id::{RecipientId, TokenId};
 use docyard_core::values::json::Json;
 use docyard_core::values::random;
 use lambda_http::Request;
@@ -33,7 +33,7 @@ use serde::Serialize;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, OAuthCode};
 use crate::http::oauth::{self, Client, Parameters};
-use crate::http::{auth, response};
+use crate::http::{auth, refusal, response};
 use crate::metrics;
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
@@ -89,20 +89,22 @@ struct Form {
     #[schema(pattern = "^client_credentials$", example = "client_credentials")]
     grant_type: String,
     /// The id of the recipient; absent with HTTP Basic.
+    #[schema(nullable = false)]
     client_id: Option<String>,
     /// The passphrase; absent with HTTP Basic.
+    #[schema(nullable = false)]
     client_secret: Option<String>,
     /// Identifiers that are submitted at access time: a JSON object of texts, as text in a form. They are fixed for the
     /// token's life.
+    #[schema(nullable = false)]
     identifiers: Option<String>,
-    #[schema(pattern = "^retrieval$")]
+    #[schema(nullable = false, pattern = "^(retrieval)?$")]
     scope: Option<String>,
 }
 
 struct Input {
     client: Client,
     submitted: Identifiers,
-    scope: Option<String>,
 }
 
 impl Input {
@@ -115,9 +117,11 @@ impl Input {
                 "grant_type must be client_credentials",
             ));
         }
+        if parameters.take_text("scope")?.is_some_and(|scope| scope != SCOPE) {
+            return Err(oauth::error(OAuthCode::InvalidScope, "scope must be retrieval, or absent"));
+        }
         let submitted = parameters.take("identifiers").map(|json| identifiers(json, now)).transpose()?;
-        let scope = parameters.take_text("scope")?;
-        Ok(Self { client, submitted: submitted.unwrap_or_default(), scope })
+        Ok(Self { client, submitted: submitted.unwrap_or_default() })
     }
 }
 
@@ -150,7 +154,7 @@ struct Output<'a> {
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let now = context.now();
-    let Input { client, submitted, scope } = Input::read(request, now)?;
+    let Input { client, submitted } = Input::read(request, now)?;
     let connection = auth::connection_certificate(request);
     let passphrase = Digest::of(&client.secret);
     // A malformed id is looked up like any that does not exist.
@@ -173,11 +177,15 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     context.record.add_id(recipient);
     context.record.add_id(secret_id);
 
-    let registered = active.items.certificates.iter().find(|it| Some(&it.thumbprint) == connection.as_ref());
+    let is_shown =
+        |it: &&TrustedCertificate| Some(&it.thumbprint) == connection.as_ref() && !it.is_expired(now);
+    let registered = active.items.certificates.iter().find(is_shown);
     let is_stranger = connection.is_some() && registered.is_none();
     let certificate = registered.filter(|certificate| certificate.is_valid(now)).cloned();
     let generation = active.pointer.token_generation;
-    let set = context.submission_key.digest(recipient, &submitted);
+    let key =
+        context.submission_key.as_ref().ok_or_else(|| Error::Internal(Fault::new("no submission key")))?;
+    let set = key.digest(recipient, &submitted);
     let (may_ask, counts, found) = tokio::try_join!(
         context.store.count_token_request(recipient, now),
         async {
@@ -193,17 +201,14 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         return Err(Error::TooManyRequests { retry_after: seconds_left_of_minute(now) });
     }
     let (subject, policies) = found.ok_or_else(invalid_client)?;
-    if scope.is_some_and(|scope| scope != SCOPE) {
-        return Err(oauth::error(OAuthCode::InvalidScope, "scope must be retrieval, or absent"));
-    }
     let submitted = if counts { submitted } else { submitted.voided() };
     let factors = factors(certificate.is_some());
     let proof = Proof { factors, authenticated_at: now, submitted: &submitted };
     let opening = Opening::of(&policies, &subject, &proof, now);
     let Some(session_end) = opening.session_ends_at(now) else {
         let shortfall = opening.shortfall();
-        record_refusal(context, &subject.recipient, secret_id, &shortfall, is_stranger, now).await?;
-        return Err(oauth::error(OAuthCode::UnauthorizedClient, description(&shortfall, is_stranger)));
+        refusal::record(context, &subject.recipient, secret_id, shortfall).await?;
+        return Err(oauth::error(OAuthCode::UnauthorizedClient, description(shortfall, is_stranger)));
     };
 
     let ends = [secret_end, certificate.as_ref().map(|certificate| certificate.not_after)];
@@ -249,19 +254,4 @@ fn description(shortfall: &Shortfall, is_stranger: bool) -> String {
         sentences.push(NOT_REGISTERED.to_owned());
     }
     sentences.join(" ")
-}
-
-async fn record_refusal(
-    context: &Context,
-    recipient: &Recipient,
-    secret: SecretId,
-    shortfall: &Shortfall,
-    is_stranger: bool,
-    now: Timestamp,
-) -> Result<(), Error> {
-    metrics::count(metrics::ACCESS_REFUSALS);
-    let entry =
-        context.entry_of_recipient(recipient.account, recipient.id, shortfall.refused(recipient, secret));
-    let what = format!("{secret} {}", description(shortfall, is_stranger));
-    Ok(context.store.record_refusal(recipient.id, &what, &entry, now).await?)
 }

@@ -42,7 +42,7 @@ fn document(operation: Operation) -> Operation {
             "token": "dk_tok_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y_0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg012345",
         }))
         .success("The token opens nothing")
-        .oauth_error()
+        .invalid_oauth_request("`invalid_request`: `token` is missing or there twice, or there is a query parameter")
 }
 
 /// The parameters, for the document.
@@ -51,6 +51,7 @@ fn document(operation: Operation) -> Operation {
 #[schema(as = TokenRevocation)]
 #[expect(dead_code, reason = "`handle` reads the body")]
 struct Form {
+    #[schema(min_length = 1)]
     token: String,
 }
 

@@ -148,7 +148,10 @@ fn verdict_on_proof<'a>(
 }
 
 /// What the policies that cover a recipient decide on what it proved.
-pub struct Opening<'a>(Vec<Verdict<'a>>);
+pub struct Opening<'a> {
+    verdicts: Vec<Verdict<'a>>,
+    shortfall: Shortfall,
+}
 
 impl<'a> Opening<'a> {
     /// Decides, at `now`. The policies' stages must be those of now.
@@ -158,13 +161,18 @@ impl<'a> Opening<'a> {
                 .into_iter()
                 .all(|checked| verdict.decision.checks.contains(&Check { checked, outcome: Outcome::Holds }))
         };
-        let verdicts = policies.iter().filter_map(|policy| verdict_on_proof(policy, subject, proof, now));
-        Self(verdicts.filter(covers).collect())
+        let verdicts = |proof: &Proof<'_>| -> Vec<Verdict<'a>> {
+            let verdicts = policies.iter().filter_map(|policy| verdict_on_proof(policy, subject, proof, now));
+            verdicts.filter(covers).collect()
+        };
+        let right = proof.submitted.assumed_right(&subject.recipient.identifiers);
+        let if_right = verdicts(&Proof { submitted: &right, ..proof.clone() });
+        Self { verdicts: verdicts(proof), shortfall: Shortfall::of(best(&if_right)) }
     }
 
     /// The policies that grant.
     pub fn granting(&self) -> impl Iterator<Item = &Verdict<'a>> {
-        self.0.iter().filter(|verdict| verdict.decision.is_granted())
+        self.verdicts.iter().filter(|verdict| verdict.decision.is_granted())
     }
 
     /// When the last of the policies that grant ends the session of one who authenticated at this time; `None` if none
@@ -175,15 +183,10 @@ impl<'a> Opening<'a> {
             .max()
     }
 
-    /// What would do, of the policy to which the least is missing. Which one that is depends on what was submitted and
-    /// not on whether it is right, so that it tells nobody which value is wrong.
-    pub fn shortfall(&self) -> Shortfall {
-        let nearest = self.0.iter().min_by_key(|verdict| verdict.decision.distance_regardless_of_values());
-        let keys = nearest.iter().flat_map(|nearest| nearest.decision.missing_identifiers());
-        Shortfall {
-            factors: nearest.iter().flat_map(|nearest| nearest.decision.missing_factors()).collect(),
-            identifiers: keys.map(str::to_owned).collect(),
-        }
+    /// What would do, of the policy nearest to granting, if all were right that was submitted: so it tells nobody which
+    /// value is wrong.
+    pub fn shortfall(&self) -> &Shortfall {
+        &self.shortfall
     }
 }
 
@@ -197,6 +200,14 @@ pub struct Shortfall {
 }
 
 impl Shortfall {
+    fn of(nearest: Option<&Verdict<'_>>) -> Self {
+        let keys = nearest.iter().flat_map(|nearest| nearest.decision.missing_identifiers());
+        Self {
+            factors: nearest.iter().flat_map(|nearest| nearest.decision.missing_factors()).collect(),
+            identifiers: keys.map(str::to_owned).collect(),
+        }
+    }
+
     /// That the policies refused this recipient, which had proven who it is by the credential with this id.
     pub fn refused(&self, recipient: &Recipient, credential: impl std::fmt::Display) -> Event {
         let factors: Vec<String> = self.factors.iter().map(Factor::to_string).collect();

@@ -154,14 +154,6 @@ impl Decision {
         let count = |is: fn(Outcome) -> bool| self.checks.iter().filter(|check| is(check.outcome)).count();
         (count(|it| matches!(it, Outcome::Fails | Outcome::Mismatch)), count(|it| it == Outcome::Missing))
     }
-
-    /// The same as if every identifier that was submitted had the right value.
-    pub fn distance_regardless_of_values(&self) -> (usize, usize) {
-        // Whether claims are confirmed depends on the other values.
-        let checks = || self.checks.iter().filter(|check| check.checked != Checked::Claims);
-        let count = |outcome| checks().filter(|check| check.outcome == outcome).count();
-        (count(Outcome::Fails), count(Outcome::Missing))
-    }
 }
 
 /// Where the value of an identifier comes from.

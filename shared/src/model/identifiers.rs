@@ -94,6 +94,13 @@ impl Identifiers {
         Self(self.0.keys().map(|key| (key.clone(), VOID.to_owned())).collect())
     }
 
+    /// The same keys but for those that are `stored`, each with a value that says nothing: as if all were right that was
+    /// submitted.
+    pub(super) fn assumed_right(&self, stored: &Self) -> Self {
+        let claimed = self.0.keys().filter(|key| stored.get(key).is_none() && *key != "email");
+        Self(claimed.map(|key| (key.clone(), "right".to_owned())).collect())
+    }
+
     /// The entries, by key.
     pub fn entries(&self) -> &BTreeMap<String, String> {
         &self.0

@@ -6,7 +6,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::identifiers::Identifiers;
@@ -24,26 +24,31 @@ pub const MIN_KEY_BYTES: usize = 32;
 
 /// The key under which sets are digested. Without one, whoever has a copy of the table could try all birth dates.
 #[derive(Clone)]
-pub struct SubmissionKey(Zeroizing<String>);
+pub struct SubmissionKey(Zeroizing<[u8; 64]>);
 
 impl SubmissionKey {
     /// Reads a key: any text of at least [`MIN_KEY_BYTES`]; `None` for a shorter one.
     pub fn parse(text: &str) -> Option<Self> {
-        (text.len() >= MIN_KEY_BYTES).then(|| Self(Zeroizing::new(text.to_owned())))
+        (text.len() >= MIN_KEY_BYTES).then(|| Self::of(text))
+    }
+
+    /// A block of HMAC-SHA-256, which begins with the SHA-256 of the text, as RFC 2104 makes one of a long key.
+    fn of(text: &str) -> Self {
+        let mut block = Zeroizing::new([0; 64]);
+        for (byte, digit) in block.iter_mut().zip(Sha256::digest(text)) {
+            *byte = digit;
+        }
+        Self(block)
     }
 
     /// The key of development, which everyone knows.
     pub fn development() -> Self {
-        Self(Zeroizing::new("the development key of everyone!".to_owned()))
+        Self::of("development")
     }
 
     /// The digest of a set that a recipient submits: HMAC-SHA-256 (RFC 2104). Sets of two recipients have different ones.
     pub fn digest(&self, recipient: RecipientId, identifiers: &Identifiers) -> SetDigest {
-        let mut hmac = match Hmac::<Sha256>::new_from_slice(self.0.as_bytes()) {
-            Ok(hmac) => hmac,
-            // A key of any length is taken.
-            Err(_) => return SetDigest(String::new()),
-        };
+        let mut hmac = Hmac::<Sha256>::new(&(*self.0).into());
         hmac.update(recipient.to_string().as_bytes());
         for (key, value) in identifiers.entries() {
             // No identifier has a NUL.

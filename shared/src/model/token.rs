@@ -83,12 +83,15 @@ impl AccessToken {
     }
 }
 
-/// Who has a token, and so which endpoints it opens. Stored tokens of another kind are not read.
+/// Who has a token, and so which endpoints it opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TokenKind {
     /// The recipient's institution, by its passphrase: retrieval for its own recipient.
     Institution,
+    /// One that this version does not know, and that opens nothing.
+    #[serde(other)]
+    Unknown,
 }
 
 /// A token without its value: what it was made from.

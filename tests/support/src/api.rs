@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use docyard_core::context::Context;
+use docyard_core::model::submission::SubmissionKey;
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_functions::lambda::event::Event;
@@ -55,7 +56,7 @@ impl Reply {
 
 impl Api {
     pub fn new(context: Context) -> Self {
-        Self { context }
+        Self { context: context.with_submission_key(SubmissionKey::development()) }
     }
 
     /// Asks an endpoint. Of the path parameters it takes those that are its own.
