@@ -19,7 +19,7 @@ use base64::engine::general_purpose::STANDARD;
 use docyard_core::context::Context;
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::random;
-use docyard_core::values::x509::X509;
+use docyard_core::values::x509::{self, X509};
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_functions::lambda::event::Event;
@@ -75,7 +75,7 @@ impl ClientCertificate {
     pub(super) fn from_der(der: &[u8]) -> Option<Self> {
         let certificate = X509::from_der(der)?;
         Some(Self(Arc::new(json!({
-            "clientCertPem": pem(der),
+            "clientCertPem": x509::to_pem(der),
             "subjectDN": certificate.subject,
             "issuerDN": certificate.issuer,
             "serialNumber": with_colons(&certificate.serial_number),
@@ -306,18 +306,6 @@ fn month(time: Timestamp) -> String {
 /// `10:32:00`, from `2025-01-15T10:32:00.000Z`.
 fn time_of_day(time: Timestamp) -> String {
     time.to_string().chars().skip(11).take(8).collect()
-}
-
-/// A certificate in DER as PEM (RFC 7468), lines of 64 characters.
-fn pem(der: &[u8]) -> String {
-    let mut pem = "-----BEGIN CERTIFICATE-----".to_owned();
-    for (position, character) in STANDARD.encode(der).chars().enumerate() {
-        if position % 64 == 0 {
-            pem.push('\n');
-        }
-        pem.push(character);
-    }
-    pem + "\n-----END CERTIFICATE-----\n"
 }
 
 /// Hex as API Gateway writes a serial number: `0a:1b`, from `0A1B`.

@@ -7,8 +7,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use clap::Subcommand;
 use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_core::values::x509::{self, X509};
@@ -23,15 +21,13 @@ const MAX_BYTES: usize = 1_000_000;
 /// How many days before its end a certificate is warned of.
 const WARNING_DAYS: u16 = 90;
 
-const LINE_LENGTH: usize = 64;
-
 /// `docyard truststore …`
 #[derive(Subcommand)]
 pub(crate) enum Truststore {
     /// Write one PEM file of all these authorities, for API Gateway.
     ///
-    /// Each certificate is in it once, whatever the order of the files. What API Gateway would refuse or warn of is told
-    /// on the standard error output, all of it at once, and then nothing is written.
+    /// Each certificate is in it once, whatever the order of the files. What API Gateway would refuse is told on the standard
+    /// error output, all of it at once, and then nothing is written. A warning keeps nothing from being written.
     Build {
         /// Files in PEM with certificates of authorities. Text around them is ignored.
         #[arg(required = true)]
@@ -237,15 +233,7 @@ fn block(found: &Found) -> String {
     let subject = escaped(&found.subject(), |c| c.is_ascii() && !c.is_ascii_control());
     // "\2D" is "-" in RFC 4514.
     let subject = subject.replace("-----", r"\2D----");
-    let mut pem = format!("# {subject}; ends {}\n-----BEGIN CERTIFICATE-----", found.certificate.not_after);
-    for (at, character) in STANDARD.encode(&found.der).chars().enumerate() {
-        if at % LINE_LENGTH == 0 {
-            pem.push('\n');
-        }
-        pem.push(character);
-    }
-    pem.push_str("\n-----END CERTIFICATE-----\n");
-    pem
+    format!("# {subject}; ends {}\n{}", found.certificate.not_after, x509::to_pem(&found.der))
 }
 
 /// A subject or issuer as a message shows it.

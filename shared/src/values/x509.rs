@@ -3,6 +3,8 @@
 //!
 //! What belongs here: the reader, and its rules. Whether a chain is complete is for API Gateway to check.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use x509_cert::Certificate;
 use x509_cert::der::asn1::{AnyRef, ContextSpecific, ObjectIdentifier, UintRef};
@@ -132,6 +134,18 @@ impl X509 {
     }
 }
 
+/// A certificate in DER as a PEM text, in lines of 64 characters.
+pub fn to_pem(der: &[u8]) -> String {
+    let mut pem = "-----BEGIN CERTIFICATE-----".to_owned();
+    for (position, character) in STANDARD.encode(der).chars().enumerate() {
+        if position % 64 == 0 {
+            pem.push('\n');
+        }
+        pem.push(character);
+    }
+    pem + "\n-----END CERTIFICATE-----\n"
+}
+
 /// Whether a PEM text has a private key, whatever the reader makes of it: one with a label that it does not know, or
 /// within a line, is a key all the same.
 pub fn has_private_key(pem: &str) -> bool {
@@ -201,8 +215,6 @@ fn pss_hash(signature: &AlgorithmIdentifierOwned) -> Option<ObjectIdentifier> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine;
-    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
     use rcgen::{
         BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, IsCa, Issuer, KeyPair,
@@ -362,6 +374,13 @@ mod tests {
             pem.trim_end().to_owned(),
         ] {
             assert_eq!(X509::parse(&text), Ok(read.clone()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_written_as_openssl_writes_it() {
+        for (name, pem, _) in FIXTURES {
+            assert_eq!(to_pem(&der(pem)), pem, "{name}");
         }
     }
 
