@@ -84,11 +84,8 @@ pub struct Institution {
 /// # Errors
 /// As [`authenticate`].
 pub async fn authenticate_recipient(context: &Context, request: &Request) -> Result<Institution, Error> {
-    let text = bearer_token(request.headers()).ok_or(Error::Unauthorized { token_sent: false })?;
+    let presented = presented(request.headers(), AccessToken::parse)?;
     let refused = Error::Unauthorized { token_sent: true };
-    let Some(presented) = std::str::from_utf8(text).ok().and_then(AccessToken::parse) else {
-        return Err(refused);
-    };
     let recipient = presented.recipient();
     let (token, active) =
         tokio::try_join!(context.store.token(&presented), context.store.active_recipient(recipient))?;
@@ -120,14 +117,16 @@ pub fn connection_certificate(request: &Request) -> Option<Thumbprint> {
     }
 }
 
-/// The well-formed key of this mode in `Authorization: Bearer …` (RFC 6750 §2.1).
+/// The well-formed key of this mode in the header.
 fn presented_key(headers: &HeaderMap, mode: Mode) -> Result<ApiKey, Error> {
+    presented(headers, |text| ApiKey::parse(text).filter(|key| key.mode() == mode))
+}
+
+/// The credential in `Authorization: Bearer …` (RFC 6750 §2.1), as `parse` reads it.
+fn presented<T>(headers: &HeaderMap, parse: impl Fn(&str) -> Option<T>) -> Result<T, Error> {
     let token = bearer_token(headers).ok_or(Error::Unauthorized { token_sent: false })?;
-    std::str::from_utf8(token)
-        .ok()
-        .and_then(ApiKey::parse)
-        .filter(|key| key.mode() == mode)
-        .ok_or(Error::Unauthorized { token_sent: true })
+    let credential = std::str::from_utf8(token).ok().and_then(parse);
+    credential.ok_or(Error::Unauthorized { token_sent: true })
 }
 
 /// What follows `Bearer` in the header; the scheme's case does not matter (RFC 9110 §11.1).

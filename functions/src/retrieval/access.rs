@@ -79,9 +79,16 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         authenticated_at: token.authenticated_at,
         submitted: &token.submitted,
     };
-    let opening = Opening::of(&policies, &subject, &proof, now);
-    let policies: Vec<GrantingPolicy> = opening
+    let opening = match Opening::of(&policies, &subject, &proof, now) {
+        Ok(opening) => opening,
+        Err(shortfall) => {
+            refusal::record(context, &subject.recipient, token.id, &shortfall).await?;
+            return Err(Error::Forbidden(shortfall));
+        }
+    };
+    let policies = opening
         .granting()
+        .iter()
         .map(|verdict| GrantingPolicy {
             policy_id: verdict.policy.id,
             methods: verdict.revision.recipe.methods(),
@@ -91,10 +98,6 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
             },
         })
         .collect();
-    if policies.is_empty() {
-        refusal::record(context, &subject.recipient, token.id, opening.shortfall()).await?;
-        return Err(Error::Forbidden(opening.shortfall().clone()));
-    }
     let output = Output {
         recipient_id: token.recipient,
         dock_id: token.dock,

@@ -204,11 +204,12 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let submitted = if counts { submitted } else { submitted.voided() };
     let factors = factors(certificate.is_some());
     let proof = Proof { factors, authenticated_at: now, submitted: &submitted };
-    let opening = Opening::of(&policies, &subject, &proof, now);
-    let Some(session_end) = opening.session_ends_at(now) else {
-        let shortfall = opening.shortfall();
-        refusal::record(context, &subject.recipient, secret_id, shortfall).await?;
-        return Err(oauth::error(OAuthCode::UnauthorizedClient, description(shortfall, is_stranger)));
+    let opening = match Opening::of(&policies, &subject, &proof, now) {
+        Ok(opening) => opening,
+        Err(shortfall) => {
+            refusal::record(context, &subject.recipient, secret_id, &shortfall).await?;
+            return Err(oauth::error(OAuthCode::UnauthorizedClient, description(&shortfall, is_stranger)));
+        }
     };
 
     let ends = [secret_end, certificate.as_ref().map(|certificate| certificate.not_after)];
@@ -222,7 +223,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         secret: secret_id,
         certificate: certificate.map(|certificate| certificate.id),
         authenticated_at: now,
-        expires_at: ends.into_iter().flatten().fold(session_end, Timestamp::min),
+        expires_at: ends.into_iter().flatten().fold(opening.session_ends_at(now), Timestamp::min),
         submitted,
     };
     let value = AccessToken::generate(recipient, &mut random::system());

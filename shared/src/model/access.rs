@@ -147,46 +147,48 @@ fn verdict_on_proof<'a>(
     verdict(policy, subject, &attempt, now)
 }
 
-/// What the policies that cover a recipient decide on what it proved.
-pub struct Opening<'a> {
-    verdicts: Vec<Verdict<'a>>,
-    shortfall: Shortfall,
-}
+/// The policies that let a recipient in, one at least.
+pub struct Opening<'a>(Vec<Verdict<'a>>);
 
 impl<'a> Opening<'a> {
-    /// Decides, at `now`. The policies' stages must be those of now.
-    pub fn of(policies: &'a [EnforcedPolicy], subject: &Subject, proof: &Proof<'_>, now: Timestamp) -> Self {
-        let covers = |verdict: &Verdict<'_>| {
+    /// Decides, at `now`, on what a recipient proved. The policies' stages must be those of now.
+    ///
+    /// # Errors
+    /// If none grants: what would do, of the policy nearest to granting among those that cover the recipient, if all were
+    /// right that was submitted. So it tells nobody which value is wrong.
+    pub fn of(
+        policies: &'a [EnforcedPolicy],
+        subject: &Subject,
+        proof: &Proof<'_>,
+        now: Timestamp,
+    ) -> Result<Self, Shortfall> {
+        let verdicts = |proof: &Proof<'_>| -> Vec<Verdict<'a>> {
+            policies.iter().filter_map(|policy| verdict_on_proof(policy, subject, proof, now)).collect()
+        };
+        let mut granting = verdicts(proof);
+        granting.retain(|verdict| verdict.decision.is_granted());
+        if !granting.is_empty() {
+            return Ok(Self(granting));
+        }
+        let right = proof.submitted.assumed_right(&subject.recipient.identifiers);
+        let mut if_right = verdicts(&Proof { submitted: &right, ..proof.clone() });
+        if_right.retain(|verdict| {
             [Checked::Class, Checked::Audience]
                 .into_iter()
                 .all(|checked| verdict.decision.checks.contains(&Check { checked, outcome: Outcome::Holds }))
-        };
-        let verdicts = |proof: &Proof<'_>| -> Vec<Verdict<'a>> {
-            let verdicts = policies.iter().filter_map(|policy| verdict_on_proof(policy, subject, proof, now));
-            verdicts.filter(covers).collect()
-        };
-        let right = proof.submitted.assumed_right(&subject.recipient.identifiers);
-        let if_right = verdicts(&Proof { submitted: &right, ..proof.clone() });
-        Self { verdicts: verdicts(proof), shortfall: Shortfall::of(best(&if_right)) }
+        });
+        Err(Shortfall::of(best(&if_right)))
     }
 
     /// The policies that grant.
-    pub fn granting(&self) -> impl Iterator<Item = &Verdict<'a>> {
-        self.verdicts.iter().filter(|verdict| verdict.decision.is_granted())
+    pub fn granting(&self) -> &[Verdict<'a>] {
+        &self.0
     }
 
-    /// When the last of the policies that grant ends the session of one who authenticated at this time; `None` if none
-    /// grants.
-    pub fn session_ends_at(&self, authenticated_at: Timestamp) -> Option<Timestamp> {
-        self.granting()
-            .map(|verdict| authenticated_at.plus_minutes(verdict.revision.recipe.session_minutes()))
-            .max()
-    }
-
-    /// What would do, of the policy nearest to granting, if all were right that was submitted: so it tells nobody which
-    /// value is wrong.
-    pub fn shortfall(&self) -> &Shortfall {
-        &self.shortfall
+    /// When the last of them ends the session of one who authenticated at this time.
+    pub fn session_ends_at(&self, authenticated_at: Timestamp) -> Timestamp {
+        let ends = self.0.iter().map(|verdict| verdict.revision.recipe.session_minutes());
+        ends.map(|minutes| authenticated_at.plus_minutes(minutes)).fold(authenticated_at, Timestamp::max)
     }
 }
 

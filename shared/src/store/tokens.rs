@@ -28,16 +28,8 @@ fn partition(recipient: RecipientId) -> String {
     Partition::Token.of(recipient)
 }
 
-fn token_key(recipient: RecipientId, digest: &Digest) -> Item {
-    Store::key(partition(recipient), token_sort_key(digest))
-}
-
 fn token_sort_key(digest: &Digest) -> String {
     format!("TOKEN#{}", digest.expose_hex())
-}
-
-fn submissions_key(recipient: RecipientId) -> Item {
-    Store::key(partition(recipient), SUBMISSIONS_SORT_KEY)
 }
 
 const SUBMISSIONS_SORT_KEY: &str = "SUBMISSIONS";
@@ -164,7 +156,8 @@ impl Store {
         digest: &Digest,
         entry: &Entry,
     ) -> Result<(), Error> {
-        let delete = self.delete(token_key(token.recipient, digest), "attribute_exists(pk)", &[])?;
+        let key = Self::key(partition(token.recipient), token_sort_key(digest));
+        let delete = self.delete(key, "attribute_exists(pk)", &[])?;
         // Refused, it is gone already.
         self.transact(vec![delete], entry).await.map(drop)
     }
@@ -211,7 +204,7 @@ impl Store {
     pub async fn count_token_request(&self, recipient: RecipientId, now: Timestamp) -> Result<bool, Error> {
         let key = Self::key(partition(recipient), format!("REQUESTS#{}", minute(now)));
         let ttl = now.plus_minutes(2).unix_seconds_rounded_up();
-        let values = [(":one", number(1)), (":most", number(MAX_REQUESTS_A_MINUTE)), (":ttl", seconds(ttl))];
+        let values = [(":one", number(1)), (":most", number(MAX_REQUESTS_A_MINUTE)), (":ttl", number(ttl))];
         let has_room = "attribute_not_exists(requests) OR requests < :most";
         self.update_one(key, has_room, "ADD requests :one SET #ttl = :ttl", &values).await
     }
@@ -243,7 +236,7 @@ impl Store {
             let mut values = vec![
                 (":submissions", text(submissions)),
                 (":next", number(version + 1)),
-                (":ttl", seconds(ttl)),
+                (":ttl", number(ttl)),
             ];
             let is_unchanged = match read.version {
                 None => "attribute_not_exists(pk)",
@@ -253,7 +246,8 @@ impl Store {
                 }
             };
             let expression = "SET submissions = :submissions, version = :next, #ttl = :ttl";
-            if self.update_one(submissions_key(recipient), is_unchanged, expression, &values).await? {
+            let key = Self::key(partition(recipient), SUBMISSIONS_SORT_KEY);
+            if self.update_one(key, is_unchanged, expression, &values).await? {
                 return Ok(true);
             }
             back_off(attempt).await;
@@ -300,8 +294,4 @@ fn minute(now: Timestamp) -> u64 {
 /// How many seconds are left of the minute in which requests are counted, at least 1.
 pub fn seconds_left_of_minute(now: Timestamp) -> u64 {
     (MILLISECONDS_A_MINUTE - now.unix_milliseconds() % MILLISECONDS_A_MINUTE).div_ceil(1000)
-}
-
-fn seconds(seconds: i64) -> aws_sdk_dynamodb::types::AttributeValue {
-    aws_sdk_dynamodb::types::AttributeValue::N(seconds.to_string())
 }

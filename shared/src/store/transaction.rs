@@ -47,8 +47,8 @@ impl Refusal {
 /// A placeholder of an expression, `:name`, and its value.
 pub(super) type Placeholder<'a> = (&'a str, AttributeValue);
 
-pub(super) fn number(number: u64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
+pub(super) fn number(number: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(number.into().to_string())
 }
 
 pub(super) fn values(placeholders: &[Placeholder<'_>]) -> Option<Item> {
