@@ -6,14 +6,13 @@
 
 use docyard_core::context::Context;
 use docyard_core::values::id::{CertificateId, RecipientId};
-use docyard_core::values::page::Page;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
 use super::{CertificateOutput, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
-use crate::http::{input, list, path, response};
+use crate::http::{list, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -37,24 +36,14 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let recipient_id = path::id::<RecipientId>(request);
-    let list = recipient_id.map(list_url).unwrap_or_default();
+    let recipient = path::id::<RecipientId>(request);
     let is_key = |key: &str| CertificateId::parse(key).is_some();
-    let asked = input::read(request, |input| list::page(input, &list, is_key));
-    let page = async {
-        match (recipient_id, &asked) {
-            (Some(id), Ok(asked)) => context.store.certificates(id, asked).await,
-            _ => Ok(Page::empty()),
-        }
-    };
-    let limit = asked.as_ref().map_or(1, |asked| asked.limit);
-    let pointer = path::lookup(recipient_id, |id| context.store.recipient_pointer(id));
-    let page = list::authenticate_and_read(context, request, pointer, page, limit).await?;
-    let asked = asked?;
-    let page = page.ok_or(Error::NotFound(Resource::Recipient))?;
+    let owner = path::lookup(recipient, |id| context.store.recipient_pointer(id));
+    let read = |id, asked| async move { context.store.certificates(id, &asked).await };
+    let page = list::of_owner(context, request, recipient, list_url, is_key, owner, read).await?;
+    let (certificates, next) = page.ok_or(Error::NotFound(Resource::Recipient))?;
     let now = context.now();
     let certificates: Vec<CertificateOutput> =
-        page.items.iter().map(|certificate| CertificateOutput::new(certificate, now)).collect();
-    let next = page.next.map(|last| list::next_url(&list, &list, asked.limit, &last));
+        certificates.iter().map(|certificate| CertificateOutput::new(certificate, now)).collect();
     response::list(&certificates, next.as_deref())
 }

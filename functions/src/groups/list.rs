@@ -5,14 +5,13 @@
 
 use docyard_core::context::Context;
 use docyard_core::values::id::{DockId, GroupId};
-use docyard_core::values::page::Page;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
 use super::{GroupOutput, list_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
-use crate::http::{input, list, path, response};
+use crate::http::{list, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -34,21 +33,12 @@ fn document(operation: Operation) -> Operation {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let dock_id = path::id::<DockId>(request);
-    let list = dock_id.map(list_url).unwrap_or_default();
-    let asked = input::read(request, |input| list::page(input, &list, |key| GroupId::parse(key).is_some()));
-    let page = async {
-        match (dock_id, &asked) {
-            (Some(dock), Ok(asked)) => context.store.groups(dock, asked).await,
-            _ => Ok(Page::empty()),
-        }
-    };
-    let limit = asked.as_ref().map_or(1, |asked| asked.limit);
-    let dock = path::lookup(dock_id, |id| context.store.dock(id));
-    let page = list::authenticate_and_read(context, request, dock, page, limit).await?;
-    let asked = asked?;
-    let page = page.ok_or(Error::NotFound(Resource::Dock))?;
-    let groups: Vec<GroupOutput> = page.items.iter().map(GroupOutput::from).collect();
-    let next = page.next.map(|last| list::next_url(&list, &list, asked.limit, &last));
+    let dock = path::id::<DockId>(request);
+    let is_key = |key: &str| GroupId::parse(key).is_some();
+    let owner = path::lookup(dock, |id| context.store.dock(id));
+    let read = |id, asked| async move { context.store.groups(id, &asked).await };
+    let page = list::of_owner(context, request, dock, list_url, is_key, owner, read).await?;
+    let (groups, next) = page.ok_or(Error::NotFound(Resource::Dock))?;
+    let groups: Vec<GroupOutput> = groups.iter().map(GroupOutput::from).collect();
     response::list(&groups, next.as_deref())
 }

@@ -8,7 +8,6 @@ use docyard_core::context::Context;
 use docyard_core::model::recipient::Recipient;
 use docyard_core::values::email::Email;
 use docyard_core::values::id::{DockId, GroupId, RecipientId};
-use docyard_core::values::page::Page;
 use docyard_core::values::text::Text;
 use lambda_http::Request;
 use lambda_http::http::Response;
@@ -17,7 +16,7 @@ use serde::Serialize;
 use super::list_url;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
-use crate::http::{input, list, path, response};
+use crate::http::{list, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -55,22 +54,13 @@ impl<'a> From<&'a Recipient> for MemberOutput<'a> {
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let ids = path::id::<DockId>(request).zip(path::id::<GroupId>(request));
-    let list = ids.map(|(dock, group)| format!("{}/{group}/recipients", list_url(dock))).unwrap_or_default();
+    let url = |(dock, group)| format!("{}/{group}/recipients", list_url(dock));
     let is_key = |key: &str| RecipientId::parse(key).is_some();
-    let asked = input::read(request, |input| list::page(input, &list, is_key));
-    let page = async {
-        match (ids, &asked) {
-            (Some((_, group)), Ok(asked)) => context.store.members(group, asked).await,
-            _ => Ok(Page::empty()),
-        }
-    };
-    let limit = asked.as_ref().map_or(1, |asked| asked.limit);
-    let group = path::lookup(ids, |(dock, id)| context.store.group(dock, id));
-    let page = list::authenticate_and_read(context, request, group, page, limit).await?;
-    let asked = asked?;
-    let page = page.ok_or(Error::NotFound(Resource::Group))?;
-    let recipients = context.store.recipients_of(&page.items).await?;
+    let owner = path::lookup(ids, |(dock, id)| context.store.group(dock, id));
+    let read = |(_, group), asked| async move { context.store.members(group, &asked).await };
+    let page = list::of_owner(context, request, ids, url, is_key, owner, read).await?;
+    let (members, next) = page.ok_or(Error::NotFound(Resource::Group))?;
+    let recipients = context.store.recipients_of(&members).await?;
     let members: Vec<MemberOutput> = recipients.iter().map(MemberOutput::from).collect();
-    let next = page.next.map(|last| list::next_url(&list, &list, asked.limit, &last));
     response::list(&members, next.as_deref())
 }

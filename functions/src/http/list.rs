@@ -16,7 +16,7 @@ use lambda_http::Request;
 
 use super::auth;
 use super::error::Error;
-use super::input::Input;
+use super::input::{self, Input};
 
 /// How many characters of the digest's hex a cursor carries.
 const TAG_LENGTH: usize = 16;
@@ -45,6 +45,44 @@ pub fn page(
             .ok_or("must be a cursor that this list gave in its Link header, unchanged")
     });
     Ok(PageRequest { limit: limit?.unwrap_or(DEFAULT_LIMIT), after: after? })
+}
+
+/// Authenticates the caller and reads the page that the request asks for, of the list at `url` of what `id` names; `None`
+/// if that does not exist or is another account's. Returns the items, and the URL of the next page.
+///
+/// `id` is what the path names, if it can be an id; `is_key` as in [`page`]; `owner` reads what owns the list.
+///
+/// # Errors
+/// Those of [`page`] and of [`authenticate_and_read`].
+pub async fn of_owner<I, O, T, F>(
+    context: &Context,
+    request: &Request,
+    id: Option<I>,
+    url: impl Fn(I) -> String,
+    is_key: impl Fn(&str) -> bool,
+    owner: impl Future<Output = Result<Option<O>, store::Error>>,
+    read: impl FnOnce(I, PageRequest) -> F,
+) -> Result<Option<(Vec<T>, Option<String>)>, Error>
+where
+    I: Copy,
+    O: Owned,
+    F: Future<Output = Result<Page<T>, store::Error>>,
+{
+    let list = id.map(url).unwrap_or_default();
+    let asked = input::read(request, |input| page(input, &list, is_key));
+    let limit = asked.as_ref().map_or(1, |asked| asked.limit);
+    let page = async {
+        match (id, &asked) {
+            (Some(id), Ok(asked)) => read(id, asked.clone()).await,
+            _ => Ok(Page::empty()),
+        }
+    };
+    let page = authenticate_and_read(context, request, owner, page, limit).await?;
+    asked?;
+    Ok(page.map(|page| {
+        let next = page.next.map(|last| next_url(&list, &list, limit, &last));
+        (page.items, next)
+    }))
 }
 
 /// Authenticates the caller and reads a page of at most `limit` items; `None` if the resource that owns the list does
@@ -101,7 +139,6 @@ fn tag(list: &str, last: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::input;
     use lambda_http::RequestExt;
     use lambda_http::aws_lambda_events::query_map::QueryMap;
     use proptest::prelude::*;

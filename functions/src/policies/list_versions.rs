@@ -5,14 +5,13 @@
 
 use docyard_core::context::Context;
 use docyard_core::values::id::{DockId, PolicyId};
-use docyard_core::values::page::Page;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
 use super::{VersionOutput, versions_url};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
-use crate::http::{input, list, path, response};
+use crate::http::{list, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -35,23 +34,13 @@ fn document(operation: Operation) -> Operation {
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let ids = path::id::<DockId>(request).zip(path::id::<PolicyId>(request));
-    let list = ids.map(|(dock, policy)| versions_url(dock, policy)).unwrap_or_default();
+    let url = |(dock, policy)| versions_url(dock, policy);
     let is_key = |key: &str| key.parse::<u16>().is_ok_and(|number| number.to_string() == key);
-    let asked = input::read(request, |input| list::page(input, &list, is_key));
-    let page = async {
-        match (ids, &asked) {
-            (Some((_, policy)), Ok(asked)) => context.store.policy_versions(policy, asked).await,
-            _ => Ok(Page::empty()),
-        }
-    };
-    let limit = asked.as_ref().map_or(1, |asked| asked.limit);
-    let policy = path::lookup(ids, |(dock, id)| context.store.policy(dock, id));
-    let page = list::authenticate_and_read(context, request, policy, page, limit).await?;
-    let asked = asked?;
-    let (_, policy) = ids.ok_or(Error::NotFound(Resource::Policy))?;
-    let page = page.ok_or(Error::NotFound(Resource::Policy))?;
+    let owner = path::lookup(ids, |(dock, id)| context.store.policy(dock, id));
+    let read = |(_, policy), asked| async move { context.store.policy_versions(policy, &asked).await };
+    let page = list::of_owner(context, request, ids, url, is_key, owner, read).await?;
+    let ((_, policy), (versions, next)) = ids.zip(page).ok_or(Error::NotFound(Resource::Policy))?;
     let versions: Vec<VersionOutput> =
-        page.items.iter().map(|version| VersionOutput::new(policy, version)).collect();
-    let next = page.next.map(|last| list::next_url(&list, &list, asked.limit, &last));
+        versions.iter().map(|version| VersionOutput::new(policy, version)).collect();
     response::list(&versions, next.as_deref())
 }
