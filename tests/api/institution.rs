@@ -2,16 +2,15 @@
 //! with any certificate and at any time.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
-use docyard_core::values::clock::{Clock, Timestamp};
+use docyard_core::values::clock::Timestamp;
 use docyard_test_support::account::Account;
 use docyard_test_support::api::{Api, Reply};
+use docyard_test_support::clock::TestClock;
 use docyard_test_support::redacted;
-use docyard_test_support::scene::recipe;
+use docyard_test_support::scene::{Asker, recipe};
 use docyard_test_support::table::TestTable;
 use serde_json::{Value, json};
 
@@ -28,7 +27,7 @@ pub(crate) const HOUR: u64 = 60 * MINUTE;
 pub(crate) struct Institution {
     pub(crate) account: Account,
     pub(crate) api: Api,
-    time: Arc<AtomicU64>,
+    clock: TestClock,
 }
 
 /// A recipe with these factors.
@@ -62,32 +61,32 @@ pub(crate) async fn items(table: &TestTable) -> BTreeSet<String> {
 impl Institution {
     pub(crate) async fn new() -> Self {
         let account = Account::new().await;
-        let start = Timestamp::parse(START).unwrap().unix_milliseconds();
-        let time = Arc::new(AtomicU64::new(start));
-        let shown = Arc::clone(&time);
-        let clock =
-            Clock::new(move || Timestamp::from_unix_milliseconds(shown.load(Ordering::Relaxed)).unwrap());
-        let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, clock));
-        Self { account, api, time }
+        let clock = TestClock::at(Timestamp::parse(START).unwrap());
+        let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, clock.clock()));
+        Self { account, api, clock }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.after(0)
+        self.clock.now()
     }
 
     /// The time so many milliseconds from now.
     pub(crate) fn after(&self, milliseconds: u64) -> Timestamp {
-        Timestamp::from_unix_milliseconds(self.time.load(Ordering::Relaxed) + milliseconds).unwrap()
+        Timestamp::from_unix_milliseconds(self.now().unix_milliseconds() + milliseconds).unwrap()
     }
 
     /// Lets so many milliseconds go by.
     pub(crate) fn pass(&self, milliseconds: u64) {
-        self.time.fetch_add(milliseconds, Ordering::Relaxed);
+        self.clock.set(self.after(milliseconds));
+    }
+
+    fn asker(&self) -> Asker<'_> {
+        Asker { api: &self.api, key: &self.account.key, dock: &self.account.dock }
     }
 
     /// Asks an endpoint with the account's key.
     pub(crate) async fn ask(&self, endpoint: &str, parameters: &[(&str, &str)], body: Value) -> Reply {
-        self.ask_with(endpoint, parameters, "", &[], body).await
+        self.asker().reply(endpoint, parameters, "", body).await
     }
 
     /// The same with a query and further headers.
@@ -99,10 +98,7 @@ impl Institution {
         headers: &[(&str, &str)],
         body: Value,
     ) -> Reply {
-        let owned: Vec<(&str, String)> =
-            parameters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let mut parameters: Vec<(&str, &String)> = vec![("dockId", &self.account.dock)];
-        parameters.extend(owned.iter().map(|(name, value)| (*name, value)));
+        let parameters = [&[("dockId", self.account.dock.as_str())], parameters].concat();
         let mut sent = vec![("authorization", format!("Bearer {}", self.account.key))];
         sent.extend(headers.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let body = (!body.is_null()).then(|| body.to_string());
@@ -111,14 +107,12 @@ impl Institution {
 
     /// The body of a success.
     pub(crate) async fn done(&self, endpoint: &str, parameters: &[(&str, &str)], body: Value) -> Value {
-        let reply = self.ask(endpoint, parameters, body).await;
-        assert!(reply.status < 300, "{endpoint}: {}", reply.shown());
-        reply.body
+        self.asker().ask(endpoint, parameters, body).await
     }
 
     /// The id of what it creates.
     async fn create(&self, endpoint: &str, parameters: &[(&str, &str)], body: Value) -> String {
-        text(&self.done(endpoint, parameters, body).await["id"]).to_owned()
+        self.asker().create(endpoint, parameters, body).await
     }
 
     /// A mortgagee with these identifiers.

@@ -294,30 +294,25 @@ async fn identifiers_are_at_most_50_after_the_merge() {
 
 #[tokio::test]
 async fn a_clock_that_went_back_changes_nothing_before_its_creation() {
-    let now = std::sync::Arc::new(std::sync::Mutex::new("2025-01-15T10:32:00.000Z"));
-    let clock = {
-        let now = now.clone();
-        docyard_core::values::clock::Clock::new(move || {
-            docyard_core::values::clock::Timestamp::parse(*now.lock().unwrap()).unwrap()
-        })
-    };
+    let at = |time: &str| docyard_core::values::clock::Timestamp::parse(time).unwrap();
+    let clock = docyard_test_support::clock::TestClock::at(at("2025-01-15T10:32:00.000Z"));
     let table = docyard_test_support::table::TestTable::start().await;
     let account = table.account().await;
     let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
     let mode = docyard_core::model::api_key::Mode::Live;
-    let context = docyard_core::context::Context::new(table.store.clone(), mode, clock);
+    let context = docyard_core::context::Context::new(table.store.clone(), mode, clock.clock());
     let api = docyard_test_support::api::Api::new(context);
     let headers = [("authorization", format!("Bearer {key}"))];
     let person = json!({"name": "A", "email": "a@example.com"}).to_string();
     let created = api.ask("create-recipient", &[("dockId", &dock)], "", &headers, Some(person)).await;
     let id = created.id(201);
-    let of = [("dockId", &dock), ("recipientId", &id)];
+    let of = [("dockId", dock.as_str()), ("recipientId", id.as_str())];
     for (time, name) in [
         ("2025-01-15T10:00:00.000Z", "B"),
         ("2025-01-15T11:00:00.000Z", "C"),
         ("2025-01-15T10:45:00.000Z", "D"),
     ] {
-        *now.lock().unwrap() = time;
+        clock.set(at(time));
         let body = json!({"name": name}).to_string();
         let updated = api.ask("update-recipient", &of, "", &headers, Some(body)).await;
         assert_eq!(updated.status, 200);

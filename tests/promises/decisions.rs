@@ -3,7 +3,7 @@
 //! shows of policies and groups does.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::context::Context;
@@ -11,7 +11,9 @@ use docyard_core::model::api_key::Mode;
 use docyard_core::store;
 use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_core::values::id::{DockId, GroupId};
+use docyard_test_support::account::Account;
 use docyard_test_support::api::{Api, Reply};
+use docyard_test_support::clock::TestClock;
 use docyard_test_support::scene::{self, Asker, Scene};
 use docyard_test_support::table::{TABLE, TestTable, operator};
 use docyard_test_support::{is_thorough, trail};
@@ -451,7 +453,7 @@ struct System {
     runtime: tokio::runtime::Runtime,
     table: TestTable,
     api: Api,
-    now: Arc<Mutex<Timestamp>>,
+    clock: TestClock,
     key: String,
     dock: String,
     recipients: Vec<String>,
@@ -464,30 +466,29 @@ struct System {
 }
 
 impl System {
-    async fn act(&self, endpoint: &str, parameters: &[(&str, &String)], body: Option<Value>) -> Reply {
+    async fn act(&self, endpoint: &str, parameters: &[(&str, &str)], body: Option<Value>) -> Reply {
         self.ask(endpoint, parameters, "", body).await
     }
 
     async fn ask(
         &self,
         endpoint: &str,
-        parameters: &[(&str, &String)],
+        parameters: &[(&str, &str)],
         query: &str,
         body: Option<Value>,
     ) -> Reply {
-        let headers = [("authorization", format!("Bearer {}", self.key))];
-        let parameters = [&[("dockId", &self.dock)], parameters].concat();
-        self.api.ask(endpoint, &parameters, query, &headers, body.map(|body| body.to_string())).await
+        let asker = Asker { api: &self.api, key: &self.key, dock: &self.dock };
+        asker.reply(endpoint, parameters, query, body.unwrap_or_default()).await
     }
 
     /// A whole list, which must fit on a page.
-    async fn list(&self, endpoint: &str, parameters: &[(&str, &String)]) -> Vec<Value> {
+    async fn list(&self, endpoint: &str, parameters: &[(&str, &str)]) -> Vec<Value> {
         self.ask(endpoint, parameters, "limit=1000", None).await.list()
     }
 
     async fn carry_out(&self, model: &Model, step: &Step) -> Reply {
-        let policy = |number: usize| [("policyId", &self.policies[number])];
-        let group = |number: usize| [("groupId", &self.groups[number])];
+        let policy = |number: usize| [("policyId", self.policies[number].as_str())];
+        let group = |number: usize| [("groupId", self.groups[number].as_str())];
         let publish =
             async |number: usize, body: Value| self.act("publish-policy", &policy(number), Some(body)).await;
         match step {
@@ -500,7 +501,7 @@ impl System {
                 self.act("create-recipient", &[], Some(body)).await
             }
             Step::SetClass(recipient, class) => {
-                let of = [("recipientId", &self.recipients[*recipient])];
+                let of = [("recipientId", self.recipients[*recipient].as_str())];
                 let body = json!({"stakeholderClass": class.map(|class| CLASSES[class])});
                 self.act("update-recipient", &of, Some(body)).await
             }
@@ -543,7 +544,7 @@ impl System {
             }
             Step::Rollback(number, back) => {
                 let version = model.policies[*number].version(*back).to_string();
-                let of = [("policyId", &self.policies[*number]), ("version", &version)];
+                let of = [("policyId", self.policies[*number].as_str()), ("version", &version)];
                 self.act("rollback-policy", &of, None).await
             }
             Step::Snapshot(number) => self.act("create-policy-version", &policy(*number), None).await,
@@ -557,7 +558,10 @@ impl System {
                 self.act("add-group-recipients", &group(*number), Some(body)).await
             }
             Step::RemoveMember(number, recipient) => {
-                let of = [("groupId", &self.groups[*number]), ("recipientId", &self.recipients[*recipient])];
+                let of = [
+                    ("groupId", self.groups[*number].as_str()),
+                    ("recipientId", &self.recipients[*recipient]),
+                ];
                 self.act("remove-group-recipient", &of, None).await
             }
             Step::DeleteGroup(number) => self.act("delete-group", &group(*number), None).await,
@@ -660,29 +664,19 @@ impl StateMachineTest for System {
 
     fn init_test(model: &Model) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let now = Arc::new(Mutex::new(start()));
-        let (table, key, dock) = runtime.block_on(async {
-            let table = TestTable::start().await;
-            let account = table.account().await;
-            let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
-            (table, key, dock)
-        });
-        let clock = Clock::new({
-            let now = now.clone();
-            move || *now.lock().unwrap()
-        });
-        let api = Api::new(Context::new(table.store.clone(), Mode::Live, clock));
+        let clock = TestClock::at(start());
+        let Account { table, key, dock } = runtime.block_on(Account::new());
+        let api = Api::new(Context::new(table.store.clone(), Mode::Live, clock.clock()));
         let (recipients, policies, groups, seen) = Default::default();
         let before = model.clone();
-        Self { runtime, table, api, now, key, dock, recipients, policies, groups, seen, before }
+        Self { runtime, table, api, clock, key, dock, recipients, policies, groups, seen, before }
     }
 
     /// `model` is what it says after the step.
     fn apply(mut system: Self, model: &Model, step: Step) -> Self {
         let before = std::mem::replace(&mut system.before, model.clone());
         if let Step::Wait(days) = step {
-            let mut now = system.now.lock().unwrap();
-            *now = now.plus_days(days);
+            system.clock.set(system.clock.now().plus_days(days));
         } else {
             let reply = system.runtime.block_on(system.carry_out(&before, &step));
             assert_eq!(reply.status, before.answer(&step), "{step:?}: {}", reply.shown());
@@ -855,9 +849,8 @@ async fn a_group_decides_nothing_once_it_is_gone_and_the_repeated_deletion_clear
     assert!(deleted.unwrap());
     assert!(!evaluate().await, "its membership and its place in the audience are there still");
 
-    let headers = [("authorization", format!("Bearer {key}"))];
-    let of = [("dockId", &scene.dock), ("groupId", &scene.group)];
-    assert_eq!(api.ask("delete-group", &of, "", &headers, None).await.status, 404);
+    let of = [("groupId", scene.group.as_str())];
+    assert_eq!(asker.reply("delete-group", &of, "", Value::Null).await.status, 404);
     let policy = asker.ask("get-policy", &[("policyId", &scene.published)], Value::Null).await;
     assert_eq!(policy["audience"], json!({"groupIds": []}));
     let is_left =

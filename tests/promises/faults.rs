@@ -171,19 +171,17 @@ impl World {
     async fn ask_about(
         &self,
         endpoint: &str,
-        parameters: &[(&str, &String)],
+        parameters: &[(&str, &str)],
         query: &str,
         body: Option<Value>,
     ) -> Reply {
-        let headers = [("authorization", format!("Bearer {}", self.key))];
-        let parameters = [&[("dockId", &self.dock)], parameters].concat();
-        self.api.ask(endpoint, &parameters, query, &headers, body.map(|body| body.to_string())).await
+        let asker = Asker { api: &self.api, key: &self.key, dock: &self.dock };
+        asker.reply(endpoint, parameters, query, body.unwrap_or_default()).await
     }
 
     async fn try_once(&self, Trial { case, has_key, .. }: &Trial) -> Reply {
-        let values = case.path.iter().map(|thing| self.things.value_of(&self.dock, *thing).to_owned());
-        let values: Vec<String> = values.collect();
-        let parameters: Vec<(&str, &String)> = case.endpoint().route.parameters().zip(&values).collect();
+        let values = case.path.iter().map(|thing| self.things.value_of(&self.dock, *thing));
+        let parameters: Vec<(&str, &str)> = case.endpoint().route.parameters().zip(values).collect();
         let mut headers = vec![("authorization", format!("Bearer {}", self.key))];
         if *has_key {
             headers.push(("idempotency-key", "k".to_owned()));
@@ -273,7 +271,7 @@ impl World {
         let mut rules = Vec::new();
         for policy in self.ask("list-policies", "", None).await.list() {
             let id = policy["id"].as_str().unwrap().to_owned();
-            let parameters = [("policyId", &id)];
+            let parameters = [("policyId", id.as_str())];
             let one = self.ask_about("get-policy", &parameters, "", None).await;
             assert_eq!(one.body, policy, "a policy is the same in the list");
             let versions = self.ask_about("list-policy-versions", &parameters, "limit=9", None).await.list();

@@ -3,12 +3,12 @@
 //! gave, agrees with the model.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
-use docyard_core::values::clock::{Clock, Timestamp};
+use docyard_core::values::clock::Timestamp;
 use docyard_test_support::api::{Api, Reply};
+use docyard_test_support::clock::TestClock;
 use docyard_test_support::is_thorough;
 use docyard_test_support::table::TestTable;
 use proptest::prelude::*;
@@ -363,7 +363,7 @@ impl ReferenceStateMachine for Model {
 struct System {
     runtime: tokio::runtime::Runtime,
     api: Api,
-    now: Arc<Mutex<Timestamp>>,
+    clock: TestClock,
     keys: Vec<String>,
     docks: Vec<String>,
     recipients: Vec<String>,
@@ -385,8 +385,7 @@ impl System {
         query: &str,
         body: Option<Value>,
     ) -> Reply {
-        let (dock, recipient, secret) = (dock.to_owned(), recipient.to_owned(), secret.to_owned());
-        let parameters = [("dockId", &dock), ("recipientId", &recipient), ("secretId", &secret)];
+        let parameters = [("dockId", dock), ("recipientId", recipient), ("secretId", secret)];
         let headers = [("authorization", format!("Bearer {}", self.keys[caller]))];
         self.api.ask(function, &parameters, query, &headers, body.map(|body| body.to_string())).await
     }
@@ -454,8 +453,7 @@ impl System {
     /// The trail of a dock, or that of an entity: of each entry its entity's id and its action, in alphabetical order.
     async fn trail(&self, caller: Caller, dock: Option<usize>, of: Entity) -> Result<Vec<[String; 2]>, u16> {
         let (entity_type, entity_id) = self.named(of);
-        let (entity_type, entity_id) = (entity_type.to_owned(), entity_id.to_owned());
-        let parameters = [("entityType", &entity_type), ("entityId", &entity_id)];
+        let parameters = [("entityType", entity_type), ("entityId", entity_id)];
         let headers = [("authorization", format!("Bearer {}", self.keys[caller]))];
         let (function, mut query) = match dock {
             Some(dock) => ("list-audit-logs", format!("dockId={}&limit=40", self.docks[dock])),
@@ -644,7 +642,7 @@ impl StateMachineTest for System {
 
     fn init_test(model: &Model) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let now = Arc::new(Mutex::new(start()));
+        let clock = TestClock::at(start());
         let (api, keys) = runtime.block_on(async {
             let table = TestTable::start().await;
             let mut keys = Vec::new();
@@ -652,22 +650,17 @@ impl StateMachineTest for System {
                 let account = table.account().await;
                 keys.push(table.key(account).await);
             }
-            let clock = Clock::new({
-                let now = now.clone();
-                move || *now.lock().unwrap()
-            });
-            (Api::new(Context::new(table.store, Mode::Live, clock)), keys)
+            (Api::new(Context::new(table.store, Mode::Live, clock.clock())), keys)
         });
         let (docks, recipients, secrets, values) = Default::default();
-        Self { runtime, api, now, keys, docks, recipients, secrets, values, before: model.clone() }
+        Self { runtime, api, clock, keys, docks, recipients, secrets, values, before: model.clone() }
     }
 
     /// `model` is what it says after the step.
     fn apply(mut system: Self, model: &Model, step: Step) -> Self {
         let before = std::mem::replace(&mut system.before, model.clone());
         if let Step::Wait(days) = step {
-            let mut now = system.now.lock().unwrap();
-            *now = now.plus_days(days);
+            system.clock.set(system.clock.now().plus_days(days));
         } else {
             let reply = system.runtime.block_on(system.carry_out(&before, &step));
             assert_eq!(reply.status, before.answer(&step), "{step:?}: {}", reply.shown());

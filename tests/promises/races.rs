@@ -619,11 +619,7 @@ impl<A> Race<A> {
         body: Option<Value>,
         action: impl FnOnce(&Reply) -> A,
     ) -> Reply {
-        let parameters: Vec<(&str, String)> =
-            parameters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let parameters: Vec<(&str, &String)> = std::iter::once(("dockId", &self.dock))
-            .chain(parameters.iter().map(|(name, value)| (*name, value)))
-            .collect();
+        let parameters = [&[("dockId", self.dock.as_str())], parameters].concat();
         let headers = [("authorization", format!("Bearer {}", self.key))];
         let body = body.map(|body| body.to_string());
         let expected: &[u16] = match function {

@@ -1,14 +1,16 @@
 //! What access tokens open, against a model of it: random sequences of everything that can be done to what they are made
 //! from, with a clock that jumps. After each step every token that was ever issued is tried on every connection.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_core::values::digest;
+use docyard_test_support::account::Account;
 use docyard_test_support::api::{Api, Reply};
-use docyard_test_support::scene::{self, Scene};
+use docyard_test_support::clock::TestClock;
+use docyard_test_support::scene::{self, Asker, Scene};
 use docyard_test_support::table::TestTable;
 use docyard_test_support::{certificate, is_thorough, trail};
 use proptest::prelude::*;
@@ -327,7 +329,7 @@ struct System {
     runtime: Arc<tokio::runtime::Runtime>,
     table: TestTable,
     api: Api,
-    now: Arc<Mutex<Timestamp>>,
+    clock: TestClock,
     key: String,
     dock: String,
     pems: [String; CERTIFICATES],
@@ -343,11 +345,9 @@ struct System {
 }
 
 impl System {
-    async fn ask(&self, endpoint: &str, parameters: &[(&str, &String)], body: Value) -> Reply {
-        let headers = [("authorization", format!("Bearer {}", self.key))];
-        let parameters = [&[("dockId", &self.dock)], parameters].concat();
-        let body = (!body.is_null()).then(|| body.to_string());
-        self.api.ask(endpoint, &parameters, "", &headers, body).await
+    async fn ask(&self, endpoint: &str, parameters: &[(&str, &str)], body: Value) -> Reply {
+        let asker = Asker { api: &self.api, key: &self.key, dock: &self.dock };
+        asker.reply(endpoint, parameters, "", body).await
     }
 
     async fn set_up(&mut self) {
@@ -375,18 +375,20 @@ impl System {
     }
 
     async fn carry_out(&mut self, model: &Model, step: &Step) -> Reply {
-        let of = |recipient: usize| ("recipientId", &self.recipients[recipient]);
+        let of = |recipient: usize| ("recipientId", self.recipients[recipient].as_str());
         match step {
             Step::Generate(recipient, is_short) => {
                 let body = json!({"name": "S", "expiresInDays": is_short.then_some(1)});
                 self.ask("generate-secret", &[of(*recipient)], body).await
             }
             Step::Rotate(secret, hours) => {
-                let of = [of(model.secrets[*secret].recipient), ("secretId", &self.secrets[*secret].0)];
+                let of =
+                    [of(model.secrets[*secret].recipient), ("secretId", self.secrets[*secret].0.as_str())];
                 self.ask("rotate-secret", &of, json!({"graceHours": hours})).await
             }
             Step::RevokeSecret(secret) => {
-                let of = [of(model.secrets[*secret].recipient), ("secretId", &self.secrets[*secret].0)];
+                let of =
+                    [of(model.secrets[*secret].recipient), ("secretId", self.secrets[*secret].0.as_str())];
                 self.ask("revoke-secret", &of, Value::Null).await
             }
             Step::Register(recipient, certificate) => {
@@ -395,7 +397,7 @@ impl System {
             }
             Step::RevokeCertificate(registration) => {
                 let recipient = model.registrations[*registration].recipient;
-                let of = [of(recipient), ("certificateId", &self.registrations[*registration])];
+                let of = [of(recipient), ("certificateId", self.registrations[*registration].as_str())];
                 self.ask("revoke-certificate", &of, Value::Null).await
             }
             Step::Issue(recipient, secret, connection) => {
@@ -418,8 +420,7 @@ impl System {
             Step::Move(recipient) => {
                 self.moves += 1;
                 let body = json!({"email": format!("r{recipient}-{}@example.com", self.moves)});
-                let of = ("recipientId", &self.recipients[*recipient]);
-                self.ask("update-recipient", &[of], body).await
+                self.ask("update-recipient", &[of(*recipient)], body).await
             }
             Step::Publish(policy) => {
                 self.publish(*policy, json!({"stage": "production", "version": 1})).await
@@ -456,18 +457,9 @@ impl StateMachineTest for System {
     fn init_test(model: &Model) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let runtime = Arc::new(runtime);
-        let now = Arc::new(Mutex::new(start()));
-        let (table, key, dock) = runtime.block_on(async {
-            let table = TestTable::start().await;
-            let account = table.account().await;
-            let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
-            (table, key, dock)
-        });
-        let clock = Clock::new({
-            let now = now.clone();
-            move || *now.lock().unwrap()
-        });
-        let api = Api::new(Context::new(table.store.clone(), Mode::Live, clock));
+        let clock = TestClock::at(start());
+        let Account { table, key, dock } = runtime.block_on(Account::new());
+        let api = Api::new(Context::new(table.store.clone(), Mode::Live, clock.clock()));
         let ends = certificate::valid("one", start(), start().plus_minutes(CERTIFICATE_END));
         let pems = [ends, certificate::new("two")];
         let (recipients, policies, secrets, registrations, tokens) = Default::default();
@@ -476,7 +468,7 @@ impl StateMachineTest for System {
             runtime,
             table,
             api,
-            now,
+            clock,
             key,
             dock,
             pems,
@@ -496,8 +488,7 @@ impl StateMachineTest for System {
     fn apply(mut system: Self, model: &Model, step: Step) -> Self {
         let before = std::mem::replace(&mut system.before, model.clone());
         if let Step::Wait(minutes) = step {
-            let mut now = system.now.lock().unwrap();
-            *now = now.plus_minutes(minutes);
+            system.clock.set(system.clock.now().plus_minutes(minutes));
         } else {
             let reply = system.runtime.clone().block_on(system.carry_out(&before, &step));
             assert_eq!(reply.status, before.answer(&step), "{step:?}: {}", reply.shown());

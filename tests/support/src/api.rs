@@ -63,7 +63,7 @@ impl Api {
     pub async fn ask(
         &self,
         endpoint: &str,
-        parameters: &[(&str, &String)],
+        parameters: &[(&str, &str)],
         query: &str,
         headers: &[(&str, String)],
         body: Option<String>,
@@ -76,7 +76,7 @@ impl Api {
         &self,
         pem: Option<&str>,
         endpoint: &str,
-        parameters: &[(&str, &String)],
+        parameters: &[(&str, &str)],
         query: &str,
         headers: &[(&str, String)],
         body: Option<String>,
@@ -84,7 +84,7 @@ impl Api {
         let endpoint = endpoints::named(endpoint);
         let route = endpoint.route;
         let own = parameters.iter().filter(|(name, _)| route.parameters().any(|own| own == *name));
-        let parameters: BTreeMap<&str, &String> = own.map(|(name, value)| (*name, *value)).collect();
+        let parameters: BTreeMap<&str, &str> = own.map(|(name, value)| (*name, *value)).collect();
         let headers: BTreeMap<&str, &String> = headers.iter().map(|(name, value)| (*name, value)).collect();
         let mut event = Self::event(route, query, &headers, &parameters, body);
         if let Some(pem) = pem {
@@ -112,7 +112,7 @@ impl Api {
         route: Route,
         query: &str,
         headers: &BTreeMap<&str, &String>,
-        parameters: &BTreeMap<&str, &String>,
+        parameters: &BTreeMap<&str, &str>,
         body: Option<String>,
     ) -> Value {
         json!({
@@ -136,12 +136,12 @@ impl Api {
         &self,
         case: &Case,
         scene: &Scene,
-        parameters: &[(&str, &String)],
+        parameters: &[(&str, &str)],
         query: &str,
         headers: &[(&str, String)],
         body: Option<String>,
     ) -> Reply {
-        let parameters: BTreeMap<&str, &String> = parameters.iter().copied().collect();
+        let parameters: BTreeMap<&str, &str> = parameters.iter().copied().collect();
         let headers: BTreeMap<&str, &String> = headers.iter().map(|(name, value)| (*name, value)).collect();
         let mut event = Self::event(case.endpoint().route, query, &headers, &parameters, body);
         case.send(&mut event, scene);

@@ -15,6 +15,7 @@ pub mod account;
 pub mod api;
 pub mod cases;
 pub mod certificate;
+pub mod clock;
 pub mod costs;
 pub mod dev;
 pub mod fault;

@@ -12,7 +12,7 @@ use docyard_core::values::random;
 use docyard_core::values::text::Text;
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, Reply};
 use crate::table::operator;
 
 /// The ids of what there is.
@@ -74,16 +74,23 @@ pub struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// The body of the answer to a request that must succeed.
-    pub async fn ask(&self, endpoint: &str, parameters: &[(&str, &str)], body: Value) -> Value {
-        let owned: Vec<(&str, String)> =
-            parameters.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let dock = self.dock.to_owned();
-        let mut parameters: Vec<(&str, &String)> = vec![("dockId", &dock)];
-        parameters.extend(owned.iter().map(|(name, value)| (*name, value)));
+    /// The answer to a request. A body of `null` is none.
+    pub async fn reply(
+        &self,
+        endpoint: &str,
+        parameters: &[(&str, &str)],
+        query: &str,
+        body: Value,
+    ) -> Reply {
+        let parameters = [&[("dockId", self.dock)], parameters].concat();
         let headers = [("authorization", format!("Bearer {}", self.key))];
         let body = (!body.is_null()).then(|| body.to_string());
-        let reply = self.api.ask(endpoint, &parameters, "", &headers, body).await;
+        self.api.ask(endpoint, &parameters, query, &headers, body).await
+    }
+
+    /// The body of the answer to a request that must succeed.
+    pub async fn ask(&self, endpoint: &str, parameters: &[(&str, &str)], body: Value) -> Value {
+        let reply = self.reply(endpoint, parameters, "", body).await;
         assert!(reply.status < 300, "{endpoint}: {}", reply.shown());
         reply.body
     }
