@@ -4,6 +4,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod dev;
+mod files;
 mod operator;
 mod output;
 

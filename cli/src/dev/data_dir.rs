@@ -1,7 +1,7 @@
 //! The data directory of `docyard dev`: the database, a lock against a second server, and `dev.env`.
 
 use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::disk::DiskFailure;
 use super::{TABLE, Urls};
+use crate::files;
 
 /// Without the same file for all there is no lock: who removes it lets a second server in.
 const LOCK: &str = "lock";
@@ -180,14 +181,7 @@ impl DataDir {
 
 /// Writes a file completely or not at all, readable only by its owner.
 pub(super) fn write_private(path: &Path, content: &str) -> Result<(), String> {
-    let write = || {
-        // A temporary file has mode 0600 from the start.
-        let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(path))?;
-        file.write_all(content.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().map(drop).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    files::write(path, content, 0o600).map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
 /// A path as a word of a shell: in quotes unless it needs none.

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::{self, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_core::values::x509::{self, X509};
 
+use crate::files;
 use crate::output::{self, Failure};
 
 /// The quotas of a trust store, from AWS's page of quotas as known on 2026-11-27; not tried on AWS.
@@ -268,10 +268,5 @@ fn write(path: &Path, pem: &str) -> io::Result<()> {
     if fs::metadata(&path).is_ok_and(|file| !file.is_file()) {
         return Err(io::Error::other("it is no file"));
     }
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut file = tempfile::NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
-    file.write_all(pem.as_bytes())?;
-    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    files::write(&path, pem, 0o644)
 }

@@ -50,7 +50,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let found = found.ok_or(Error::NotFound(Resource::Certificate))?;
     let entry = context.entry(caller, found.certificate.revoked(found.dock));
     match context.store.revoke_certificate(found.certificate, &entry, context.now()).await? {
-        CertificateRevocation::Revoked | CertificateRevocation::Repeated => response::success(),
+        CertificateRevocation::Revoked => response::success(),
         CertificateRevocation::Gone => Err(Error::NotFound(Resource::Certificate)),
     }
 }

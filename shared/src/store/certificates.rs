@@ -156,10 +156,8 @@ pub enum RegistrationRefused {
 /// Outcome of the revocation of a certificate.
 #[derive(Debug, PartialEq, Eq)]
 pub enum CertificateRevocation {
-    /// It is revoked, by this call.
+    /// It is revoked, by this call or before.
     Revoked,
-    /// It was revoked before.
-    Repeated,
     /// It no longer exists.
     Gone,
 }
@@ -249,7 +247,7 @@ impl Store {
         const IS_ITS: &str = "attribute_not_exists(pk) OR certificate = :id";
         const RECORD: usize = 0;
         if certificate.revoked_at.is_some() {
-            return Ok(CertificateRevocation::Repeated);
+            return Ok(CertificateRevocation::Revoked);
         }
         let trusted = Self::key(
             recipients::partition(certificate.recipient),
@@ -263,7 +261,7 @@ impl Store {
             Transaction::Done => Ok(CertificateRevocation::Revoked),
             Transaction::Refused(refusal) if refusal.condition_failed(RECORD) => {
                 Ok(match refusal.existing_item::<RecordItem>(RECORD)? {
-                    Some(_) => CertificateRevocation::Repeated,
+                    Some(_) => CertificateRevocation::Revoked,
                     None => CertificateRevocation::Gone,
                 })
             }
