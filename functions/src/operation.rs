@@ -20,7 +20,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::body;
 use crate::http::error::Resource;
-use crate::http::response::{ErrorBody, NOT_GRANTED, OAuthError, Success};
+use crate::http::response::{ErrorBody, NOT_GRANTED, OAuthError, Success, TOO_MANY_TOKENS};
 use crate::route::{Credential, ENTITY_TYPE, Method, Route, VERSION};
 
 const JSON: &str = "application/json";
@@ -168,8 +168,7 @@ impl Operation {
     pub fn too_many_requests(self) -> Self {
         let description = "More than 60 requests a minute of a recipient whose passphrase was right; or throttled by API \
                            Gateway, which answers by itself";
-        let example = json!({"message": "This recipient has asked for too many tokens; repeat the request after Retry-After seconds"});
-        self.error(429, description, example)
+        self.error(429, description, json!({"message": TOO_MANY_TOKENS}))
     }
 
     /// The error 403.

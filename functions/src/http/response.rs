@@ -223,9 +223,7 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
         }
         Error::TooManyRequests { retry_after } => {
             header = Some((RETRY_AFTER, HeaderValue::from(retry_after)));
-            let message =
-                "This recipient has asked for too many tokens; repeat the request after Retry-After seconds";
-            (StatusCode::TOO_MANY_REQUESTS, message.to_owned())
+            (StatusCode::TOO_MANY_REQUESTS, TOO_MANY_TOKENS.to_owned())
         }
         Error::Unavailable(_) => {
             header = Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS)));
@@ -253,6 +251,10 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
 /// What a recipient is told that no policy lets in.
 pub const NOT_GRANTED: &str =
     "No policy in force grants this recipient anything with what it has proven and submitted";
+
+/// What a recipient is told that asks too often.
+pub const TOO_MANY_TOKENS: &str =
+    "This recipient has asked for too many tokens; repeat the request after Retry-After seconds";
 
 /// The body of an error of an OAuth 2.0 request (RFC 6749 §5.2).
 #[derive(Serialize)]

@@ -75,7 +75,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let (_, recipient) = auth::authenticate_and(context, request, recipient).await?;
     let body = input::read(request, |input| input.body(Input::parse))?;
     let recipient = recipient.ok_or(Error::NotFound(Resource::Recipient))?;
-    let secret_id = secret::verify(&recipient.active, &body.secret, context.now());
+    let verified = secret::verify(&recipient.active, &body.secret, context.now());
+    let secret_id = verified.map(|secret| secret.id);
     metrics::count(match secret_id {
         Some(_) => metrics::VALID_VERIFICATIONS,
         None => metrics::INVALID_VERIFICATIONS,

@@ -170,9 +170,8 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         oauth::error(code, INVALID_CLIENT)
     };
     let active = active.ok_or_else(invalid_client)?;
-    let verified = secret::verify(&active.items.secrets, &passphrase, now);
-    let verified = active.items.secrets.iter().find(|secret| Some(secret.id) == verified);
-    let (secret_id, secret_end) = verified.map(|it| (it.id, it.expires_at)).ok_or_else(invalid_client)?;
+    let verified = secret::verify(&active.items.secrets, &passphrase, now).ok_or_else(invalid_client)?;
+    let (secret_id, secret_end) = (verified.id, verified.expires_at);
     context.record.set_account(active.pointer.account);
     context.record.add_id(recipient);
     context.record.add_id(secret_id);

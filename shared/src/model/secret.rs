@@ -215,11 +215,11 @@ pub fn is_full(secrets: &[ActiveSecret], now: Timestamp) -> bool {
 
 /// Returns the unexpired secret whose value has this digest. The time it takes depends on the number of secrets, not on
 /// whether one matches or which.
-pub fn verify(secrets: &[ActiveSecret], digest: &Digest, now: Timestamp) -> Option<SecretId> {
+pub fn verify<'a>(secrets: &'a [ActiveSecret], digest: &Digest, now: Timestamp) -> Option<&'a ActiveSecret> {
     let mut found = None;
     for secret in secrets {
         if bool::from(secret.digest.ct_eq(digest) & Choice::from(u8::from(!secret.is_expired(now)))) {
-            found = Some(secret.id);
+            found = Some(secret);
         }
     }
     found
@@ -438,10 +438,10 @@ mod tests {
             assert_eq!(in_grace.expires_at, Some(end));
             let before = Timestamp::parse("2025-01-15T10:32:00.001Z").unwrap();
             assert_eq!(
-                verify(std::slice::from_ref(&in_grace), &Digest::of("a"), before),
+                verify(std::slice::from_ref(&in_grace), &Digest::of("a"), before).map(|secret| secret.id),
                 Some(old.secret.id)
             );
-            assert_eq!(verify(&[in_grace], &Digest::of("a"), end), None);
+            assert_eq!(verify(&[in_grace], &Digest::of("a"), end).map(|secret| secret.id), None);
             assert_eq!(old.clone().revoke(end).err(), Some(RotatedAway), "its grace is over");
             let Ok(Some(revoked)) = old.revoke(before) else { panic!("not revoked") };
             assert_eq!(revoked.retired_at(), before);
