@@ -554,15 +554,18 @@ async fn after_a_freeze(name: &str, death: Death, count: usize, has_served: bool
         sandbox.expect(case.status, case.event(&account, &things, 2 * n + 1)).await;
         let (lines, _) = sandbox.request_and_metric_lines();
         best = best.min(lines.last().unwrap()["milliseconds"].as_f64().unwrap());
-        if best < 1000.0 {
+        if best < ATTEMPT {
             break;
         }
     }
     best
 }
 
+/// How long one attempt at a call may take over a connection that is not doubted, in milliseconds.
+const ATTEMPT: f64 = 2000.0;
+
 #[tokio::test]
-async fn connections_that_died_in_a_freeze_cost_less_than_a_second() {
+async fn connections_that_died_in_a_freeze_are_not_waited_for_as_long_as_others() {
     let mut freezes = Vec::new();
     // One call after the other, and several at once.
     for name in ["create-dock", CREATE_RECIPIENT, "list-secrets"] {
@@ -572,7 +575,7 @@ async fn connections_that_died_in_a_freeze_cost_less_than_a_second() {
     }
     for_each(freezes, async |(name, death, count, has_served)| {
         let milliseconds = after_a_freeze(name, death, count, has_served).await;
-        assert!(milliseconds < 1000.0, "{name}, {death:?} of {count}, {has_served}: {milliseconds}");
+        assert!(milliseconds < ATTEMPT, "{name}, {death:?} of {count}, {has_served}: {milliseconds}");
     })
     .await;
 }

@@ -10,7 +10,9 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{self, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_runtime_api::client::connection::{CaptureSmithyConnection, ConnectionMetadata};
@@ -20,6 +22,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{
     CaptureConnection, HttpConnector as TcpConnector, HttpInfo, capture_connection,
@@ -29,6 +32,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
+use tower_service::Service;
 
 /// The root certificates of AWS's endpoints: Amazon Root CA 1 to 4 and Starfield Services Root CA G2, as
 /// <https://www.amazontrust.com/repository/> publishes them. In DER, since decoding PEM is a tenth of the work of a
@@ -72,12 +76,13 @@ pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
     let tls = ClientConfig::builder_with_provider(provider).with_protocol_versions(rustls::DEFAULT_VERSIONS);
     let connections = tls.map(|tls| {
         let tls = tls.with_root_certificates(roots).with_no_client_auth();
+        let used = LastUses::default();
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
-        Arc::new(Connections { pool: Mutex::new(Pool::new(connector.clone(), 0)), connector })
+            .wrap_connector(NotingConnector { tcp, used: used.clone() });
+        Arc::new(Connections { pool: Mutex::new(Pool::new(connector.clone(), 0)), connector, used })
     });
     let connector = SharedHttpConnector::new(Transport { connections });
     http_client_fn(move |_settings, _components| connector.clone())
@@ -110,41 +115,78 @@ impl HttpConnector for Transport {
 /// The connections, and how to open new ones.
 #[derive(Debug)]
 struct Connections {
-    connector: HttpsConnector<TcpConnector>,
+    connector: HttpsConnector<NotingConnector>,
     pool: Mutex<Pool>,
+    used: LastUses,
 }
 
-type HttpClient = Client<HttpsConnector<TcpConnector>, SdkBody>;
+type HttpClient = Client<HttpsConnector<NotingConnector>, SdkBody>;
 
 /// A time by both clocks: which of them stands still in a freeze depends on how the sandbox is frozen.
 type Time = (Instant, SystemTime);
+
+/// When each connection was opened, or an answer last came over it, by its address here.
+#[derive(Clone, Debug, Default)]
+struct LastUses(Arc<Mutex<HashMap<SocketAddr, Time>>>);
+
+impl LastUses {
+    fn note(&self, connection: SocketAddr) {
+        lock(&self.0).insert(connection, now());
+    }
+
+    /// Whether a connection was idle for so long that it may be dead.
+    fn is_doubtful(&self, connection: Option<SocketAddr>) -> bool {
+        let now = now();
+        connection.and_then(|address| lock(&self.0).get(&address).copied()).is_some_and(|(instant, time)| {
+            let by_wall_clock = now.1.duration_since(time).unwrap_or_default();
+            now.0.duration_since(instant).max(by_wall_clock) > LONG_IDLE
+        })
+    }
+}
+
+/// Notes when it opens a connection. The client may open one for a request that then takes another, and keep it unused.
+#[derive(Clone, Debug)]
+struct NotingConnector {
+    tcp: TcpConnector,
+    used: LastUses,
+}
+
+impl Service<Uri> for NotingConnector {
+    type Response = <TcpConnector as Service<Uri>>::Response;
+    type Error = <TcpConnector as Service<Uri>>::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.tcp.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let (connection, used) = (self.tcp.call(uri), self.used.clone());
+        Box::pin(async move {
+            let connection = connection.await?;
+            if let Ok(address) = connection.inner().local_addr() {
+                used.note(address);
+            }
+            Ok(connection)
+        })
+    }
+}
 
 /// Connections that are kept.
 #[derive(Debug)]
 struct Pool {
     client: HttpClient,
-    /// When an answer last came over a connection, by its address here.
-    used: HashMap<SocketAddr, Time>,
     /// How many pools there were before.
     generation: u64,
 }
 
 impl Pool {
-    fn new(connector: HttpsConnector<TcpConnector>, generation: u64) -> Self {
+    fn new(connector: HttpsConnector<NotingConnector>, generation: u64) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE_TIMEOUT)
             .build(connector);
-        Self { client, used: HashMap::new(), generation }
-    }
-
-    /// Whether a connection was idle for so long that it may be dead. A new one was not.
-    fn is_doubtful(&self, connection: Option<SocketAddr>) -> bool {
-        let now = now();
-        connection.and_then(|address| self.used.get(&address)).is_some_and(|(instant, time)| {
-            let by_wall_clock = now.1.duration_since(*time).unwrap_or_default();
-            now.0.duration_since(*instant).max(by_wall_clock) > LONG_IDLE
-        })
+        Self { client, generation }
     }
 }
 
@@ -160,7 +202,7 @@ impl Connections {
         send: impl FnOnce(&HttpClient) -> F,
     ) -> Result<T, ConnectorError> {
         let (client, generation) = {
-            let pool = self.pool();
+            let pool = lock(&self.pool);
             (pool.client.clone(), pool.generation)
         };
         let result = tokio::select! {
@@ -171,11 +213,13 @@ impl Connections {
             }
         };
         let address = address(&connection);
-        let mut pool = self.pool();
         match (&result, address) {
-            (Ok(_), Some(address)) if pool.generation == generation => drop(pool.used.insert(address, now())),
-            (Err(_), _) if pool.generation == generation && pool.is_doubtful(address) => {
-                *pool = Pool::new(self.connector.clone(), generation + 1);
+            (Ok(_), Some(address)) => self.used.note(address),
+            (Err(_), _) if self.used.is_doubtful(address) => {
+                let mut pool = lock(&self.pool);
+                if pool.generation == generation {
+                    *pool = Pool::new(self.connector.clone(), generation + 1);
+                }
             }
             _ => {}
         }
@@ -186,15 +230,15 @@ impl Connections {
     /// Over another connection it never ends.
     async fn end_of_patience(&self, mut connection: CaptureConnection) {
         connection.wait_for_connection_metadata().await;
-        if !self.pool().is_doubtful(address(&connection)) {
+        if !self.used.is_doubtful(address(&connection)) {
             return std::future::pending().await;
         }
         tokio::time::sleep(AFTER_IDLE_TIMEOUT).await;
     }
+}
 
-    fn pool(&self) -> MutexGuard<'_, Pool> {
-        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The address of a connection here, once there is one.
@@ -239,6 +283,22 @@ mod tests {
                 "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_no_request_used_is_doubtful_after_a_pause_too() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri: Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let used = LastUses::default();
+        let mut connector = NotingConnector { tcp: TcpConnector::new(), used: used.clone() };
+        let connection = connector.call(uri).await.unwrap();
+        let address = connection.inner().local_addr().ok();
+        assert!(!used.is_doubtful(address), "it is new");
+        for (instant, time) in lock(&used.0).values_mut() {
+            *instant -= LONG_IDLE;
+            *time -= LONG_IDLE;
+        }
+        assert!(used.is_doubtful(address));
     }
 
     #[test]
