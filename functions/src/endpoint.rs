@@ -84,6 +84,10 @@ pub enum Action {
 pub enum Need {
     /// The key of the digests of submitted identifiers: the variable `SUBMISSION_KEY`.
     SubmissionKey,
+    /// To read objects of the bucket, and to sign addresses for their download: the variable `BUCKET_NAME`.
+    GetObject,
+    /// To put objects into the bucket, and to sign addresses for their upload: the variable `BUCKET_NAME`.
+    PutObject,
 }
 
 /// Declares the endpoint of a module, which has a function `handle` and, with feature `openapi`, a function `document`.

@@ -4,7 +4,8 @@
 use crate::endpoint::{Endpoint, Endpoints};
 use crate::route::is_same;
 use crate::{
-    access, audit, certificates, docks, groups, health, policies, recipients, retrieval, secrets, tokens,
+    access, artifacts, audit, certificates, docks, groups, health, policies, recipients, retrieval, secrets,
+    tokens,
 };
 
 /// Every resource, in the order of the documentation.
@@ -16,6 +17,7 @@ pub const RESOURCES: &[&Endpoints] = &[
     &policies::ENDPOINTS,
     &groups::ENDPOINTS,
     &access::ENDPOINTS,
+    &artifacts::ENDPOINTS,
     &tokens::ENDPOINTS,
     &retrieval::ENDPOINTS,
     &audit::ENDPOINTS,

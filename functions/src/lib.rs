@@ -8,6 +8,7 @@
 //! [`lambda`] serves one endpoint and knows no resource. A test holds this.
 
 pub mod access;
+pub mod artifacts;
 pub mod audit;
 pub mod certificates;
 pub mod docks;

@@ -18,9 +18,9 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::body;
 use crate::http::error::Resource;
 use crate::http::response::{ErrorBody, NOT_GRANTED, OAuthError, Success, TOO_MANY_TOKENS};
+use crate::http::{body, multipart};
 use crate::route::{Credential, ENTITY_TYPE, Method, Route, VERSION};
 
 const JSON: &str = "application/json";
@@ -128,6 +128,27 @@ impl Operation {
     /// wrong.
     pub fn request_body<T: ToSchema>(self, example: Value) -> Self {
         self.body::<T>(example, Required::True)
+    }
+
+    /// The request body of a request about many resources: a `T`, without other fields.
+    pub fn batch_request_body<T: ToSchema>(self, example: Value) -> Self {
+        let this = self.body::<T>(example, Required::True);
+        this.error(413, "The body has more than 1 MiB", json!({"message": body::BATCH_TOO_LARGE}))
+    }
+
+    /// The request body: a form with a file (RFC 7578) and the fields of a `T`.
+    pub fn multipart_body<T: ToSchema>(mut self) -> Self {
+        self.schemas.push((T::name().into_owned(), closed(T::schema())));
+        T::schemas(&mut self.schemas);
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(T::name()))).build();
+        let body = RequestBodyBuilder::new()
+            .description(Some("A file of at most 4 MiB"))
+            .required(Some(Required::True))
+            .content("multipart/form-data", content);
+        let operation = self.operation.request_body(Some(body.build()));
+        Self { operation, ..self }
+            .error(413, "The file has more than 4 MiB", json!({"message": multipart::FILE_TOO_LARGE}))
+            .error(415, "The body is no form", json!({"message": multipart::SEND_FORM}))
     }
 
     /// The request body: a form (RFC 6749 appendix B) with the fields of a `T`, and others that are ignored.

@@ -4,7 +4,7 @@ use crate::model::api_key::Mode;
 use crate::model::audit::{Author, Entry, Event, Origin};
 use crate::model::submission::SubmissionKey;
 use crate::request_record::RequestRecord;
-use crate::store::Store;
+use crate::store::{Objects, Store};
 use crate::values::clock::{Clock, Timestamp};
 use crate::values::id::{AccountId, ApiKeyId, RecipientId};
 
@@ -21,6 +21,8 @@ pub struct Context {
     pub record: RequestRecord,
     /// The key of the digests of submitted identifiers, where the endpoint needs it.
     pub submission_key: Option<SubmissionKey>,
+    /// The contents of artifacts, where the endpoint needs them.
+    pub objects: Option<Objects>,
     /// Where the request comes from.
     origin: Origin,
 }
@@ -38,7 +40,7 @@ impl Context {
     /// A context for all requests; [`Context::for_request`] makes one for each.
     pub fn new(store: Store, mode: Mode, clock: Clock) -> Self {
         let record = RequestRecord::default();
-        Self { store, mode, clock, record, submission_key: None, origin: Origin::default() }
+        Self { store, mode, clock, record, submission_key: None, objects: None, origin: Origin::default() }
     }
 
     /// The same context with a submission key.
@@ -46,10 +48,16 @@ impl Context {
         Self { submission_key: Some(submission_key), ..self }
     }
 
+    /// The same context with the contents of artifacts.
+    pub fn with_objects(self, objects: Objects) -> Self {
+        Self { objects: Some(objects), ..self }
+    }
+
     /// The same context with an empty record, for one request from `origin`.
     pub fn for_request(&self, origin: Origin) -> Self {
         let record = RequestRecord::default();
-        Self { store: self.store.recording_to(record.clone()), record, origin, ..self.clone() }
+        let objects = self.objects.as_ref().map(|objects| objects.recording_to(record.clone()));
+        Self { store: self.store.recording_to(record.clone()), objects, record, origin, ..self.clone() }
     }
 
     /// The time now.

@@ -15,6 +15,7 @@ use utoipa::openapi::schema::{
 use utoipa::openapi::{KnownFormat, Ref, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::model::artifact::{self, Filename, MediaType, MetadataChanges};
 use crate::model::audit::{self, Action, EntityId, EntityType, FreeAction, FreeEntityType, Metadata, Word};
 use crate::model::identifiers;
 use crate::model::identifiers::{IdentifierChanges, Identifiers};
@@ -24,11 +25,15 @@ use crate::model::recipient::StakeholderClass;
 use crate::model::secret;
 use crate::model::secret::{Grace, Lifetime, SecretValue};
 use crate::values::clock::Timestamp;
+use crate::values::content_hash::ContentHash;
 use crate::values::domain;
 use crate::values::domain::Domain;
 use crate::values::email;
 use crate::values::email::Email;
-use crate::values::id::{AuditEntryId, CertificateId, DockId, GroupId, PolicyId, RecipientId, SecretId};
+use crate::values::id::{
+    ArtifactBatchId, ArtifactId, AuditEntryId, CertificateId, DockId, GroupId, PolicyId, RecipientId,
+    SecretId,
+};
 use crate::values::text::{self, LongText, Text};
 use crate::values::thumbprint::Thumbprint;
 
@@ -93,6 +98,8 @@ schema!(SecretId, "SecretId", id("sec", "sec_01JHMV4D6PR2AK1Z8S5W2X3Y4Z"));
 schema!(PolicyId, "PolicyId", id("pol", "pol_01JHMV6F8RT4CN3BAV7Y4Z5A6B"));
 schema!(GroupId, "GroupId", id("grp", "grp_01JHMV7G9SV5DP4CBW8Z5A6B7C"));
 schema!(CertificateId, "CertificateId", id("crt", "crt_01JHMV8H0TW6EQ5DCX9A6B7C8D"));
+schema!(ArtifactId, "ArtifactId", id("art", "art_01JHMV9J1VX7FR6EDYAB7C8D9E"));
+schema!(ArtifactBatchId, "BatchId", id("batch", "batch_01JHMV9K2WY8GS7FEZBC8D9E0F"));
 schema!(AuditEntryId, "AuditEntryId", id("aud", "aud_01JHMV5E7QS3BM2A9T6X3Y4Z5A"));
 
 schema!(
@@ -230,8 +237,8 @@ schema!(
 );
 
 /// An object of strings with free keys, but for three whose values have rules of their own; with `null` for those that a
-/// merge patch removes, if it is one.
-fn identifiers(is_patch: bool) -> ObjectBuilder {
+/// merge patch removes, if it is one. It has at most `max` keys.
+fn identifiers(is_patch: bool, max: usize) -> ObjectBuilder {
     let value = |value: ObjectBuilder| match is_patch {
         true => value.schema_type(SchemaType::from_iter([Type::String, Type::Null])),
         false => value,
@@ -260,13 +267,13 @@ fn identifiers(is_patch: bool) -> ObjectBuilder {
     keyword(ObjectBuilder::new(), "patternProperties", special)
         .property_names(Some(Schema::Object(key.build())))
         .additional_properties(Some(other))
-        .max_properties(Some(identifiers::MAX_ENTRIES))
+        .max_properties(Some(max))
 }
 
 schema!(
     Identifiers,
     "Identifiers",
-    identifiers(false)
+    identifiers(false, identifiers::MAX_ENTRIES)
         .description(Some(
             "What a recipient is known by. The keys are free, each industry has its own: lender_id, policy_number, \
              agency_code, badge_id, …"
@@ -277,9 +284,61 @@ schema!(
 schema!(
     IdentifierChanges,
     "IdentifierChanges",
-    identifiers(true)
+    identifiers(true, identifiers::MAX_ENTRIES)
         .description(Some("A string sets its key, null removes it; the others stay. At most 50 are left"))
         .examples([json!({"policy_number": "POL-2026-10377", "lender_id": null})])
+);
+
+schema!(
+    artifact::Metadata,
+    "ArtifactMetadata",
+    identifiers(false, artifact::MAX_METADATA_ENTRIES)
+        .description(Some(
+            "What policies and lists find an artifact by: keys and values by the rules of identifiers, of at most 2048 bytes \
+             together. document_type is the type that policies name"
+        ))
+        .examples([json!({"document_type": "declaration-page", "lender_id": "LND-4821"})])
+);
+
+schema!(
+    MetadataChanges,
+    "ArtifactMetadataChanges",
+    identifiers(true, artifact::MAX_METADATA_ENTRIES)
+        .description(Some("A string sets its key, null removes it; the others stay. At most 10 are left"))
+        .examples([json!({"document_type": "endorsement", "lender_id": null})])
+);
+
+schema!(
+    Filename,
+    "Filename",
+    without(
+        string().min_length(Some(1)).max_length(Some(artifact::MAX_FILENAME_CHARS)),
+        &format!(r"{UNREADABLE}|[/\\]|^\s*\.\.?\s*$")
+    )
+    .description(Some("The name of a file, without a slash or a backslash"))
+    .examples([json!("declaration-page-2025.pdf")])
+);
+
+/// A token of RFC 9110 §5.6.2.
+const TOKEN: &str = "[!#$&^_.+A-Za-z0-9-]+";
+
+schema!(
+    MediaType,
+    "MediaType",
+    string()
+        .max_length(Some(artifact::MAX_MEDIA_TYPE_CHARS))
+        .pattern(trimmed(&format!("{TOKEN}/{TOKEN}(; ?{TOKEN}={TOKEN})*")))
+        .description(Some("A media type (RFC 9110 §8.3.1)"))
+        .examples([json!("application/pdf")])
+);
+
+schema!(
+    ContentHash,
+    "ContentHash",
+    string()
+        .pattern(Some("^(sha256:)?[0-9A-Fa-f]{64}$"))
+        .description(Some("A SHA-256, as sha256sum prints it; kept as sha256: and lower-case digits"))
+        .examples([json!("sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")])
 );
 
 schema!(

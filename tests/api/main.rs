@@ -12,6 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 mod access;
+mod artifacts;
 mod audit;
 mod authorization;
 mod certificates;

@@ -174,6 +174,11 @@ impl DataDir {
         self.path.join("tls")
     }
 
+    /// The directory of the contents of artifacts, which may not exist.
+    pub(super) fn objects_path(&self) -> PathBuf {
+        self.path.join("objects")
+    }
+
     fn env_path(&self) -> PathBuf {
         self.path.join("dev.env")
     }

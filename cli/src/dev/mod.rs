@@ -1,4 +1,4 @@
-//! `docyard dev`: the whole API on this machine, with an embedded DynamoDB.
+//! `docyard dev`: the whole API on this machine, with an embedded DynamoDB and an embedded S3.
 //!
 //! The embedded DynamoDB has its own port, on the loopback address unless another is asked for, and like DynamoDB Local
 //! it accepts any credentials. The port is printed on request.
@@ -22,17 +22,19 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use docyard_core::aws::dynamodb;
+use docyard_core::aws::s3::Bucket;
 use docyard_core::context::Context;
 use docyard_core::model::account::Account;
 use docyard_core::model::api_key::{ApiKey, ApiKeyRecord, Mode};
 use docyard_core::model::audit::Author;
 use docyard_core::model::dock::{Dock, Profile};
 use docyard_core::model::submission::SubmissionKey;
-use docyard_core::store::{Error, Fault, Store};
+use docyard_core::store::{Error, Fault, Objects, Store};
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::{AccountId, ApiKeyId, DockId};
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
+use docyard_local_s3::{AccessKey, BUCKET, BucketServer};
 use dynoxide::Database;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, ToSocketAddrs};
@@ -86,7 +88,8 @@ pub(crate) struct Options {
     /// The directory of the data, of dev.env with the addresses and the key, and of the certificates.
     #[arg(long, default_value = ".docyard")]
     data_dir: PathBuf,
-    /// Keep the data only in memory. dev.env and the certificates are written all the same.
+    /// Keep the data only in memory, and the contents of artifacts in a temporary directory. dev.env and the certificates are
+    /// written all the same.
     #[arg(long)]
     ephemeral: bool,
     /// Serve the bare DynamoDB API too, on this port; 0 for any free one.
@@ -143,8 +146,24 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     ));
     let config = dynamodb::local_config(&dynamodb_url).interceptor(disk::Observer);
     let store = Store::new(Client::from_conf(config.build()), TABLE);
-    let context =
-        Context::new(store, Mode::Live, Clock::system()).with_submission_key(SubmissionKey::development());
+    // The contents of artifacts, in the data directory, or in another one that ends with the server.
+    let temporary = options.ephemeral.then(tempfile::tempdir).transpose();
+    let temporary = temporary.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
+    let objects_path = match &temporary {
+        Some(temporary) => temporary.path().to_owned(),
+        None => data_dir.objects_path(),
+    };
+    let s3_listener = listen((Ipv4Addr::LOCALHOST, 0), "127.0.0.1", "port").await?;
+    let s3_url = format!("http://{}/{BUCKET}", local_address(&s3_listener)?);
+    let s3_key = AccessKey::generate();
+    let bucket = Bucket::local(s3_url, &s3_key.id, &s3_key.secret);
+    let bucket_server = BucketServer::open(&objects_path, s3_key).await;
+    let bucket_server =
+        bucket_server.map_err(|error| format!("cannot use {}: {error}", objects_path.display()))?;
+    let s3_server = tokio::spawn(bucket_server.serve(s3_listener, until_stopped(stopped.clone())));
+    let context = Context::new(store, Mode::Live, Clock::system())
+        .with_submission_key(SubmissionKey::development())
+        .with_objects(Objects::new(bucket, Clock::system()));
     let (key, dock) = match disk::observed(prepare(&context, &data_dir)).await {
         (Err(_), Some(failure)) => return Err(data_dir.cannot_write(&failure)),
         (prepared, _) => prepared.map_err(message)?,
@@ -168,7 +187,8 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let _ = stop.send(true);
     sweeper.abort();
     // A client with a half-sent request does not delay the end.
-    let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, dynamodb_server) }).await;
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, s3_server, dynamodb_server) })
+        .await;
     result
 }
 

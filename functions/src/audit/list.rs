@@ -11,10 +11,11 @@ use docyard_core::values::clock::Timestamp;
 use docyard_core::values::field_error::Rejected;
 use docyard_core::values::id::{AuditEntryId, DockId};
 use docyard_core::values::page::PageRequest;
+use docyard_core::values::uri::encoded;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::{EntryOutput, PATH, encoded};
+use super::{EntryOutput, PATH};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::input::Input;

@@ -6,10 +6,11 @@
 use docyard_core::context::{Caller, Context};
 use docyard_core::model::audit::{EntityId, Word};
 use docyard_core::values::id::AuditEntryId;
+use docyard_core::values::uri::encoded;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::{EntryOutput, PATH, encoded};
+use super::{EntryOutput, PATH};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::{auth, input, list, path, response};

@@ -6,7 +6,6 @@
 use docyard_core::model::audit::{Changes, EntityId, Entry, Metadata, Source, Word};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::id::{AuditEntryId, DockId};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use serde::Serialize;
 
 use crate::endpoint::Endpoints;
@@ -24,12 +23,6 @@ pub const ENDPOINTS: Endpoints = Endpoints {
 
 /// The path of the entries.
 const PATH: &str = "/v1/audit/logs";
-
-/// `text` as a part of a URL: all but the unreserved characters encoded (RFC 3986 §2.3).
-fn encoded(text: &str) -> PercentEncode<'_> {
-    const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-    utf8_percent_encode(text, ENCODED)
-}
 
 /// An entry of the audit trail.
 #[derive(Serialize)]

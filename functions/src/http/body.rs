@@ -11,6 +11,12 @@ use super::header::is_repeated;
 
 /// The largest body, in bytes after base64 is decoded: 64 KiB.
 pub const MAX_BYTES: usize = 64 * 1024;
+/// The largest body that holds many resources: 1 MiB.
+pub const MAX_BATCH_BYTES: usize = 1024 * 1024;
+
+/// What is said of a larger body.
+pub(crate) const TOO_LARGE: &str = "The request body is larger than 64 KiB";
+pub(crate) const BATCH_TOO_LARGE: &str = "The request body is larger than 1 MiB; send several requests";
 
 /// The media type of a body (RFC 8259), assumed where none is declared.
 pub(super) const JSON: &str = "application/json";
@@ -33,19 +39,34 @@ pub(super) fn parse_object<T>(
 
 /// The members of the object that is a request's body, declared as one of `media_types`.
 pub(super) fn object(request: &Request, media_types: &[&str]) -> Result<Vec<(String, Json)>, Error> {
-    match json(request, media_types)? {
+    object_of(json(text(request)?, request, media_types)?)
+}
+
+/// The members of the object that is a request's body, of at most [`MAX_BATCH_BYTES`].
+pub(super) fn batch_object(request: &Request) -> Result<Vec<(String, Json)>, Error> {
+    object_of(json(limited(request, MAX_BATCH_BYTES, BATCH_TOO_LARGE)?, request, &[JSON])?)
+}
+
+fn object_of(json: Json) -> Result<Vec<(String, Json)>, Error> {
+    match json {
         Json::Object(members) => Ok(members),
-        _ => Err(bad_request("The request body must be a JSON object, such as {\"name\": \"…\"}")),
+        _ => Err(not_an_object()),
     }
+}
+
+/// What a body gets that is something else.
+pub(crate) fn not_an_object() -> Error {
+    bad_request("The request body must be a JSON object, such as {\"name\": \"…\"}")
 }
 
 /// The members of the object that is a request's body, if it has one: no body, white space and `null` are an empty
 /// object.
 pub(super) fn optional_object(request: &Request) -> Result<Vec<(String, Json)>, Error> {
-    if text(request)?.trim_ascii().is_empty() {
+    let body = text(request)?;
+    if body.trim_ascii().is_empty() {
         return Ok(Vec::new());
     }
-    match json(request, &[JSON])? {
+    match json(body, request, &[JSON])? {
         Json::Object(members) => Ok(members),
         Json::Null => Ok(Vec::new()),
         _ => Err(bad_request("The request body must be a JSON object, or absent")),
@@ -60,8 +81,7 @@ pub(super) fn canonical(request: &Request) -> String {
     }
 }
 
-fn json(request: &Request, media_types: &[&str]) -> Result<Json, Error> {
-    let body = text(request)?;
+fn json(body: &[u8], request: &Request, media_types: &[&str]) -> Result<Json, Error> {
     if body.is_empty() {
         return Err(bad_request("The request needs a body: a JSON object"));
     }
@@ -72,8 +92,12 @@ fn json(request: &Request, media_types: &[&str]) -> Result<Json, Error> {
 
 /// The body, which is not too large, without a byte order mark.
 pub(super) fn text(request: &Request) -> Result<&[u8], Error> {
-    if request.body().len() > MAX_BYTES {
-        return Err(Error::PayloadTooLarge);
+    limited(request, MAX_BYTES, TOO_LARGE)
+}
+
+fn limited<'a>(request: &'a Request, max: usize, message: &'static str) -> Result<&'a [u8], Error> {
+    if request.body().len() > max {
+        return Err(Error::PayloadTooLarge(message));
     }
     Ok(without_bom(request))
 }
@@ -235,7 +259,7 @@ mod tests {
     fn a_body_may_have_64_kib_and_not_one_byte_more() {
         let body = |size: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(size - 8));
         assert!(read_ab(body(MAX_BYTES)).is_ok());
-        assert!(matches!(read_ab(body(MAX_BYTES + 1)), Err(Error::PayloadTooLarge)));
+        assert!(matches!(read_ab(body(MAX_BYTES + 1)), Err(Error::PayloadTooLarge(_))));
     }
 
     #[test]

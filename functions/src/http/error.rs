@@ -41,8 +41,8 @@ pub enum Error {
     Taken(Taken),
     /// 412: `If-Match` names another state of the resource.
     PreconditionFailed,
-    /// 413: the body is larger than [`super::body::MAX_BYTES`].
-    PayloadTooLarge,
+    /// 413: the body is larger than the endpoint takes. The message says how large it may be.
+    PayloadTooLarge(&'static str),
     /// 415: the `Content-Type` is none that the endpoint takes. The message says what to send.
     UnsupportedMediaType(&'static str),
     /// 415: the body has this `Content-Encoding`.
@@ -56,7 +56,7 @@ pub enum Error {
     },
     /// 500: a bug of ours.
     Internal(Fault),
-    /// 503: DynamoDB throttled, was in conflict or out of reach, also after the retries.
+    /// 503: DynamoDB or S3 throttled, was in conflict or out of reach, also after the retries.
     Unavailable(Fault),
 }
 
@@ -110,6 +110,8 @@ pub enum Resource {
     Template,
     /// `Group not found`
     Group,
+    /// `Artifact not found`
+    Artifact,
     /// `Audit log not found`
     AuditLog,
 }
@@ -125,6 +127,7 @@ impl fmt::Display for Resource {
             Self::Version => "Version",
             Self::Template => "Template",
             Self::Group => "Group",
+            Self::Artifact => "Artifact",
             Self::AuditLog => "Audit log",
         })
     }
@@ -154,7 +157,7 @@ impl Error {
             Self::Conflict(_) => "conflict",
             Self::Taken(taken) => taken.kind,
             Self::PreconditionFailed => "precondition_failed",
-            Self::PayloadTooLarge => "payload_too_large",
+            Self::PayloadTooLarge(_) => "payload_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",
             Self::UnsupportedEncoding(_) => "unsupported_encoding",
             Self::IdempotencyKeyReused => "idempotency_key_reused",

@@ -117,6 +117,14 @@ impl Input<'_> {
         }
     }
 
+    /// Adds an error of a query parameter, for what only several of them together show.
+    ///
+    /// # Errors
+    /// [`Rejected`], always.
+    pub fn refuse<T>(&mut self, name: &str, message: &'static str) -> Result<T, Rejected> {
+        self.accept(name, Err(message))
+    }
+
     /// Takes the header `Idempotency-Key`; `None` if it is absent.
     ///
     /// # Errors
@@ -139,6 +147,17 @@ impl Input<'_> {
     /// [`Rejected`] if it cannot be read or `parse` fails.
     pub fn body<T>(&mut self, parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>) -> Result<T, Rejected> {
         self.object(body::object(self.request, &[JSON]), parse)
+    }
+
+    /// Takes the body of a request about many resources, an object of up to 1 MiB.
+    ///
+    /// # Errors
+    /// As [`Input::body`].
+    pub fn batch_body<T>(
+        &mut self,
+        parse: impl FnOnce(&mut Fields) -> Result<T, Rejected>,
+    ) -> Result<T, Rejected> {
+        self.object(body::batch_object(self.request), parse)
     }
 
     /// Takes the body of a PATCH, an object; it may also be declared as `application/merge-patch+json`.

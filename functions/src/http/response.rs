@@ -59,8 +59,13 @@ pub fn resource(representation: &impl Serialize, version: u64) -> Result<Respons
 /// 201 for a created resource with versions: its representation, its first version in `ETag`, and its URL in
 /// `Location`.
 pub fn created(response: StoredResponse) -> Response<String> {
+    created_at_version(response, 0)
+}
+
+/// 201 for what was created, or had been: its representation, its version in `ETag`, and its URL in `Location`.
+pub fn created_at_version(response: StoredResponse, version: u64) -> Response<String> {
     let mut created = created_immutable(response);
-    created.headers_mut().extend(header(ETAG, Some(&entity_tag(0))));
+    created.headers_mut().extend(header(ETAG, Some(&entity_tag(version))));
     created
 }
 
@@ -170,6 +175,23 @@ impl Serialize for ErrorBody {
 }
 
 fn of_error(error: Error, request_id: &str) -> Response<String> {
+    if let Error::OAuth { code, description } = error {
+        return of_oauth_error(code, &description);
+    }
+    let (status, body, header) = described(error, request_id);
+    let mut response = Response::new(serde_json::to_string(&body).unwrap_or_default());
+    *response.status_mut() = status;
+    response.headers_mut().extend(header);
+    response
+}
+
+/// The body of the response to an error, for a request that has several.
+pub fn error_body(error: Error, request_id: &str) -> ErrorBody {
+    described(error, request_id).1
+}
+
+/// The status, the body and the header of the response to an error.
+fn described(error: Error, request_id: &str) -> (StatusCode, ErrorBody, Option<(HeaderName, HeaderValue)>) {
     let mut details = Vec::new();
     let mut taken_by = None;
     let mut header = None;
@@ -188,7 +210,7 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
             header = Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
             (StatusCode::UNAUTHORIZED, "Invalid or expired API key".to_owned())
         }
-        Error::OAuth { code, description } => return of_oauth_error(code, &description),
+        Error::OAuth { description, .. } => (StatusCode::BAD_REQUEST, description),
         Error::Forbidden(Shortfall { factors, identifiers }) => {
             let factors = factors.iter().map(|factor| format!("factors.{factor}"));
             let identifiers = identifiers.iter().map(|key| format!("identifiers.{key}"));
@@ -211,9 +233,7 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
             "This Idempotency-Key was used with another request body; use a new key for a new request"
                 .to_owned(),
         ),
-        Error::PayloadTooLarge => {
-            (StatusCode::PAYLOAD_TOO_LARGE, "The request body is larger than 64 KiB".to_owned())
-        }
+        Error::PayloadTooLarge(message) => (StatusCode::PAYLOAD_TOO_LARGE, message.to_owned()),
         Error::UnsupportedMediaType(message) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, message.to_owned()),
         Error::UnsupportedEncoding(encoding) => {
             header = Some((ACCEPT_ENCODING, HeaderValue::from_static("identity")));
@@ -242,10 +262,7 @@ fn of_error(error: Error, request_id: &str) -> Response<String> {
         details,
         taken_by,
     };
-    let mut response = Response::new(serde_json::to_string(&body).unwrap_or_default());
-    *response.status_mut() = status;
-    response.headers_mut().extend(header);
-    response
+    (status, body, header)
 }
 
 /// What a recipient is told that no policy lets in.
@@ -304,7 +321,7 @@ mod tests {
 
     #[test]
     fn every_response_carries_the_request_id_and_is_not_cached() {
-        for result in [json(StatusCode::OK, &1), Err(Error::PayloadTooLarge)] {
+        for result in [json(StatusCode::OK, &1), Err(Error::PayloadTooLarge(""))] {
             let response = finish(result, "req-1");
             assert_eq!(response.headers()["x-request-id"], "req-1");
             assert_eq!(response.headers()["cache-control"], "no-store");

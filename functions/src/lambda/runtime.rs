@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use docyard_core::aws::dynamodb;
+use docyard_core::aws::s3::Bucket;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::model::submission::{MIN_KEY_BYTES, SubmissionKey};
-use docyard_core::store::Store;
+use docyard_core::store::{Objects, Store};
 use docyard_core::values::clock::Clock;
 use lambda_http::tower::ServiceExt;
 
@@ -16,8 +17,8 @@ use crate::endpoint::{Action, Endpoint, Need};
 use crate::metrics::Recorder;
 
 /// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
-/// `AUDIT_RETENTION_DAYS` (how long audit entries are kept), `SUBMISSION_KEY` where the endpoint needs it, `STAGE` (the deployment's name in the metrics), and what
-/// [`dynamodb::function_client`] reads. If one is missing or malformed, it logs which and exits with code 1.
+/// `AUDIT_RETENTION_DAYS` (how long audit entries are kept), `STAGE` (the deployment's name in the metrics), `SUBMISSION_KEY`
+/// and `BUCKET_NAME` where the endpoint needs them, and what [`dynamodb::function_client`] and [`Bucket::of_function`] read. If one is missing or malformed, it logs which and exits with code 1.
 pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     logging::init(Format::Json);
     // One request at a time: Lambda gives a sandbox no second one.
@@ -58,14 +59,23 @@ fn context(endpoint: &Endpoint) -> Result<Context, String> {
     let days = variable("AUDIT_RETENTION_DAYS")?.parse().ok().filter(|days| *days > 0);
     let days = days.ok_or("AUDIT_RETENTION_DAYS must be a number of days, 1 to 65535")?;
     let store = Store::new(dynamodb::function_client()?, table).keeping_audit_entries(days);
-    let context = Context::new(store, mode, Clock::system());
-    if !endpoint.needs.contains(&Need::SubmissionKey) {
-        return Ok(context);
+    let mut context = Context::new(store, mode, Clock::system());
+    for need in endpoint.needs {
+        context = match need {
+            Need::SubmissionKey => context.with_submission_key(submission_key()?),
+            Need::GetObject | Need::PutObject => context.with_objects(objects()?),
+        };
     }
+    Ok(context)
+}
+
+fn submission_key() -> Result<SubmissionKey, String> {
     let key = SubmissionKey::parse(&variable("SUBMISSION_KEY")?);
-    let key =
-        key.ok_or_else(|| format!("SUBMISSION_KEY must be a text of at least {MIN_KEY_BYTES} bytes"))?;
-    Ok(context.with_submission_key(key))
+    key.ok_or_else(|| format!("SUBMISSION_KEY must be a text of at least {MIN_KEY_BYTES} bytes"))
+}
+
+fn objects() -> Result<Objects, String> {
+    Ok(Objects::new(Bucket::of_function()?, Clock::system()))
 }
 
 fn metrics() -> Result<Recorder, String> {

@@ -21,7 +21,7 @@ use super::event::Event;
 use super::observe;
 use crate::endpoint::Endpoint;
 use crate::http::error::Error;
-use crate::http::response;
+use crate::http::{request_id, response};
 
 /// How long a request may take before it gets a 503: less than the functions' timeout in `template.yaml`, so that the
 /// caller gets this response and not API Gateway's.
@@ -103,14 +103,6 @@ fn origin(request: &Request) -> Origin {
             Origin::new(context.http.source_ip.as_deref(), context.http.user_agent.as_deref())
         }
         _ => Origin::default(),
-    }
-}
-
-/// API Gateway's id of the request.
-fn request_id(request: &Request) -> String {
-    match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone().unwrap_or_default(),
-        _ => String::new(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The DynamoDB client: its endpoint, credentials, time limits and retries.
 
-use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -11,6 +10,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Config, Credentials, Re
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::CancellationReason;
 
+use crate::aws::environment::{Environment, endpoint_url};
 use crate::aws::transport;
 
 /// The client of a Lambda function, from the environment that Lambda gives it: `AWS_REGION`, the credentials, and
@@ -21,30 +21,8 @@ use crate::aws::transport;
 /// # Errors
 /// Which variable is missing or malformed.
 pub fn function_client() -> Result<Client, String> {
-    let given = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let variable = |name| given(name).ok_or_else(|| format!("{name} is not set"));
-    let region = variable("AWS_REGION")?;
-    let is_region = region.starts_with(|c: char| c.is_ascii_lowercase())
-        && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if !is_region {
-        return Err("AWS_REGION must be the name of a region, such as eu-central-1".to_owned());
-    }
-    // They stay the same for as long as the sandbox lives.
-    let credentials = Credentials::new(
-        variable("AWS_ACCESS_KEY_ID")?,
-        variable("AWS_SECRET_ACCESS_KEY")?,
-        given("AWS_SESSION_TOKEN"),
-        None,
-        "environment",
-    );
-    let endpoint =
-        ["AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL"]
-            .into_iter()
-            .find_map(|name| Some((name, given(name)?)))
-            .map(|(name, url)| {
-                if is_http_url(&url) { Ok(url) } else { Err(format!("{name} must be an http or https URL")) }
-            })
-            .transpose()?;
+    let Environment { region, credentials } = Environment::read()?;
+    let endpoint = endpoint_url("AWS_ENDPOINT_URL_DYNAMODB")?;
     let mut config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .http_client(transport::http_client(transport::amazon_roots()))
@@ -62,22 +40,6 @@ const RETRY_TOKENS: usize = 100;
 /// Retries within a bucket of this client's own.
 fn retries_within(bucket: TokenBucket) -> RetryPartition {
     RetryPartition::custom("docyard").token_bucket(bucket).build()
-}
-
-/// Whether a text is the URL of an HTTP server.
-fn is_http_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
-    let authority = rest.split('/').next().unwrap_or_default();
-    let (host, port) = match authority.rsplit_once(':') {
-        // The colons of an IPv6 address are in brackets.
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse::<u16>().is_ok()),
-        _ => (authority, true),
-    };
-    let in_brackets = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    port && match in_brackets {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)),
-    }
 }
 
 /// Sets the time limits and retries of a client: 2 s for one attempt, 6 s for an operation with its retries, four
@@ -154,38 +116,4 @@ pub fn local_config(url: &str) -> Builder {
         .retry_partition(retries_within(TokenBucket::unlimited()))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"));
     with_limits(config)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_http_url_has_a_host_and_perhaps_a_port() {
-        for url in [
-            "http://127.0.0.1:8000",
-            "https://dynamodb.eu-central-1.amazonaws.com",
-            "https://dynamodb-fips.us-east-1.amazonaws.com/",
-            "http://[::1]:8000",
-            "http://localhost",
-        ] {
-            assert!(is_http_url(url), "{url}");
-        }
-        for url in [
-            "",
-            "127.0.0.1:8000",
-            "https://",
-            "https://:80",
-            "https://a:x",
-            "https://a:",
-            "https://[",
-            "https://[::1",
-            "https://a:99999",
-            "ftp://a",
-            "https://a b",
-            "https://user@a",
-        ] {
-            assert!(!is_http_url(url), "{url}");
-        }
-    }
 }

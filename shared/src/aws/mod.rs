@@ -1,4 +1,6 @@
-//! AWS: the DynamoDB client and the HTTP transport under it. Nothing of the domain.
+//! AWS: the DynamoDB client, the calls of S3, and the HTTP transport under both. Nothing of the domain.
 
 pub mod dynamodb;
+mod environment;
+pub mod s3;
 pub mod transport;

@@ -1,8 +1,8 @@
-//! The HTTP client under the SDK: HTTP/1.1 over TLS by `rustls` and `ring`, and nothing else.
+//! The HTTP client under the SDK and under the calls of S3: HTTP/1.1 over TLS by `rustls` and `ring`, and nothing else.
 //!
 //! The SDK's own (`aws-smithy-http-client`) also brings HTTP/2, proxies and the operating system's root certificates,
-//! none of which a function uses; `docs/performance.md` has what they cost. Time limits and retries are the SDK's: see
-//! [`crate::aws::dynamodb`].
+//! none of which a function uses; `docs/performance.md` has what they cost. Time limits and retries are those of its users: see
+//! [`crate::aws::dynamodb`] and [`crate::store::Objects`].
 //!
 //! Lambda freezes a sandbox between two events, for minutes. Meanwhile its connections may end, and nobody in it is told:
 //! a router that forgot one swallows what is sent on it. So an exchange over a connection that was idle for long has a
@@ -68,6 +68,12 @@ const AFTER_IDLE_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// An HTTP client for the SDK that trusts `roots`. It opens a connection when it is first used.
 pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
+    let connector = connector(roots);
+    http_client_fn(move |_settings, _components| connector.clone())
+}
+
+/// What sends a request of such a client.
+pub(super) fn connector(roots: RootCertStore) -> SharedHttpConnector {
     let mut tcp = TcpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
@@ -84,8 +90,7 @@ pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
             .wrap_connector(NotingConnector { tcp, used: used.clone() });
         Arc::new(Connections { pool: Mutex::new(Pool::new(connector.clone(), 0)), connector, used })
     });
-    let connector = SharedHttpConnector::new(Transport { connections });
-    http_client_fn(move |_settings, _components| connector.clone())
+    SharedHttpConnector::new(Transport { connections })
 }
 
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::values::clock::Timestamp;
 use crate::values::id::{
-    AccountId, ApiKeyId, AuditEntryId, CertificateId, DockId, GroupId, PolicyId, RecipientId, SecretId,
-    TokenId,
+    AccountId, ApiKeyId, ArtifactId, AuditEntryId, CertificateId, DockId, GroupId, PolicyId, RecipientId,
+    SecretId, TokenId,
 };
 use crate::values::json::Json;
 use crate::values::random;
@@ -201,6 +201,7 @@ entities!(
     PolicyId: Policy,
     GroupId: Group,
     CertificateId: Certificate,
+    ArtifactId: Artifact,
     TokenId: Token
 );
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use time::{Date, Month};
 
+use crate::values::content_hash::ContentHash;
 use crate::values::field_error::{ValueErrors, shown};
 use crate::values::json::Json;
 use crate::values::text;
@@ -40,7 +41,7 @@ impl Identifiers {
     /// # Errors
     /// Every entry that breaks a rule, at its key.
     pub fn parse(json: Json, latest: Date) -> Result<Self, ValueErrors> {
-        Self::default().edited(json, |key, json| entry(key, json, latest).map(Some))
+        parsed(json, MAX_ENTRIES, latest).map(Self)
     }
 
     /// Reads a merge patch of these identifiers (RFC 7396), and returns them with its changes: a string sets its key,
@@ -49,39 +50,7 @@ impl Identifiers {
     /// # Errors
     /// Every entry that breaks a rule, at its key.
     pub fn merged(&self, patch: Json, latest: Date) -> Result<Self, ValueErrors> {
-        self.edited(patch, |key, json| match json {
-            Json::Null => Ok(None),
-            // As GET returned it, whatever rule held when it was stored.
-            Json::String(value) if self.0.get(key) == Some(&value) => Ok(Some(value)),
-            json => entry(key, json, latest).map(Some),
-        })
-    }
-
-    /// These identifiers, with each entry of an object set to what `read` makes of it, or removed.
-    fn edited(
-        &self,
-        json: Json,
-        read: impl Fn(&str, Json) -> Result<Option<String>, &'static str>,
-    ) -> Result<Self, ValueErrors> {
-        let Json::Object(entries) = json else { return Err("must be an object of strings".into()) };
-        let mut errors = ValueErrors::default();
-        let mut identifiers = self.0.clone();
-        let mut keys = BTreeSet::new();
-        for (key, json) in entries {
-            if !keys.insert(key.clone()) {
-                errors.push_at(&shown(&key), "is given more than once");
-                continue;
-            }
-            match read(&key, json) {
-                Ok(Some(value)) => drop(identifiers.insert(key, value)),
-                Ok(None) => drop(identifiers.remove(&key)),
-                Err(message) => errors.push_at(&shown(&key), message),
-            }
-        }
-        if identifiers.len() > MAX_ENTRIES {
-            errors.push("must have at most 50 entries");
-        }
-        if errors.is_empty() { Ok(Self(identifiers)) } else { Err(errors) }
+        merged(&self.0, patch, MAX_ENTRIES, latest).map(Self)
     }
 
     /// The value of a key.
@@ -107,24 +76,87 @@ impl Identifiers {
     }
 }
 
+/// Reads an object of at most `max` strings, whose keys and values are those of identifiers. `latest` is the latest date of
+/// birth.
+///
+/// # Errors
+/// Every entry that breaks a rule, at its key.
+pub(super) fn parsed(json: Json, max: usize, latest: Date) -> Result<BTreeMap<String, String>, ValueErrors> {
+    edited(&BTreeMap::new(), json, max, |key, json| entry(key, json, latest).map(Some))
+}
+
+/// Reads a merge patch of such an object (RFC 7396), and returns it with its changes: a string sets its key, `null` removes
+/// it.
+///
+/// # Errors
+/// As [`parsed`].
+pub(super) fn merged(
+    current: &BTreeMap<String, String>,
+    patch: Json,
+    max: usize,
+    latest: Date,
+) -> Result<BTreeMap<String, String>, ValueErrors> {
+    edited(current, patch, max, |key, json| match json {
+        Json::Null => Ok(None),
+        // As GET returned it, whatever rule held when it was stored.
+        Json::String(value) if current.get(key) == Some(&value) => Ok(Some(value)),
+        json => entry(key, json, latest).map(Some),
+    })
+}
+
+/// These entries, with each entry of an object set to what `read` makes of it, or removed.
+fn edited(
+    current: &BTreeMap<String, String>,
+    json: Json,
+    max: usize,
+    read: impl Fn(&str, Json) -> Result<Option<String>, &'static str>,
+) -> Result<BTreeMap<String, String>, ValueErrors> {
+    let Json::Object(given) = json else { return Err("must be an object of strings".into()) };
+    let mut errors = ValueErrors::default();
+    let mut entries = current.clone();
+    let mut keys = BTreeSet::new();
+    for (key, json) in given {
+        if !keys.insert(key.clone()) {
+            errors.push_at(&shown(&key), "is given more than once");
+            continue;
+        }
+        match read(&key, json) {
+            Ok(Some(value)) => drop(entries.insert(key, value)),
+            Ok(None) => drop(entries.remove(&key)),
+            Err(message) => errors.push_at(&shown(&key), message),
+        }
+    }
+    if entries.len() > max {
+        errors.push(&format!("must have at most {max} entries"));
+    }
+    if errors.is_empty() { Ok(entries) } else { Err(errors) }
+}
+
 /// Whether a text can be the key of an identifier: 1 to 64 of `A-Z`, `a-z`, `0-9`, `_` and `-`, starting with a letter.
-pub(super) fn is_key(key: &str) -> bool {
+pub fn is_key(key: &str) -> bool {
     key.starts_with(|c: char| c.is_ascii_alphabetic())
         && key.len() <= MAX_KEY_CHARS
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }
 
-/// Whether two values of a key mean the same: a phone number by its digits, an email regardless of case, a date and an NDA's
-/// digest if they are ones; anything else byte for byte. White space around them does not count.
+/// Whether two values of a key mean the same: they have the same [`normal_form`].
 pub(super) fn is_same(key: &str, a: &str, b: &str) -> bool {
-    let (a, b) = (a.trim(), b.trim());
-    let digits = |text: &str| text.bytes().filter(u8::is_ascii_digit).collect::<Vec<u8>>();
+    normal_form(key, a).is_some_and(|a| normal_form(key, b) == Some(a))
+}
+
+/// What all values of a key that mean the same have in common: the digits of a phone number, an email in lower case, the date
+/// or the digest that the text is; of anything else the text itself. White space around it does not count. `None` for a
+/// value that means nothing, and so is the same as none.
+pub fn normal_form(key: &str, value: &str) -> Option<String> {
+    let value = value.trim();
     match key {
-        "email" => a.eq_ignore_ascii_case(b),
-        "phone" => digits(a) == digits(b) && !digits(a).is_empty(),
-        "date_of_birth" => calendar_date(a).zip(calendar_date(b)).is_some_and(|(a, b)| a == b),
-        "nda_hash" => nda_hash(a).ok().zip(nda_hash(b).ok()).is_some_and(|(a, b)| a == b),
-        _ => a == b,
+        "email" => Some(value.to_ascii_lowercase()),
+        "phone" => {
+            Some(value.chars().filter(char::is_ascii_digit).collect::<String>()).filter(|it| !it.is_empty())
+        }
+        "date_of_birth" => calendar_date(value).map(|_| value.to_owned()),
+        "nda_hash" => nda_hash(value).ok(),
+        _ => Some(value.to_owned()),
     }
 }
 
@@ -145,14 +177,8 @@ fn entry(key: &str, json: Json, latest: Date) -> Result<String, &'static str> {
 
 /// `sha256:` and 64 hex digits, or the digits alone; stored with the prefix, in lower case.
 fn nda_hash(value: &str) -> Result<String, &'static str> {
-    let hex = value.strip_prefix("sha256:").unwrap_or(value);
-    if hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-        Ok(format!("sha256:{}", hex.to_ascii_lowercase()))
-    } else {
-        Err(
-            "must be the 64 hex digits that sha256sum prints for the signed NDA, with or without sha256: before them",
-        )
-    }
+    const RULE: &str = "must be the 64 hex digits that sha256sum prints for the signed NDA, with or without sha256: before them";
+    ContentHash::parse(value).map(|hash| hash.to_string()).map_err(|_| RULE)
 }
 
 /// The first year of a date of birth: an earlier one is a mistake.

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod account;
 pub mod api_key;
+pub mod artifact;
 pub mod audit;
 pub mod certificate;
 pub mod decision;

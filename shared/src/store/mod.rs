@@ -1,4 +1,5 @@
-//! The table: one method for each access pattern, in the domain's terms.
+//! The table: one method for each access pattern, in the domain's terms; and beside it the contents of artifacts
+//! ([`Objects`]).
 //!
 //! Items are described in `docs/architecture.md`. All reads are strongly consistent: what was written a moment ago is
 //! found, and a key revoked a moment ago is refused. Every method fails with [`Error`]: unavailable if DynamoDB
@@ -7,14 +8,17 @@
 mod access;
 mod accounts;
 mod api_keys;
+mod artifacts;
 mod audit;
 mod belongings;
 mod certificates;
+mod cleanup;
 mod docks;
 mod error;
 mod groups;
 mod idempotency;
 mod json_text;
+mod objects;
 mod partition;
 mod policies;
 mod recipients;
@@ -27,9 +31,12 @@ mod transaction;
 pub use access::{ActiveItems, ActiveRecipient};
 pub use accounts::AccountCreation;
 pub use api_keys::{ApiKeyCreation, ApiKeyRevocation};
+pub use artifacts::{ArtifactQuery, ArtifactUpdate};
 pub use certificates::{CertificateRevocation, FoundCertificate, RegistrationRefused};
+pub use cleanup::{CLEANUP_PARTITIONS, Cleanup};
 pub use error::{Error, Fault};
 pub use groups::MembersRefused;
+pub use objects::{DOWNLOAD_MINUTES, Download, Objects, Stored, StoredObject, UPLOAD_MINUTES, Upload};
 pub use partition::Partition;
 pub use policies::PolicyRefused;
 pub use recipients::{EmailTaken, RecipientDeletion, RecipientPointer, RecipientUpdate};
@@ -242,6 +249,19 @@ impl Store {
         Ok(items)
     }
 
+    /// Puts one item, whether its key exists or not, outside of a transaction: for what no audit entry is on.
+    async fn put_alone(&self, item: &impl Serialize) -> Result<(), Error> {
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_item(item)?))
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let output = self.record.call(put.send()).await.map_err(|error| Error::of_call("PutItem", &error))?;
+        self.record.add_write(output.consumed_capacity);
+        Ok(())
+    }
+
     /// Deletes items in any order, 25 at a time. What was deleted when it fails stays deleted.
     async fn delete_all(&self, keys: Vec<Item>) -> Result<(), Error> {
         const OPERATION: &str = "BatchWriteItem";
@@ -283,30 +303,33 @@ impl Store {
     }
 }
 
-/// How many reads that a request makes of one kind are under way at a time: as many connections are open then.
+/// How many calls that a request makes of one kind are under way at a time: as many connections are open then.
 const MAX_AT_ONCE: usize = 32;
 
-/// What all of the reads return, in their order. Of this crate's own, since the combinators of `futures` that know a limit
-/// are 40 kB of code in each function.
-async fn at_once<T>(
-    mut reads: impl Iterator<Item: Future<Output = Result<T, Error>>>,
-) -> Result<Vec<T>, Error> {
+/// What all of the calls return, in their order; 32 of them are under way at a time. Of this crate's own, since the combinators
+/// of `futures` that know a limit are 40 kB of code in each function.
+///
+/// # Errors
+/// The first error. Calls behind its batch are not made.
+pub async fn at_once<T, E>(
+    mut calls: impl Iterator<Item: Future<Output = Result<T, E>>>,
+) -> Result<Vec<T>, E> {
     let mut results = Vec::new();
     loop {
         let mut batch: Vec<_> =
-            reads.by_ref().take(MAX_AT_ONCE).map(|read| Box::pin(maybe_done(read))).collect();
+            calls.by_ref().take(MAX_AT_ONCE).map(|call| Box::pin(maybe_done(call))).collect();
         if batch.is_empty() {
             return Ok(results);
         }
         poll_fn(|context| {
             let mut is_pending = false;
-            for read in &mut batch {
-                is_pending |= read.as_mut().poll(context).is_pending();
+            for call in &mut batch {
+                is_pending |= call.as_mut().poll(context).is_pending();
             }
             if is_pending { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
-        for result in batch.iter_mut().filter_map(|read| read.as_mut().take_output()) {
+        for result in batch.iter_mut().filter_map(|call| call.as_mut().take_output()) {
             results.push(result?);
         }
     }

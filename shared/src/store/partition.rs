@@ -7,10 +7,18 @@ use std::fmt;
 pub enum Partition {
     /// An account, and what is listed by account.
     Account,
+    /// An artifact.
+    Artifact,
+    /// The artifacts of a dock, all or those with an entry of metadata.
+    Artifacts,
     /// A part of the audit trail of a dock.
     Audit,
     /// The audit trail of an entity.
     AuditEntity,
+    /// A part of what is to be cleaned up.
+    Cleanup,
+    /// Which artifact of a dock has a content, under a name and with metadata.
+    Content,
     /// A dock and its recipients.
     Dock,
     /// The members of a group.
@@ -36,8 +44,12 @@ impl Partition {
     pub fn name(self) -> &'static str {
         match self {
             Self::Account => "ACCOUNT",
+            Self::Artifact => "ARTIFACT",
+            Self::Artifacts => "ARTIFACTS",
             Self::Audit => "AUDIT",
             Self::AuditEntity => "AUDIT_ENTITY",
+            Self::Cleanup => "CLEANUP",
+            Self::Content => "CONTENT",
             Self::Dock => "DOCK",
             Self::Group => "GROUP",
             Self::Groups => "GROUPS",

@@ -50,6 +50,13 @@ impl ValueErrors {
     }
 }
 
+/// The errors by the paths that begin at the value.
+impl From<ValueErrors> for Vec<FieldError> {
+    fn from(errors: ValueErrors) -> Self {
+        errors.0
+    }
+}
+
 /// One error of the value as a whole.
 impl From<&str> for ValueErrors {
     fn from(message: &str) -> Self {

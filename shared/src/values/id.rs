@@ -39,6 +39,11 @@ macro_rules! ids {
                     // The ULID parser also takes lower case and look-alikes: those would be second names.
                     (id.to_string() == text).then_some(id)
                 }
+
+                /// A number below `n`, chosen by the id's random part: the same for the same id, and any as likely as another.
+                pub fn spread(self, n: u8) -> u8 {
+                    u8::try_from(self.0.random() % u128::from(n.max(1))).unwrap_or(0)
+                }
             }
 
             impl Id for $name {
@@ -126,6 +131,8 @@ ids! {
     Policy: PolicyId, "pol_", "policyId", "a policy";
     Group: GroupId, "grp_", "groupId", "a group";
     Certificate: CertificateId, "crt_", "certificateId", "a certificate";
+    Artifact: ArtifactId, "art_", "artifactId", "an artifact";
+    ArtifactBatch: ArtifactBatchId, "batch_", "batchId", "a batch of artifacts";
     Token: TokenId, "tok_", "tokenId", "an access token";
     AuditEntry: AuditEntryId, "aud_", "entryId", "an entry of the audit trail";
 }
@@ -144,11 +151,6 @@ impl AuditEntryId {
     /// The id before this one in their order; `None` for the lowest.
     pub fn before(self) -> Option<Self> {
         self.0.0.checked_sub(1).map(|id| Self(Ulid(id)))
-    }
-
-    /// A number below `n`, chosen by the id's random part: the same for the same id, and any as likely as another.
-    pub fn spread(self, n: u8) -> u8 {
-        u8::try_from(self.0.random() % u128::from(n.max(1))).unwrap_or(0)
     }
 }
 
@@ -184,7 +186,7 @@ mod tests {
     fn an_id_of_any_kind_tells_its_kind() {
         let id = AnyId::parse("rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0").unwrap();
         assert_eq!((id.name(), id.to_string().as_str()), ("recipientId", "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"));
-        assert_eq!(AnyId::parse("art_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"), None);
+        assert_eq!(AnyId::parse("job_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"), None);
     }
 
     #[test]

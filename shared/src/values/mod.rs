@@ -5,6 +5,7 @@
 
 pub mod checksum;
 pub mod clock;
+pub mod content_hash;
 pub mod digest;
 pub mod domain;
 pub mod email;
@@ -17,4 +18,5 @@ pub mod patch;
 pub mod random;
 pub mod text;
 pub mod thumbprint;
+pub mod uri;
 pub mod x509;

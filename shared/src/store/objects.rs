@@ -1,0 +1,289 @@
+//! The contents of artifacts: an object in S3 for each, `<dock>/<artifact>`.
+//!
+//! Who uploads or downloads one is given an address for it, which S3 judges by itself: for an upload the address holds for
+//! this content alone, and only while there is none.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use http::Method;
+
+use super::error::Error;
+use super::retry::back_off;
+use crate::aws::s3::{Bucket, CallFailed, Header, SignedUrl};
+use crate::model::artifact::{Artifact, Content, Filename, MediaType};
+use crate::request_record::RequestRecord;
+use crate::values::clock::{Clock, Timestamp};
+use crate::values::content_hash::ContentHash;
+use crate::values::id::{ArtifactId, DockId};
+use crate::values::uri::encoded;
+
+/// How long an address for an upload is good, in minutes. The bucket's policy refuses older signatures.
+pub const UPLOAD_MINUTES: u16 = 15;
+/// How long an address for a download is good, in minutes.
+pub const DOWNLOAD_MINUTES: u16 = 1;
+
+/// How often a call of S3 is tried in all.
+const MAX_ATTEMPTS: u32 = 3;
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The media types that a browser may be told; what is of another one is bytes of which nothing is known, which no browser
+/// runs or shows.
+const SHOWN_TYPES: [&str; 6] =
+    ["application/pdf", "image/png", "image/jpeg", "image/gif", "image/webp", "text/plain"];
+
+/// The objects of a deployment. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Objects {
+    bucket: Arc<Bucket>,
+    clock: Clock,
+    record: RequestRecord,
+}
+
+/// How to upload a content. Who has it can do that, and nothing else.
+pub struct Upload {
+    /// Where to send it by `PUT`.
+    pub url: SignedUrl,
+    /// The headers to send with it.
+    pub headers: [(&'static str, String); 4],
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// Where to download a content.
+pub struct Download {
+    /// Where to get it.
+    pub url: SignedUrl,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// What S3 has for an artifact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredObject {
+    /// How many bytes.
+    pub size: u64,
+    /// Their SHA-256, as S3 computed it; `None` if it did not.
+    pub hash: Option<ContentHash>,
+}
+
+impl StoredObject {
+    /// Whether it is the content that was declared.
+    pub fn is(&self, content: &Content) -> bool {
+        self.size == content.size && self.hash == Some(content.hash)
+    }
+}
+
+/// How an upload by the service itself ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// The object is there.
+    New,
+    /// There was one already, and it stays as it was.
+    Before,
+}
+
+impl Objects {
+    /// The objects in this bucket. Times of signatures come from `clock`, which S3 compares with its own.
+    pub fn new(bucket: Bucket, clock: Clock) -> Self {
+        Self { bucket: Arc::new(bucket), clock, record: RequestRecord::default() }
+    }
+
+    /// The same objects. Its calls are recorded in `record`.
+    pub(crate) fn recording_to(&self, record: RequestRecord) -> Self {
+        Self { record, ..self.clone() }
+    }
+
+    /// Signs an address for the upload of what an artifact waits for. S3 refuses another body, size or media type, and any
+    /// upload once there is one.
+    pub fn upload(&self, artifact: &Artifact, content: &Content) -> Result<Upload, Error> {
+        let headers = headers(content);
+        let signed: Vec<Header<'_>> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let (url, expires_at) =
+            self.presign(&Method::PUT, &key(artifact.dock, artifact.id), "", &signed, UPLOAD_MINUTES)?;
+        Ok(Upload { url, headers, expires_at })
+    }
+
+    /// Signs an address for the download of an artifact's content, as a file of this name.
+    pub fn download(&self, artifact: &Artifact, content: &Content) -> Result<Download, Error> {
+        let query = [
+            ("response-cache-control", "private, no-store".to_owned()),
+            ("response-content-disposition", content_disposition(&artifact.filename)),
+            ("response-content-type", shown_type(&content.media_type)),
+        ];
+        let query = query.map(|(name, value)| format!("{name}={}", encoded(&value)));
+        let key = key(artifact.dock, artifact.id);
+        let (url, expires_at) = self.presign(&Method::GET, &key, &query.join("&"), &[], DOWNLOAD_MINUTES)?;
+        Ok(Download { url, expires_at })
+    }
+
+    fn presign(
+        &self,
+        method: &Method,
+        key: &str,
+        query: &str,
+        headers: &[Header<'_>],
+        minutes: u16,
+    ) -> Result<(SignedUrl, Timestamp), Error> {
+        let now = self.clock.now();
+        let lifetime = Duration::from_secs(60 * u64::from(minutes));
+        let url = self.bucket.presign(method, key, query, headers, lifetime, system_time(now));
+        let url = url.map_err(|failed| of_failure("presign", &failed))?;
+        Ok((url, now.plus_minutes(minutes)))
+    }
+
+    /// Stores a content that the service has itself, unless there is one.
+    pub async fn put(&self, artifact: &Artifact, content: &Content, body: &[u8]) -> Result<Stored, Error> {
+        const OPERATION: &str = "PutObject";
+        let headers = headers(content);
+        let signed: Vec<Header<'_>> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let key = key(artifact.dock, artifact.id);
+        match self.call(OPERATION, &Method::PUT, &key, &signed, body).await?.status().as_u16() {
+            200 => Ok(Stored::New),
+            412 => Ok(Stored::Before),
+            status => Err(unexpected(OPERATION, status)),
+        }
+    }
+
+    /// Says what S3 has for an artifact; `None` if it has nothing.
+    pub async fn head(&self, artifact: &Artifact) -> Result<Option<StoredObject>, Error> {
+        const OPERATION: &str = "HeadObject";
+        let key = key(artifact.dock, artifact.id);
+        let headers = [("x-amz-checksum-mode", "ENABLED")];
+        let response = self.call(OPERATION, &Method::HEAD, &key, &headers, &[]).await?;
+        let header = |name| response.headers().get(name);
+        match response.status().as_u16() {
+            200 => {
+                let size = header("content-length").and_then(|size| size.parse().ok());
+                let size =
+                    size.ok_or_else(|| Error::unavailable(format!("{OPERATION}: unreadable answer")))?;
+                let hash = header("x-amz-checksum-sha256").and_then(ContentHash::from_base64);
+                Ok(Some(StoredObject { size, hash }))
+            }
+            404 => Ok(None),
+            // What S3 says of a missing object to who may not list the bucket. The role may.
+            403 => {
+                tracing::warn!(
+                    "{OPERATION}: forbidden, which S3 also says of a missing object without s3:ListBucket"
+                );
+                Ok(None)
+            }
+            status => Err(unexpected(OPERATION, status)),
+        }
+    }
+
+    /// Deletes the content of an artifact, whether there is one or not.
+    pub async fn delete(&self, dock: DockId, artifact: ArtifactId) -> Result<(), Error> {
+        const OPERATION: &str = "DeleteObject";
+        let response = self.call(OPERATION, &Method::DELETE, &key(dock, artifact), &[], &[]).await?;
+        match response.status().as_u16() {
+            200 | 204 | 404 => Ok(()),
+            status => Err(unexpected(OPERATION, status)),
+        }
+    }
+
+    /// Makes a call, up to three times if it fails or S3 is busy, and returns the response.
+    async fn call(
+        &self,
+        operation: &str,
+        method: &Method,
+        key: &str,
+        headers: &[Header<'_>],
+        body: &[u8],
+    ) -> Result<HttpResponse, Error> {
+        for attempt in 1.. {
+            let send = self.bucket.send(method, key, headers, body, system_time(self.clock.now()));
+            let result = self.record.call(tokio::time::timeout(ATTEMPT_TIMEOUT, send)).await;
+            let error = match result {
+                Ok(Ok(response)) if is_busy(response.status().as_u16()) => {
+                    Error::unavailable(format!("{operation}: {}", response.status().as_u16()))
+                }
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(failed)) => of_failure(operation, &failed),
+                Err(_elapsed) => Error::unavailable(format!("{operation}: timed out")),
+            };
+            if attempt == MAX_ATTEMPTS || matches!(error, Error::Internal(_)) {
+                return Err(error);
+            }
+            back_off(attempt).await;
+        }
+        Err(Error::internal("S3: not tried"))
+    }
+}
+
+/// Whether S3 may answer otherwise when it is asked again.
+fn is_busy(status: u16) -> bool {
+    status >= 500 || [408, 409, 429].contains(&status)
+}
+
+fn unexpected(operation: &str, status: u16) -> Error {
+    Error::internal(format!("{operation}: {status}"))
+}
+
+fn of_failure(operation: &str, failed: &CallFailed) -> Error {
+    let fault = format!("{operation}: {}", failed.cause);
+    if failed.is_transient { Error::unavailable(fault) } else { Error::internal(fault) }
+}
+
+fn key(dock: DockId, artifact: ArtifactId) -> String {
+    format!("{dock}/{artifact}")
+}
+
+fn system_time(at: Timestamp) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(at.unix_milliseconds())
+}
+
+/// The headers of an upload of this content.
+fn headers(content: &Content) -> [(&'static str, String); 4] {
+    [
+        ("content-length", content.size.to_string()),
+        ("content-type", content.media_type.as_str().to_owned()),
+        ("if-none-match", "*".to_owned()),
+        ("x-amz-checksum-sha256", content.hash.base64()),
+    ]
+}
+
+/// The media type that a download has.
+fn shown_type(media_type: &MediaType) -> String {
+    let essence = media_type.essence();
+    let is_shown = SHOWN_TYPES.contains(&essence.as_str());
+    if is_shown { essence } else { MediaType::default().as_str().to_owned() }
+}
+
+/// `Content-Disposition` of a file of this name (RFC 6266): in ASCII, and as it is (RFC 8187) where that is not all of it.
+fn content_disposition(filename: &Filename) -> String {
+    let name = filename.as_str();
+    let plain = |c: char| if (c.is_ascii_graphic() && !"\"\\%".contains(c)) || c == ' ' { c } else { '_' };
+    let ascii: String = name.chars().map(plain).collect();
+    if ascii == name {
+        return format!("attachment; filename=\"{ascii}\"");
+    }
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{}", encoded(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_keeps_its_name() {
+        let disposition = |name: &str| content_disposition(&Filename::parse(name).unwrap());
+        assert_eq!(disposition("a (1).pdf"), "attachment; filename=\"a (1).pdf\"");
+        assert_eq!(
+            disposition("50% \"é\".pdf"),
+            "attachment; filename=\"50_ ___.pdf\"; filename*=UTF-8''50%25%20%22%C3%A9%22.pdf"
+        );
+    }
+
+    #[test]
+    fn what_a_browser_would_run_is_bytes() {
+        let shown = |text: &str| shown_type(&MediaType::parse(text).unwrap());
+        assert_eq!(shown("Application/PDF; x=y"), "application/pdf");
+        for other in ["text/html", "image/svg+xml", "application/javascript", "text/xml", "application/pdf+x"]
+        {
+            assert_eq!(shown(other), "application/octet-stream", "{other}");
+        }
+    }
+}
