@@ -84,9 +84,13 @@ pub enum Action {
 pub enum Need {
     /// The key of the digests of submitted identifiers: the variable `SUBMISSION_KEY`.
     SubmissionKey,
-    /// To read objects of the bucket, and to sign addresses for their download: the variable `BUCKET_NAME`.
+    /// To delete objects: the variable `BUCKET_NAME`.
+    DeleteObject,
+    /// To sign addresses for the download of objects: the variable `BUCKET_NAME`.
     GetObject,
-    /// To put objects into the bucket, and to sign addresses for their upload: the variable `BUCKET_NAME`.
+    /// To ask for objects, also for one that is missing: the variable `BUCKET_NAME`.
+    HeadObject,
+    /// To put objects, and to sign addresses for their upload: the variable `BUCKET_NAME`.
     PutObject,
 }
 

@@ -5,7 +5,7 @@
 //! server belongs in the command-line tool.
 //!
 //! Modules import downwards only: [`http`], [`metrics`], [`route`] ← [`endpoint`] ← resources ← [`endpoints`].
-//! [`lambda`] serves one endpoint and knows no resource. A test holds this.
+//! [`lambda`] serves one endpoint, or the [`worker`], and knows no resource. A test holds this.
 
 pub mod access;
 pub mod artifacts;
@@ -29,3 +29,4 @@ pub mod retrieval;
 pub mod route;
 pub mod secrets;
 pub mod tokens;
+pub mod worker;

@@ -137,10 +137,13 @@ impl Operation {
     }
 
     /// The request body: a form with a file (RFC 7578) and the fields of a `T`.
-    pub fn multipart_body<T: ToSchema>(mut self) -> Self {
+    pub fn multipart_body<T: ToSchema>(mut self, example: Value) -> Self {
         self.schemas.push((T::name().into_owned(), closed(T::schema())));
         T::schemas(&mut self.schemas);
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(T::name()))).build();
+        let content = ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(T::name())))
+            .example(Some(example))
+            .build();
         let body = RequestBodyBuilder::new()
             .description(Some("A file of at most 4 MiB"))
             .required(Some(Required::True))

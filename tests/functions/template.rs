@@ -5,12 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use docyard_core::model::audit::DEFAULT_RETENTION_DAYS;
 use docyard_core::model::submission::MIN_KEY_BYTES;
+use docyard_core::store::UPLOAD_MINUTES;
+use docyard_functions::endpoint::Need;
 use docyard_functions::endpoints::{self, RESOURCES};
 use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_functions::metrics::{ALL, DIMENSION, NAMESPACE};
 use docyard_functions::route::parameter;
+use docyard_functions::worker;
 use docyard_test_support::table::{TABLE, TestTable};
-use docyard_test_support::{read, root};
+use docyard_test_support::{iam, read, root};
 use saphyr::{LoadableYamlNode, Yaml};
 use serde_json::{Value, json};
 
@@ -31,8 +34,17 @@ fn short_form<'a>(yaml: &'a Yaml) -> (&'a str, &'a str) {
     }
 }
 
-/// The functions of the template, by the binary they are built from.
+/// The functions of endpoints in the template, by the binary they are built from.
 pub(super) fn functions<'a>(template: &'a Yaml) -> BTreeMap<String, (&'a str, &'a Yaml<'a>)> {
+    let mut functions = all_functions(template);
+    assert!(functions.remove(worker::NAME).is_some_and(|(name, _)| name == WORKER));
+    functions
+}
+
+/// The worker's name in the template.
+pub(super) const WORKER: &str = "WorkerFunction";
+
+fn all_functions<'a>(template: &'a Yaml) -> BTreeMap<String, (&'a str, &'a Yaml<'a>)> {
     let mut functions = BTreeMap::new();
     for (name, resource) in template["Resources"].as_mapping().unwrap() {
         if text(&resource["Type"]) == "AWS::Serverless::Function" {
@@ -57,6 +69,7 @@ fn every_endpoint_has_a_binary_and_a_function_of_its_name() {
     let binaries: BTreeSet<String> = std::fs::read_dir(root().join("functions/src/bin"))
         .unwrap()
         .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|name| name != worker::NAME)
         .collect();
     assert_eq!(binaries, names, "binaries");
     for (binary, (name, _)) in functions {
@@ -152,9 +165,15 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
         let needs = !endpoints::named(&binary).needs.is_empty();
         assert_eq!(own.is_some(), needs, "{name} has the variables that it needs, and no other");
         let Some(own) = own else { continue };
-        assert_eq!(own["Variables"].as_mapping().unwrap().len(), 1, "{name}");
-        let (form, key) = short_form(&own["Variables"]["SUBMISSION_KEY"]);
-        assert_eq!((form, key), ("Sub", "{{resolve:secretsmanager:${SubmissionKey}}}"), "{name}");
+        let variables = own["Variables"].as_mapping().unwrap().iter();
+        let variables = variables.map(|(variable, value)| (text(variable), short_form(value)));
+        let needed = endpoints::named(&binary).needs.iter().map(|need| match need {
+            Need::SubmissionKey => ("SUBMISSION_KEY", ("Sub", "{{resolve:secretsmanager:${SubmissionKey}}}")),
+            Need::DeleteObject | Need::GetObject | Need::HeadObject | Need::PutObject => {
+                ("BUCKET_NAME", ("Ref", "Bucket"))
+            }
+        });
+        assert_eq!(variables.collect::<BTreeSet<_>>(), needed.collect(), "{name}");
     }
     let key = &template["Resources"]["SubmissionKey"]["Properties"]["GenerateSecretString"];
     assert!(key["PasswordLength"].as_integer().unwrap() >= MIN_KEY_BYTES as i64);
@@ -166,7 +185,7 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
 
 /// The operations of DynamoDB that the functions call.
 pub(super) const OPERATIONS: &[&str] =
-    &["BatchGetItem", "BatchWriteItem", "GetItem", "Query", "TransactWriteItems", "UpdateItem"];
+    &["BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"];
 
 /// IAM actions, each with the partitions that it is allowed on.
 pub(super) type Permissions = BTreeSet<(String, String)>;
@@ -175,11 +194,25 @@ pub(super) type Permissions = BTreeSet<(String, String)>;
 pub(super) fn permissions(function: &Yaml) -> Permissions {
     let policies = function["Properties"].as_mapping_get("Policies");
     let policies = policies.map(|policies| policies.as_sequence().unwrap());
+    policies.into_iter().flatten().flat_map(allowed).collect()
+}
+
+/// What a policy allows.
+pub(super) fn allowed(policy: &Yaml) -> Permissions {
     let mut allowed = BTreeSet::new();
-    for statement in
-        policies.into_iter().flatten().flat_map(|policy| policy["Statement"].as_sequence().unwrap())
-    {
+    for statement in policy["Statement"].as_sequence().unwrap() {
         assert_eq!(text(&statement["Effect"]), "Allow");
+        let actions = statement["Action"].as_sequence().unwrap().iter().map(text);
+        let on_bucket = match short_form(&statement["Resource"]) {
+            ("Sub", "${Bucket.Arn}/*") => Some(iam::OBJECTS),
+            ("GetAtt", "Bucket.Arn") => Some(iam::BUCKET),
+            _ => None,
+        };
+        if let Some(resource) = on_bucket {
+            assert!(statement.as_mapping_get("Condition").is_none());
+            allowed.extend(actions.map(|action| (action.to_owned(), resource.to_owned())));
+            continue;
+        }
         assert_eq!(short_form(&statement["Resource"]), ("GetAtt", "Table.Arn"));
         assert_eq!(statement["Condition"].as_mapping().unwrap().len(), 1);
         let keys = &statement["Condition"]["ForAllValues:StringLike"];
@@ -191,6 +224,113 @@ pub(super) fn permissions(function: &Yaml) -> Permissions {
         }
     }
     allowed
+}
+
+/// What the worker's code does, its role may do; and what its mapping lets through, it works on.
+#[test]
+fn the_worker_has_a_role_a_mapping_and_a_queue_of_its_own() {
+    let template = template();
+    let resources = &template["Resources"];
+    let function = &resources[WORKER]["Properties"];
+    let policies = function["Policies"].as_sequence().unwrap();
+    assert_eq!(policies.len(), 2, "its own, and the mapping's");
+    let declared = worker::GRANTS.iter().flat_map(|grant| {
+        let action = format!("dynamodb:{:?}", grant.action);
+        grant.partitions.iter().map(move |on| (action.clone(), format!("{}#*", on.name())))
+    });
+    let declared: Permissions =
+        declared.chain([("s3:DeleteObject".to_owned(), iam::OBJECTS.to_owned())]).collect();
+    assert_eq!(allowed(&policies[0]), declared);
+    let statements = policies[1]["Statement"].as_sequence().unwrap();
+    let of_mapping: Vec<((&str, &str), Vec<&str>)> = statements
+        .iter()
+        .map(|statement| {
+            let actions = statement["Action"].as_sequence().unwrap().iter().map(text).collect();
+            (short_form(&statement["Resource"]), actions)
+        })
+        .collect();
+    let reads = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"];
+    let reads: Vec<String> = reads.iter().map(|action| format!("dynamodb:{action}")).collect();
+    assert_eq!(
+        of_mapping,
+        [
+            (("GetAtt", "Table.StreamArn"), reads.iter().map(String::as_str).collect()),
+            (("GetAtt", "WorkerFailures.Arn"), vec!["sqs:SendMessage"]),
+        ]
+    );
+
+    let stream = &resources["Table"]["Properties"]["StreamSpecification"];
+    assert_eq!(text(&stream["StreamViewType"]), "NEW_AND_OLD_IMAGES");
+    let mapping = &resources["WorkerMapping"]["Properties"];
+    assert_eq!(short_form(&mapping["FunctionName"]), ("Ref", WORKER));
+    assert_eq!(short_form(&mapping["EventSourceArn"]), ("GetAtt", "Table.StreamArn"));
+    assert_eq!(text(&mapping["FunctionResponseTypes"][0]), "ReportBatchItemFailures");
+    assert_eq!(mapping["BisectBatchOnFunctionError"].as_bool(), Some(true));
+    assert_eq!(mapping["MaximumRetryAttempts"].as_integer(), Some(worker::MAX_ATTEMPTS.into()));
+    let oldest = i64::try_from(worker::MAX_AGE.as_secs()).unwrap();
+    assert_eq!(mapping["MaximumRecordAgeInSeconds"].as_integer(), Some(oldest));
+    assert_eq!(
+        short_form(&mapping["DestinationConfig"]["OnFailure"]["Destination"]),
+        ("GetAtt", "WorkerFailures.Arn")
+    );
+    let patterns = mapping["FilterCriteria"]["Filters"].as_sequence().unwrap().iter();
+    let patterns: Vec<Value> =
+        patterns.map(|it| serde_json::from_str(text(&it["Pattern"])).unwrap()).collect();
+    assert_eq!(
+        patterns,
+        [
+            json!({"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "CLEANUP#"}]}}}}),
+            json!({
+                "eventName": ["REMOVE"], "userIdentity": {"principalId": ["dynamodb.amazonaws.com"]},
+                "dynamodb": {"Keys": {"sk": {"S": ["ARTIFACT"]}}},
+            }),
+        ]
+    );
+    assert_eq!(text(&function["Events"]["Sweep"]["Properties"]["Schedule"]), "rate(5 minutes)");
+}
+
+#[test]
+fn the_bucket_is_private_encrypted_unversioned_and_reached_over_tls_by_fresh_signatures_alone() {
+    let template = template();
+    let bucket = &template["Resources"]["Bucket"];
+    assert_eq!((text(&bucket["DeletionPolicy"]), text(&bucket["UpdateReplacePolicy"])), ("Retain", "Retain"));
+    let properties = &bucket["Properties"];
+    let access = properties["PublicAccessBlockConfiguration"].as_mapping().unwrap();
+    assert_eq!(
+        (access.len(), access.values().all(|is_blocked| is_blocked.as_bool() == Some(true))),
+        (4, true)
+    );
+    let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(text(&encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"]), "AES256");
+    assert_eq!(text(&properties["OwnershipControls"]["Rules"][0]["ObjectOwnership"]), "BucketOwnerEnforced");
+    assert!(properties.as_mapping_get("VersioningConfiguration").is_none());
+    for rule in properties["LifecycleConfiguration"]["Rules"].as_sequence().unwrap() {
+        assert!(rule.as_mapping_get("ExpirationInDays").is_none(), "no rule deletes an object by its age");
+    }
+    let policy = &template["Resources"]["BucketPolicy"]["Properties"];
+    assert_eq!(short_form(&policy["Bucket"]), ("Ref", "Bucket"));
+    let denied: BTreeMap<&str, (&str, &str)> = policy["PolicyDocument"]["Statement"]
+        .as_sequence()
+        .unwrap()
+        .iter()
+        .map(|statement| {
+            assert_eq!(
+                (text(&statement["Effect"]), text(&statement["Principal"]), text(&statement["Action"])),
+                ("Deny", "*", "s3:*")
+            );
+            let (operator, condition) = statement["Condition"].as_mapping().unwrap().iter().next().unwrap();
+            let (key, value) = condition.as_mapping().unwrap().iter().next().unwrap();
+            (text(operator), (text(key), text(value)))
+        })
+        .collect();
+    let upload = (u64::from(UPLOAD_MINUTES) * 60 * 1000).to_string();
+    assert_eq!(
+        denied,
+        BTreeMap::from([
+            ("Bool", ("aws:SecureTransport", "false")),
+            ("NumericGreaterThan", ("s3:signatureAge", upload.as_str())),
+        ])
+    );
 }
 
 /// The functions whose metric of this name an alarm adds up.
@@ -296,6 +436,11 @@ fn alarms_watch_metrics_that_aws_publishes() {
         let metrics = match alarm {
             "ServerErrors" => vec![of_api("5xx"), of_api("Count")],
             "SlowRequests" => vec![of_api("Latency")],
+            "WorkerErrors" => of_function("Errors"),
+            "WorkerBehind" => of_function("IteratorAge"),
+            "WorkerGaveUp" => vec![
+                "AWS/SQS ApproximateNumberOfMessagesVisible of QueueName WorkerFailures.QueueName".to_owned(),
+            ],
             "TableThrottles" => vec![of_table("ReadThrottleEvents"), of_table("WriteThrottleEvents")],
             "TableSystemErrors" => OPERATIONS
                 .iter()

@@ -14,7 +14,7 @@
     reason = "a test fails by panicking"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -24,11 +24,11 @@ use docyard_core::store::Store;
 use docyard_core::values::clock::Clock;
 use docyard_functions::endpoint::{Endpoint, Endpoints, Need};
 use docyard_functions::endpoints::{self, RESOURCES};
-use docyard_functions::openapi;
+use docyard_functions::{openapi, worker};
 use docyard_test_support::account::Account;
 use docyard_test_support::api::Api;
 use docyard_test_support::table::TABLE;
-use docyard_test_support::{costs, read, root};
+use docyard_test_support::{bucket, costs, read, root};
 
 const COMMAND: &str = "UPDATE=1 cargo test -p docyard-cli --test generated";
 
@@ -126,14 +126,46 @@ fn policies(endpoint: &Endpoint) -> String {
     text
 }
 
+/// What a function may do with the bucket.
+fn bucket_policies(endpoint: &Endpoint) -> String {
+    let needs = |need| endpoint.needs.contains(&need);
+    let on_objects = [
+        ("s3:DeleteObject", needs(Need::DeleteObject)),
+        ("s3:GetObject", needs(Need::GetObject) || needs(Need::HeadObject)),
+        ("s3:PutObject", needs(Need::PutObject)),
+    ];
+    let on_objects: Vec<&str> =
+        on_objects.into_iter().filter(|(_, is_needed)| *is_needed).map(|(action, _)| action).collect();
+    // Who may not list the bucket is told of an object that is missing that it is forbidden.
+    let on_bucket = needs(Need::HeadObject).then_some("s3:ListBucket");
+    let statement = |actions: &[&str], resource: &str| match actions {
+        [] => String::new(),
+        actions => format!(
+            "            - Effect: Allow
+              Action: [{}]
+              Resource: {resource}\n",
+            actions.join(", ")
+        ),
+    };
+    statement(&on_objects, "!Sub \"${Bucket.Arn}/*\"")
+        + &statement(on_bucket.as_slice(), "!GetAtt Bucket.Arn")
+}
+
 /// The variables that a function has besides those of all.
 fn environment(endpoint: &Endpoint) -> String {
-    let variables = endpoint.needs.iter().map(|need| match need {
-        Need::SubmissionKey => {
-            "          SUBMISSION_KEY: !Sub \"{{resolve:secretsmanager:${SubmissionKey}}}\"\n"
-        }
-    });
-    match variables.collect::<String>() {
+    let variables: BTreeSet<&str> = endpoint
+        .needs
+        .iter()
+        .map(|need| match need {
+            Need::SubmissionKey => {
+                "          SUBMISSION_KEY: !Sub \"{{resolve:secretsmanager:${SubmissionKey}}}\"\n"
+            }
+            Need::DeleteObject | Need::GetObject | Need::HeadObject | Need::PutObject => {
+                "          BUCKET_NAME: !Ref Bucket\n"
+            }
+        })
+        .collect();
+    match variables.into_iter().collect::<String>() {
         none if none.is_empty() => none,
         variables => format!("      Environment:\n        Variables:\n{variables}"),
     }
@@ -153,7 +185,7 @@ fn function(endpoint: &Endpoint) -> String {
         }
         _ => String::new(),
     };
-    let policies = match policies(endpoint).as_str() {
+    let policies = match (policies(endpoint) + &bucket_policies(endpoint)).as_str() {
         "" => String::new(),
         statements => format!(
             "      Policies:
@@ -329,7 +361,8 @@ async fn costs_page() -> String {
     let account = Account::new().await;
     let measured = costs::measure(&account, async |case, url, event, proxy| {
         let store = Store::new(docyard_core::aws::dynamodb::local_client(url), TABLE);
-        let api = Api::new(Context::new(store, Mode::Live, Clock::system()));
+        let context = Context::new(store, Mode::Live, Clock::system());
+        let api = Api::new(context.with_objects(bucket::objects_beside(url)));
         proxy.expect_calls(case.calls.unwrap_or_default());
         let reply = api.invoke(case.endpoint(), event).await;
         assert_eq!(reply.status, case.status, "{}: {}", case.name(), reply.shown());
@@ -361,7 +394,8 @@ fn stale_binaries(files: &BTreeMap<String, String>) -> Vec<String> {
     let binaries = std::fs::read_dir(root().join("functions/src/bin")).unwrap();
     let names =
         binaries.map(|file| format!("functions/src/bin/{}", file.unwrap().file_name().to_str().unwrap()));
-    names.filter(|name| !files.contains_key(name)).collect()
+    let is_workers = |name: &String| *name == format!("functions/src/bin/{}.rs", worker::NAME);
+    names.filter(|name| !files.contains_key(name) && !is_workers(name)).collect()
 }
 
 /// Prints a line past the test runner, which keeps what a successful test prints.

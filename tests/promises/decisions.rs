@@ -845,7 +845,10 @@ async fn a_group_decides_nothing_once_it_is_gone_and_the_repeated_deletion_clear
     let (dock, id) = (DockId::parse(&scene.dock).unwrap(), GroupId::parse(&scene.group).unwrap());
     let group = table.store.group(dock, id).await.unwrap().unwrap();
     let entry = || group.deleted().by(&operator(account), Clock::system().now());
-    let deleted = table.store.delete_group(group.clone(), |_| Ok::<(), store::Error>(()), entry).await;
+    let deleted = table
+        .store
+        .delete_group(group.clone(), Clock::system().now(), |_| Ok::<(), store::Error>(()), entry)
+        .await;
     assert!(deleted.unwrap());
     assert!(!evaluate().await, "its membership and its place in the audience are there still");
 

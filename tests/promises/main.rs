@@ -15,3 +15,4 @@ mod model;
 mod races;
 mod tokens;
 mod trail;
+mod worker;

@@ -11,6 +11,7 @@ use dynoxide::Database;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::disk::DiskFailure;
+use super::worker::prepare_stream;
 use super::{TABLE, Urls};
 use crate::files;
 
@@ -105,6 +106,8 @@ impl DataDir {
         if let Some(reason) = foreignness(&path).map_err(|error| cannot_use(&path, &error))? {
             return Err(refused(&reason));
         }
+        let prepared = Connection::open(&path).and_then(|connection| prepare_stream(&connection));
+        prepared.map_err(|error| cannot_use(&path, &error.to_string()))?;
         let database = Database::new(&path.to_string_lossy()).map_err(|error| match error.to_string() {
             error if error.contains("newer version") => refused("a newer version wrote it"),
             error => cannot_use(&path, &error),
@@ -134,6 +137,18 @@ impl DataDir {
             finish().map_err(|error| error.to_string())
         };
         store().map_err(|error| cannot_use(&path, &error))
+    }
+
+    /// Makes the stream of a database in memory what the worker needs, by way of a file: the emulator lets nobody else at it.
+    pub(super) fn prepare_stream(&self, database: &Database) -> Result<(), String> {
+        let cannot = |error: &dyn std::fmt::Display| format!("cannot make a database: {error}");
+        let directory = tempfile::tempdir_in(&self.path).map_err(|error| cannot(&error))?;
+        let copy = directory.path().join("dynamodb.sqlite");
+        database.vacuum_into(&copy.to_string_lossy()).map_err(|error| cannot(&error))?;
+        Connection::open(&copy)
+            .and_then(|connection| prepare_stream(&connection))
+            .map_err(|error| cannot(&error))?;
+        database.restore_from(&copy.to_string_lossy()).map_err(|error| cannot(&error))
     }
 
     /// What to say of a failure of the disk.
@@ -177,6 +192,11 @@ impl DataDir {
     /// The directory of the contents of artifacts, which may not exist.
     pub(super) fn objects_path(&self) -> PathBuf {
         self.path.join("objects")
+    }
+
+    /// The file that says how far the worker has read the stream.
+    pub(super) fn stream_position_path(&self) -> PathBuf {
+        self.path.join("stream-position")
     }
 
     fn env_path(&self) -> PathBuf {

@@ -5,7 +5,7 @@
 //!
 //! Here: its options, and the order in which everything starts and stops. In [`server`]: connections. In [`gateway`]:
 //! what API Gateway does. In [`data_dir`]: the files. In [`tls`]: the certificates for mutual TLS. In [`disk`]: whether
-//! the disk failed a request. In [`documentation`]: the API's document and its page.
+//! the disk failed a request. In [`worker`]: what feeds the worker. In [`documentation`]: the API's document and its page.
 
 mod data_dir;
 mod disk;
@@ -13,6 +13,7 @@ mod documentation;
 mod gateway;
 mod server;
 mod tls;
+mod worker;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -26,7 +27,7 @@ use docyard_core::aws::s3::Bucket;
 use docyard_core::context::Context;
 use docyard_core::model::account::Account;
 use docyard_core::model::api_key::{ApiKey, ApiKeyRecord, Mode};
-use docyard_core::model::audit::Author;
+use docyard_core::model::audit::{Author, Origin};
 use docyard_core::model::dock::{Dock, Profile};
 use docyard_core::model::submission::SubmissionKey;
 use docyard_core::store::{Error, Fault, Objects, Store};
@@ -44,6 +45,7 @@ use tokio::sync::watch;
 use data_dir::DataDir;
 use gateway::Gateway;
 use server::Port;
+use worker::Feeder;
 
 /// The table's name in the embedded database.
 const TABLE: &str = "docyard";
@@ -125,7 +127,9 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
 
     let mut data_dir = DataDir::open(&options.data_dir)?;
     let database = if options.ephemeral {
-        new_database().await?
+        let database = new_database().await?;
+        data_dir.prepare_stream(&database)?;
+        database
     } else {
         if !data_dir.has_database()? {
             data_dir.keep(&new_database().await?)?;
@@ -170,7 +174,9 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     };
     let acceptor = tls::acceptor(&data_dir.tls_path(), context.now())?;
     data_dir.write_env(&urls, &key, dock)?;
-    let sweeper = tokio::spawn(sweep(database));
+    let sweeper = tokio::spawn(sweep(database.clone()));
+    let position = (!options.ephemeral).then(|| data_dir.stream_position_path());
+    let worker = tokio::spawn(Feeder::new(database, context.for_request(Origin::default()), position).run());
 
     let router = documentation::router()?.merge(Gateway::new(context, data_dir.clone()).router());
     let plain = plain.into_iter().map(|listener| Port { listener, tls: None });
@@ -186,6 +192,7 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     };
     let _ = stop.send(true);
     sweeper.abort();
+    worker.abort();
     // A client with a half-sent request does not delay the end.
     let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, s3_server, dynamodb_server) })
         .await;
@@ -279,6 +286,7 @@ async fn prepare(context: &Context, data_dir: &DataDir) -> Result<(ApiKey, DockI
     let now = context.now();
 
     let author = Author::operator(account, "docyard dev");
+    store.enable_stream().await?;
     let development = Account { id: account, name: name("Development")?, created_at: now };
     store.create_account(&development, &development.created().by(&author, now)).await?;
     if store.dock(dock).await?.is_none() {

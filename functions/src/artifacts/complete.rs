@@ -29,7 +29,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
         PutItem on [Artifact, Artifacts, Audit, AuditEntity, Content],
         DeleteItem on [Artifacts],
     ],
-    needs: [GetObject],
+    needs: [HeadObject],
 };
 
 #[cfg(feature = "openapi")]

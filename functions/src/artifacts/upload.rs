@@ -37,7 +37,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
         PutItem on [Artifact, Artifacts, Audit, AuditEntity, Content],
         DeleteItem on [Artifacts],
     ],
-    needs: [GetObject, PutObject],
+    needs: [HeadObject, PutObject],
 };
 
 #[cfg(feature = "openapi")]
@@ -47,7 +47,9 @@ fn document(operation: Operation) -> Operation {
             "A file of up to 4 MiB in one request. Its media type is what its first bytes say, or else what the form says. The same \
              content with the same filename and metadata is the same artifact.",
         )
-        .multipart_body::<Input>()
+        .multipart_body::<Input>(serde_json::json!({
+            "file": "(the file)", "metadata": "{\"document_type\":\"declaration-page\"}",
+        }))
         .response::<super::ArtifactOutput>(201, "The artifact, which is available")
         .etag()
         .location("/v1/docks/dock_01JHMV2B4MP0YHZX6Q3T0V1W2X/artifacts/art_01JHMV9J1VX7FR6EDYAB7C8D9E")

@@ -1,9 +1,8 @@
 //! `DELETE /v1/docks/{dockId}/groups/{groupId}`: deletes a group. From then on it decides nothing; its recipients stay.
 //! Honours `If-Match`.
 //!
-//! Behind the deletion, the group is taken out of the audiences of policies, which never become everyone's by that, and its
-//! memberships are deleted, up to ten thousand in a request. An interruption may leave both, which decides nothing; repeating
-//! the request goes on.
+//! Behind the deletion, the group is taken out of the audiences of policies, which never become everyone's by that. An interruption
+//! may leave it in some, where it decides nothing; repeating the request goes on. The worker deletes its memberships.
 
 use docyard_core::context::{Caller, Context};
 use docyard_core::model::audit::Event;
@@ -23,14 +22,13 @@ use crate::operation::Operation;
 pub const ENDPOINT: Endpoint = endpoint! {
     "delete-group": Delete "/v1/docks/{dockId}/groups/{groupId}",
     description: "Delete a group",
-    memory: 1024,
+    memory: 128,
     credentials: [ApiKey],
     grants: [
         GetItem on [Dock, Groups, Key],
-        Query on [Group, Policies],
-        BatchWriteItem on [Group, Recipient],
+        Query on [Policies],
         DeleteItem on [Groups],
-        PutItem on [Audit, AuditEntity],
+        PutItem on [Audit, AuditEntity, Cleanup],
         UpdateItem on [Policies],
     ],
 };
@@ -54,21 +52,20 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let Some(group) = group else {
         let dock = context.store.dock(dock).await?.filter(|dock| dock.account == caller.account);
         if let Some(dock) = dock {
-            clear_away(context, caller, dock.id, id).await?;
+            unassign(context, caller, dock.id, id).await?;
         }
         return Err(Error::NotFound(Resource::Group));
     };
     let deleted = group.deleted();
     let entry = || context.entry(caller, deleted.clone());
     let check = |group: &Group| if_match.check(group.version);
-    let was_there = context.store.delete_group(group, check, entry).await?;
-    clear_away(context, caller, dock, id).await?;
+    let was_there = context.store.delete_group(group, context.now(), check, entry).await?;
+    unassign(context, caller, dock, id).await?;
     if was_there { response::success() } else { Err(Error::NotFound(Resource::Group)) }
 }
 
-/// Clears away what there still is of a group that this dock of the caller's does not have.
-async fn clear_away(context: &Context, caller: Caller, dock: DockId, group: GroupId) -> Result<(), Error> {
+/// Takes a group that this dock of the caller's does not have out of the audiences of policies.
+async fn unassign(context: &Context, caller: Caller, dock: DockId, group: GroupId) -> Result<(), Error> {
     let entry = |event: Event| context.entry(caller, event);
-    context.store.unassign_everywhere(dock, group, context.now(), entry).await?;
-    Ok(context.store.delete_memberships(dock, group).await?)
+    Ok(context.store.unassign_everywhere(dock, group, context.now(), entry).await?)
 }

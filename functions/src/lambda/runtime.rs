@@ -1,4 +1,4 @@
-//! The `main` of every function: reads the environment, opens the connections, then serves events.
+//! The `main` of every function and of the worker: reads the environment, opens the connections, then serves events.
 
 use std::process::ExitCode;
 
@@ -6,28 +6,26 @@ use docyard_core::aws::dynamodb;
 use docyard_core::aws::s3::Bucket;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
+use docyard_core::model::audit::Origin;
 use docyard_core::model::submission::{MIN_KEY_BYTES, SubmissionKey};
 use docyard_core::store::{Objects, Store};
 use docyard_core::values::clock::Clock;
+use lambda_http::lambda_runtime::{LambdaEvent, service_fn};
 use lambda_http::tower::ServiceExt;
+use serde_json::Value;
 
 use super::logging::{self, Format};
 use super::service::service;
 use crate::endpoint::{Action, Endpoint, Need};
 use crate::metrics::Recorder;
+use crate::worker;
 
 /// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
 /// `AUDIT_RETENTION_DAYS` (how long audit entries are kept), `STAGE` (the deployment's name in the metrics), `SUBMISSION_KEY`
 /// and `BUCKET_NAME` where the endpoint needs them, and what [`dynamodb::function_client`] and [`Bucket::of_function`] read. If one is missing or malformed, it logs which and exits with code 1.
 pub fn run(endpoint: &'static Endpoint) -> ExitCode {
-    logging::init(Format::Json);
-    // One request at a time: Lambda gives a sandbox no second one.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("no async runtime: {error}")),
-    };
-    runtime.block_on(async {
-        let (context, metrics) = match (context(endpoint), metrics()) {
+    block_on(async {
+        let (context, metrics) = match (context(endpoint.needs), metrics()) {
             (Ok(context), Ok(metrics)) => (context, metrics),
             (Err(reason), _) | (_, Err(reason)) => return fail(&reason),
         };
@@ -48,7 +46,48 @@ pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     })
 }
 
-fn context(endpoint: &Endpoint) -> Result<Context, String> {
+/// Does the worker's work on Lambda until the sandbox ends. Environment as for [`run`], without `STAGE`.
+pub fn run_worker() -> ExitCode {
+    block_on(async {
+        let context = match context(&[Need::DeleteObject]) {
+            Ok(context) => context,
+            Err(reason) => return fail(&reason),
+        };
+        let work = service_fn(async |event: LambdaEvent<Value>| {
+            let context = context.for_request(Origin::default());
+            let result = worker::handle(&context, &event.payload).await;
+            let recorded = context.record.values();
+            match &result {
+                Ok(done) => tracing::info!(
+                    lambda_request_id = event.context.request_id,
+                    round_trips = recorded.round_trips,
+                    read_units = recorded.read_units,
+                    write_units = recorded.write_units,
+                    "worker: {done}"
+                ),
+                Err(fault) => {
+                    tracing::error!(lambda_request_id = event.context.request_id, "worker: {fault}")
+                }
+            }
+            result.map_err(|fault| fault.to_string())
+        });
+        match lambda_http::lambda_runtime::run(work).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("the Lambda runtime ended: {error}")),
+        }
+    })
+}
+
+/// Logs to Lambda, and runs one thing at a time: Lambda gives a sandbox no second one.
+fn block_on(main: impl Future<Output = ExitCode>) -> ExitCode {
+    logging::init(Format::Json);
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(main),
+        Err(error) => fail(&format!("no async runtime: {error}")),
+    }
+}
+
+fn context(needs: &[Need]) -> Result<Context, String> {
     let table = variable("TABLE_NAME")?;
     // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html
     let is_name = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
@@ -60,10 +99,12 @@ fn context(endpoint: &Endpoint) -> Result<Context, String> {
     let days = days.ok_or("AUDIT_RETENTION_DAYS must be a number of days, 1 to 65535")?;
     let store = Store::new(dynamodb::function_client()?, table).keeping_audit_entries(days);
     let mut context = Context::new(store, mode, Clock::system());
-    for need in endpoint.needs {
+    for need in needs {
         context = match need {
             Need::SubmissionKey => context.with_submission_key(submission_key()?),
-            Need::GetObject | Need::PutObject => context.with_objects(objects()?),
+            Need::DeleteObject | Need::GetObject | Need::HeadObject | Need::PutObject => {
+                context.with_objects(objects()?)
+            }
         };
     }
     Ok(context)

@@ -1,19 +1,17 @@
 //! `DELETE /v1/docks/{dockId}/policies/{policyId}`: deletes a policy of which nothing is in force or scheduled, and its
-//! versions. Honours `If-Match`.
+//! versions, which the worker deletes behind it and nothing shows any more. Honours `If-Match`.
 //!
-//! An interrupted deletion may leave versions without their policy, which decide nothing and are shown nowhere; repeating
-//! the request deletes them.
+//! Two round trips to DynamoDB: reads the key and the policy at once, then deletes it.
 
 use docyard_core::context::Context;
 use docyard_core::model::policy::Policy;
-use docyard_core::values::id::{DockId, PolicyId};
 use lambda_http::Request;
 use lambda_http::http::Response;
 
 use super::{find, of_rules};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
-use crate::http::{input, path, response};
+use crate::http::{input, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -24,12 +22,10 @@ pub const ENDPOINT: Endpoint = endpoint! {
     memory: 128,
     credentials: [ApiKey],
     grants: [
-        GetItem on [Dock, Key, Policies],
-        Query on [Policy],
-        BatchWriteItem on [Policy],
+        GetItem on [Key, Policies],
         DeleteItem on [Policies],
         UpdateItem on [Policies],
-        PutItem on [Audit, AuditEntity],
+        PutItem on [Audit, AuditEntity, Cleanup],
     ],
 };
 
@@ -46,22 +42,14 @@ fn document(operation: Operation) -> Operation {
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let (caller, policy) = find(context, request).await?;
     let if_match = input::read(request, |input| input.if_match())?;
-    let Some(policy) = policy else {
-        if let Some((dock, id)) = path::id::<DockId>(request).zip(path::id::<PolicyId>(request)) {
-            let dock = context.store.dock(dock).await?.filter(|dock| dock.account == caller.account);
-            if let Some(dock) = dock {
-                context.store.delete_versions(dock.id, id).await?;
-            }
-        }
-        return Err(Error::NotFound(Resource::Policy));
-    };
+    let policy = policy.ok_or(Error::NotFound(Resource::Policy))?;
     let deleted = policy.deleted();
     let entry = || context.entry(caller, deleted.clone());
     let check = |policy: &Policy| -> Result<(), Error> {
         if_match.check(policy.version)?;
         policy.check_deletion().map_err(of_rules)
     };
-    match context.store.delete_policy(policy, check, entry).await? {
+    match context.store.delete_policy(policy, context.now(), check, entry).await? {
         true => response::success(),
         false => Err(Error::NotFound(Resource::Policy)),
     }

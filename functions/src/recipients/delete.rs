@@ -1,8 +1,9 @@
-//! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: deletes a recipient, its secrets and its memberships. Once it
-//! has returned, no secret of it verifies, no policy covers it, and the email is free. Honours `If-Match`.
+//! `DELETE /v1/docks/{dockId}/recipients/{recipientId}`: deletes a recipient. Once it has returned, no secret of it verifies, no
+//! policy covers it, and the email is free. Its secrets, certificates and memberships, which open nothing without it, are deleted by
+//! the worker behind it. Honours `If-Match`.
 //!
-//! An interrupted deletion may leave the recipient with fewer of them or, with `If-Match`, them without a recipient;
-//! repeating the request completes it.
+//! Two round trips to DynamoDB: reads the key and the recipient's pointer at once, then deletes both; with `If-Match` one more between
+//! them, for the recipient's version.
 
 use docyard_core::context::Context;
 use docyard_core::model::recipient::Recipient;
@@ -14,7 +15,7 @@ use super::{Found, find};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::if_match::IfMatch;
-use crate::http::{input, path, response};
+use crate::http::{input, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -26,10 +27,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     credentials: [ApiKey],
     grants: [
         GetItem on [Dock, Key, Recipient],
-        Query on [Recipient],
-        BatchWriteItem on [Group, Recipient],
         DeleteItem on [Dock, Recipient],
-        PutItem on [Audit, AuditEntity],
+        PutItem on [Audit, AuditEntity, Cleanup],
     ],
 };
 
@@ -45,21 +44,15 @@ fn document(operation: Operation) -> Operation {
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let (caller, found) = find(context, request).await?;
     let if_match = input::read(request, |input| input.if_match())?;
-    let Some(Found { id, pointer }) = found else {
-        if let Some(id) = path::id(request) {
-            context.store.delete_leftovers(id).await?;
-        }
-        return Err(Error::NotFound(Resource::Recipient));
-    };
+    let Found { id, pointer } = found.ok_or(Error::NotFound(Resource::Recipient))?;
     let dock = pointer.dock;
     let entry = || context.entry(caller, Recipient::deleted(id, dock));
-    let deletion = match if_match {
-        IfMatch::Any => context.store.delete_recipient(id, pointer, entry).await?,
-        IfMatch::Version(version) => {
-            context.store.delete_recipient_of_version(id, pointer, version, entry).await?
-        }
-        IfMatch::None => RecipientDeletion::Changed,
+    let version = match if_match {
+        IfMatch::Any => None,
+        IfMatch::Version(version) => Some(version),
+        IfMatch::None => return Err(Error::PreconditionFailed),
     };
+    let deletion = context.store.delete_recipient(id, pointer, version, context.now(), entry).await?;
     match deletion {
         RecipientDeletion::Deleted => response::success(),
         RecipientDeletion::NoRecipient => Err(Error::NotFound(Resource::Recipient)),

@@ -73,7 +73,7 @@ pub fn http_client(roots: RootCertStore) -> SharedHttpClient {
 }
 
 /// What sends a request of such a client.
-pub(super) fn connector(roots: RootCertStore) -> SharedHttpConnector {
+pub fn connector(roots: RootCertStore) -> SharedHttpConnector {
     let mut tcp = TcpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);

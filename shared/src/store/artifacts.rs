@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::cleanup::CleanupItem;
+use super::cleanup::{Cleanup, Leftover};
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::{Refusal, Transaction};
 use super::{Error, Item, KeyRange, Partition, QueryPage, Store, text};
@@ -371,7 +372,8 @@ impl Store {
                 items.push(self.delete_if_exists(Self::key(copy.pk, copy.sk))?);
             }
             if read.content().is_some() {
-                items.push(self.put(&CleanupItem::new(read.dock, read.id, now))?);
+                let leftover = Leftover::Content { dock: read.dock, artifact: read.id };
+                items.push(self.put(&Cleanup::new(leftover, now).item())?);
             }
             if let Transaction::Done = self.transact(items, &entry()).await? {
                 return Ok(true);
@@ -401,6 +403,15 @@ impl Store {
         let condition = "attribute_not_exists(pk) OR artifact = :id";
         self.delete(Self::key(claim.pk, claim.sk), condition, &[(":id", text(claim.artifact))])
     }
+}
+
+/// The artifact in an image of a stream's record, if it waited for its content; `None` if it is of another item.
+pub fn pending_of_image(image: &Value) -> Option<(DockId, ArtifactId)> {
+    let text = |name: &str| image.get(name)?.get("S")?.as_str();
+    let is_pending = text("sk")? == SORT_KEY && text("pendingUntil").is_some();
+    let id = ArtifactId::parse(text("id")?)?;
+    let is_own = text("pk")? == Partition::Artifact.of(id);
+    DockId::parse(text("dock")?).filter(|_| is_pending && is_own).map(|dock| (dock, id))
 }
 
 /// The artifact whose claim refused the `index`th write, if one did.

@@ -1,4 +1,4 @@
-//! What goes with a recipient when it is deleted: its certificates, its memberships and its secrets. Its tokens open
+//! What goes behind a recipient when it is deleted: its certificates, its memberships and its secrets. Its tokens open
 //! nothing without it, and end by themselves.
 
 use serde::Deserialize;
@@ -20,17 +20,7 @@ struct Belonging {
 }
 
 impl Store {
-    /// Deletes the certificates, secrets and memberships that an interrupted deletion left of a recipient that no longer
-    /// exists. They are nobody's.
-    pub async fn delete_leftovers(&self, recipient: RecipientId) -> Result<(), Error> {
-        // An id is never given twice, so a recipient that does not exist never will again.
-        match self.recipient_pointer(recipient).await? {
-            Some(_) => Ok(()),
-            None => self.delete_belongings(recipient).await,
-        }
-    }
-
-    /// Deletes all secrets of a recipient, active and retired, all its certificates and all its memberships.
+    /// Deletes all secrets of a recipient that is deleted, active and retired, all its certificates and all its memberships.
     pub(super) async fn delete_belongings(&self, recipient: RecipientId) -> Result<(), Error> {
         let pk = recipients::partition(recipient);
         let items: Vec<Belonging> = self.query(pk.clone(), BELONGINGS_FROM, BELONGINGS_TO).await?;

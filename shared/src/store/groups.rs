@@ -1,14 +1,15 @@
 //! Groups: each among those of its dock, its members in a partition of their own, and each membership once more beside
 //! the recipient's pointer, where a decision reads it.
 //!
-//! A group decides as long as its item exists. Its deletion takes that item alone; the memberships, and the group in the
-//! audiences of policies, go behind it and decide nothing meanwhile.
+//! A group decides as long as its item exists. Its deletion takes that item alone; the memberships go behind it, as does the
+//! group in the audiences of policies, and decide nothing meanwhile.
 
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
+use super::cleanup::{Cleanup, Leftover};
 use super::recipients::{self, POINTER_SORT_KEY, RecipientPointer};
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::Transaction;
@@ -216,20 +217,25 @@ impl Store {
         Err(Error::unavailable("update group: too many changes at once").into())
     }
 
-    /// Deletes a group, which was read already, if `check` admits it. From then on it decides nothing. `false` if it no
-    /// longer exists.
+    /// Deletes a group, which was read already, if `check` admits it, and has its memberships cleaned up. From then on it
+    /// decides nothing. `false` if it no longer exists.
     ///
     /// # Errors
     /// Those of `check`, and those of the store.
     pub async fn delete_group<E: From<Error>>(
         &self,
         mut read: Group,
+        now: Timestamp,
         check: impl Fn(&Group) -> Result<(), E>,
         entry: impl Fn() -> Entry,
     ) -> Result<bool, E> {
+        let cleanup = Cleanup::new(Leftover::Memberships { dock: read.dock, group: read.id }, now);
         for attempt in 1..=MAX_ATTEMPTS {
             check(&read)?;
-            let items = vec![self.delete_if_version(key(read.dock, read.id), read.id, read.version)?];
+            let items = vec![
+                self.delete_if_version(key(read.dock, read.id), read.id, read.version)?,
+                self.put(&cleanup.item())?,
+            ];
             if let Transaction::Done = self.transact(items, &entry()).await? {
                 return Ok(true);
             }
@@ -242,8 +248,8 @@ impl Store {
         Err(Error::unavailable("delete group: too many changes at once").into())
     }
 
-    /// Deletes the memberships of a group that this dock no longer has, up to ten thousand of them.
-    pub async fn delete_memberships(&self, dock: DockId, group: GroupId) -> Result<(), Error> {
+    /// Deletes the memberships of a group that this dock no longer has, up to ten thousand of them. `false` if there are more.
+    pub(super) async fn delete_memberships(&self, dock: DockId, group: GroupId) -> Result<bool, Error> {
         for _ in 0..MAX_CLEARED_PAGES {
             let range = KeyRange { from: MEMBER_PREFIX, to: MEMBER_END, ascending: true };
             let read = self.query_page(Partition::Group.of(group), range, None, MEMBERS_OF_PAGE).await?;
@@ -252,10 +258,10 @@ impl Store {
                 own.flat_map(|item| [membership_key(group, item.member), member_key(group, item.member)]);
             self.delete_all(keys.collect()).await?;
             if read.is_last {
-                break;
+                return Ok(true);
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Returns one page of a group's members, the newest recipients first, by id; one Query.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use http::Method;
 
 use super::error::Error;
 use super::retry::back_off;
@@ -102,7 +101,7 @@ impl Objects {
         let headers = headers(content);
         let signed: Vec<Header<'_>> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let (url, expires_at) =
-            self.presign(&Method::PUT, &key(artifact.dock, artifact.id), "", &signed, UPLOAD_MINUTES)?;
+            self.presign("PUT", &key(artifact.dock, artifact.id), "", &signed, UPLOAD_MINUTES)?;
         Ok(Upload { url, headers, expires_at })
     }
 
@@ -115,13 +114,13 @@ impl Objects {
         ];
         let query = query.map(|(name, value)| format!("{name}={}", encoded(&value)));
         let key = key(artifact.dock, artifact.id);
-        let (url, expires_at) = self.presign(&Method::GET, &key, &query.join("&"), &[], DOWNLOAD_MINUTES)?;
+        let (url, expires_at) = self.presign("GET", &key, &query.join("&"), &[], DOWNLOAD_MINUTES)?;
         Ok(Download { url, expires_at })
     }
 
     fn presign(
         &self,
-        method: &Method,
+        method: &str,
         key: &str,
         query: &str,
         headers: &[Header<'_>],
@@ -140,7 +139,7 @@ impl Objects {
         let headers = headers(content);
         let signed: Vec<Header<'_>> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let key = key(artifact.dock, artifact.id);
-        match self.call(OPERATION, &Method::PUT, &key, &signed, body).await?.status().as_u16() {
+        match self.call(OPERATION, "PUT", &key, &signed, body).await?.status().as_u16() {
             200 => Ok(Stored::New),
             412 => Ok(Stored::Before),
             status => Err(unexpected(OPERATION, status)),
@@ -152,7 +151,7 @@ impl Objects {
         const OPERATION: &str = "HeadObject";
         let key = key(artifact.dock, artifact.id);
         let headers = [("x-amz-checksum-mode", "ENABLED")];
-        let response = self.call(OPERATION, &Method::HEAD, &key, &headers, &[]).await?;
+        let response = self.call(OPERATION, "HEAD", &key, &headers, &[]).await?;
         let header = |name| response.headers().get(name);
         match response.status().as_u16() {
             200 => {
@@ -177,7 +176,7 @@ impl Objects {
     /// Deletes the content of an artifact, whether there is one or not.
     pub async fn delete(&self, dock: DockId, artifact: ArtifactId) -> Result<(), Error> {
         const OPERATION: &str = "DeleteObject";
-        let response = self.call(OPERATION, &Method::DELETE, &key(dock, artifact), &[], &[]).await?;
+        let response = self.call(OPERATION, "DELETE", &key(dock, artifact), &[], &[]).await?;
         match response.status().as_u16() {
             200 | 204 | 404 => Ok(()),
             status => Err(unexpected(OPERATION, status)),
@@ -188,7 +187,7 @@ impl Objects {
     async fn call(
         &self,
         operation: &str,
-        method: &Method,
+        method: &str,
         key: &str,
         headers: &[Header<'_>],
         body: &[u8],

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use super::cleanup::{Cleanup, Leftover};
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::{IS_UNCHANGED, Refusal, Transaction, number};
 use super::{Error, Item, KeyRange, Partition, Store, groups, json_text, text};
@@ -469,25 +470,27 @@ impl Store {
         Ok(items)
     }
 
-    /// Deletes a policy, which was read already, if `check` admits it, and then its versions. If it is interrupted,
-    /// [`Store::delete_versions`] completes it. `false` if it no longer exists.
+    /// Deletes a policy, which was read already, if `check` admits it, and has its versions cleaned up. `false` if it no longer
+    /// exists.
     ///
     /// # Errors
     /// Those of `check`, and those of the store.
     pub async fn delete_policy<E: From<Error>>(
         &self,
         mut read: Policy,
+        now: Timestamp,
         check: impl Fn(&Policy) -> Result<(), E>,
         entry: impl Fn() -> Entry,
     ) -> Result<bool, E> {
+        let cleanup = Cleanup::new(Leftover::Versions { dock: read.dock, policy: read.id }, now);
         for attempt in 1..=MAX_ATTEMPTS {
             check(&read)?;
             let items = vec![
                 self.delete_if_version(key(&read), read.id, read.version)?,
                 self.count_down(read.dock, "policyCount")?,
+                self.put(&cleanup.item())?,
             ];
             if let Transaction::Done = self.transact(items, &entry()).await? {
-                self.delete_versions(read.dock, read.id).await?;
                 return Ok(true);
             }
             back_off(attempt).await;
@@ -500,7 +503,7 @@ impl Store {
     }
 
     /// Deletes the versions of a policy that this dock no longer has.
-    pub async fn delete_versions(&self, dock: DockId, policy: PolicyId) -> Result<(), Error> {
+    pub(super) async fn delete_versions(&self, dock: DockId, policy: PolicyId) -> Result<(), Error> {
         let pk = Partition::Policy.of(policy);
         let versions: Vec<VersionKey> = self.query(pk.clone(), VERSION_PREFIX, VERSION_END).await?;
         let own = versions.into_iter().filter(|version| version.dock == dock);

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
 
+use super::cleanup::{Cleanup, Leftover};
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::Transaction;
 use super::{Error, KeyRange, Partition, Store, docks, text};
@@ -321,76 +322,46 @@ impl Store {
         self.update(key, "email = :old", expression, &values)
     }
 
-    /// Deletes the recipient whose pointer was read, its certificates, secrets and memberships first. It can be interrupted anywhere and
-    /// repeated: what is left is a recipient with fewer of them. The entry is written in the last step, the recipient's own.
+    /// Deletes the recipient whose pointer was read, if it has this version where one is given, and has its certificates, secrets
+    /// and memberships cleaned up. Without the pointer they open nothing.
     pub async fn delete_recipient(
         &self,
         id: RecipientId,
         pointer: RecipientPointer,
+        version: Option<u64>,
+        now: Timestamp,
         entry: impl Fn() -> Entry,
     ) -> Result<RecipientDeletion, Error> {
-        self.delete_belongings(id).await?;
+        let cleanup = Cleanup::new(Leftover::Belongings { recipient: id }, now);
         let mut pointer = Some(pointer);
         for attempt in 1..=MAX_ATTEMPTS {
             let Some(at) = self.next_pointer(id, &mut pointer).await? else {
                 return Ok(RecipientDeletion::NoRecipient);
             };
-            let key = Self::key(docks::partition(at.dock), sort_key(&at.email));
-            let recipient = self.delete(key, "id = :id", &[(":id", text(id))])?;
-            if let Transaction::Done = self.delete_with_pointer(id, recipient, &at.email, entry()).await? {
-                // What was added in the meantime is nobody's, but would stay forever. The recipient is deleted, so a
-                // failure here is not reported.
-                let _ = self.delete_belongings(id).await;
+            let (dock, mut email) = (at.dock, at.email.clone());
+            if let Some(version) = version {
+                let Some(current) = self.recipient(id, at).await? else {
+                    return Ok(RecipientDeletion::NoRecipient);
+                };
+                if current.version != version {
+                    return Ok(RecipientDeletion::Changed);
+                }
+                email = current.email.as_str().to_owned();
+            }
+            let key = Self::key(docks::partition(dock), sort_key(email.as_str()));
+            let recipient = match version {
+                Some(version) => self.delete_if_version(key, id, version)?,
+                None => self.delete(key, "id = :id", &[(":id", text(id))])?,
+            };
+            let key = Self::key(partition(id), POINTER_SORT_KEY);
+            let pointer = self.delete(key, "email = :email", &[(":email", text(email.as_str()))])?;
+            let items = vec![pointer, recipient, self.put(&cleanup.item())?];
+            if let Transaction::Done = self.transact(items, &entry()).await? {
                 return Ok(RecipientDeletion::Deleted);
             }
             back_off(attempt).await;
         }
         Err(Error::unavailable("delete recipient: its email keeps changing"))
-    }
-
-    /// Deletes the recipient whose pointer was read if it has this version, and then its certificates, secrets and memberships,
-    /// which another version keeps. If it is interrupted, [`Store::delete_leftovers`] completes it.
-    pub async fn delete_recipient_of_version(
-        &self,
-        id: RecipientId,
-        pointer: RecipientPointer,
-        version: u64,
-        entry: impl Fn() -> Entry,
-    ) -> Result<RecipientDeletion, Error> {
-        let mut pointer = Some(pointer);
-        for attempt in 1..=MAX_ATTEMPTS {
-            let Some(at) = self.next_pointer(id, &mut pointer).await? else {
-                return Ok(RecipientDeletion::NoRecipient);
-            };
-            let Some(current) = self.recipient(id, at).await? else {
-                return Ok(RecipientDeletion::NoRecipient);
-            };
-            if current.version != version {
-                return Ok(RecipientDeletion::Changed);
-            }
-            let email = current.email.as_str();
-            let key = Self::key(docks::partition(current.dock), sort_key(email));
-            let recipient = self.delete_if_version(key, id, version)?;
-            if let Transaction::Done = self.delete_with_pointer(id, recipient, email, entry()).await? {
-                self.delete_belongings(id).await?;
-                return Ok(RecipientDeletion::Deleted);
-            }
-            back_off(attempt).await;
-        }
-        Err(Error::unavailable("delete recipient: its email keeps changing"))
-    }
-
-    /// Deletes a recipient's pointer while it points to this email, and the recipient with it.
-    async fn delete_with_pointer(
-        &self,
-        id: RecipientId,
-        recipient: TransactWriteItem,
-        email: &str,
-        entry: Entry,
-    ) -> Result<Transaction, Error> {
-        let key = Self::key(partition(id), POINTER_SORT_KEY);
-        let pointer = self.delete(key, "email = :email", &[(":email", text(email))])?;
-        self.transact(vec![pointer, recipient], &entry).await
     }
 
     /// Returns the recipients of these ids in their order, without those that no longer exist; two round trips for each

@@ -1,7 +1,8 @@
 //! The table itself, for the local server and the tests; in AWS, `template.yaml` creates it.
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
+    StreamViewType, TimeToLiveSpecification,
 };
 
 use super::{Error, Store};
@@ -37,6 +38,23 @@ impl Store {
             .send()
             .await
             .map_err(|error| Error::of_call("UpdateTimeToLive", &error))?;
+        Ok(())
+    }
+
+    /// Has the table write its stream, which the worker reads; one that does already goes on.
+    pub async fn enable_stream(&self) -> Result<(), Error> {
+        let table = self.client.describe_table().table_name(&self.table).send().await;
+        let table = table.map_err(|error| Error::of_call("DescribeTable", &error))?.table;
+        if table.is_some_and(|table| table.stream_specification.is_some_and(|stream| stream.stream_enabled)) {
+            return Ok(());
+        }
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::NewAndOldImages)
+            .build()
+            .map_err(Error::incomplete("StreamSpecification"))?;
+        let update = self.client.update_table().table_name(&self.table).stream_specification(stream);
+        update.send().await.map_err(|error| Error::of_call("UpdateTable", &error))?;
         Ok(())
     }
 }

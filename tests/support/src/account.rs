@@ -105,7 +105,8 @@ impl Account {
         event["pathParameters"] =
             route.parameters().zip(parameters).map(|(name, value)| (name.to_owned(), json!(value))).collect();
         event["rawQueryString"] = json!(query);
-        event["body"] = json!(body.map(|body| body.to_string()));
+        // A text is sent as it is.
+        event["body"] = json!(body.map(|body| body.as_str().map_or(body.to_string(), str::to_owned)));
         event
     }
 

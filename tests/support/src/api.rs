@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use docyard_core::context::Context;
 use docyard_core::model::submission::SubmissionKey;
+use docyard_core::store::Store;
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_functions::lambda::event::Event;
@@ -57,6 +58,11 @@ impl Reply {
 impl Api {
     pub fn new(context: Context) -> Self {
         Self { context: context.with_submission_key(SubmissionKey::development()) }
+    }
+
+    /// The store that it works on.
+    pub fn store(&self) -> &Store {
+        &self.context.store
     }
 
     /// Asks an endpoint. Of the path parameters it takes those that are its own.

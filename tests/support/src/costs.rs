@@ -46,8 +46,12 @@ pub fn row(case: &Case, units: Units) -> String {
     let round_trips = case.calls.unwrap_or_default().len();
     let (api_gateway, lambda_requests) = (1.0, 0.2);
     let gigabyte_seconds = round_trips as f64 * 0.010 * 0.125 * 1e6;
+    let calls = case.calls.unwrap_or_default().concat();
+    let of_s3 = |operations: &[&str]| calls.iter().filter(|call| operations.contains(call)).count() as f64;
+    let s3 = of_s3(&["PutObject"]) * 5.0 + of_s3(&["HeadObject", "GetObject"]) * 0.4;
     let dollars = api_gateway
         + lambda_requests
+        + s3
         + gigabyte_seconds * 0.000_013_333_4
         + units.read * 0.125
         + units.write * 0.625;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::RecipientId;
 use docyard_core::values::random;
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
 use crate::table::TestTable;
@@ -217,6 +218,15 @@ impl Dev {
     pub async fn secret(&self, recipient: &str) -> (String, String) {
         let body = self.generate_secret(recipient, json!({"name": "A secret"})).await.expect(201);
         (body["id"].as_str().unwrap().to_owned(), body["secret"].as_str().unwrap().to_owned())
+    }
+
+    /// A new artifact's id, which is available.
+    pub async fn artifact(&self) -> String {
+        let id = RecipientId::generate(Clock::system().now(), &mut random::system());
+        let file = Part::bytes(b"a document".to_vec()).file_name(format!("{id}.txt"));
+        let path = format!("/v1/docks/{}/artifacts/upload", self.dock);
+        let body = send(self.post(&path).multipart(Form::new().part("file", file))).await.expect(201);
+        body["id"].as_str().unwrap().to_owned()
     }
 
     /// What `verify` says of a value.

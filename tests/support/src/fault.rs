@@ -1,10 +1,30 @@
-//! What can go wrong with a call of DynamoDB.
+//! What can go wrong with a call of DynamoDB or of S3.
 
 use std::time::Duration;
 
+use axum::http::HeaderMap;
 use serde_json::{Value, json};
 
-/// A fault of one call of DynamoDB.
+/// What a call is answered.
+#[derive(Debug)]
+pub struct Answered {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answered {
+    fn new(status: u16, body: &str) -> Self {
+        Self { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    }
+}
+
+/// Whether an operation is one of S3.
+pub fn is_of_s3(operation: &str) -> bool {
+    operation.ends_with("Object")
+}
+
+/// A fault of one call of DynamoDB or of S3.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum InjectedFault {
     /// No connection: nothing is done.
@@ -29,6 +49,8 @@ pub enum InjectedFault {
     Canceled(&'static [&'static str]),
     /// A batch is taken, and nothing of it done.
     Unprocessed,
+    /// S3 refuses it with this status, and nothing is done.
+    Status(u16),
     /// It is done, so many milliseconds late, and answered as many late.
     Slow(u64, u64),
 }
@@ -39,16 +61,18 @@ impl InjectedFault {
         match self {
             Self::Canceled(_) => operation == "TransactWriteItems",
             Self::Unprocessed => operation.starts_with("Batch"),
+            Self::Refused(_) => !is_of_s3(operation),
+            Self::Status(_) => is_of_s3(operation),
             _ => true,
         }
     }
 
-    /// Answers a call with this fault: the status and the body, or a broken connection. `forward` makes the call.
-    pub async fn apply<E, F: Future<Output = Result<(u16, Vec<u8>), E>>>(
+    /// Answers a call with this fault, or breaks its connection. `forward` makes the call.
+    pub async fn apply<E, F: Future<Output = Result<Answered, E>>>(
         self,
         request: &Value,
         forward: impl FnOnce() -> F,
-    ) -> Result<(u16, Vec<u8>), Broken<E>> {
+    ) -> Result<Answered, Broken<E>> {
         match self {
             Self::Slow(before, after) => {
                 tokio::time::sleep(Duration::from_millis(before)).await;
@@ -67,28 +91,30 @@ impl InjectedFault {
                 Err(Broken::OnPurpose)
             }
             Self::HalfAnswer => {
-                let (status, body) = forward().await.map_err(Broken::Forward)?;
-                Ok((status, body[..body.len() / 2].to_vec()))
+                let answered = forward().await.map_err(Broken::Forward)?;
+                let body = answered.body[..answered.body.len() / 2].to_vec();
+                Ok(Answered { headers: HeaderMap::new(), body, ..answered })
             }
-            Self::ErrorBefore => Ok((500, Vec::new())),
+            Self::ErrorBefore => Ok(Answered::new(500, "")),
+            Self::Status(status) => Ok(Answered::new(status, "")),
             Self::ErrorAfter => {
                 forward().await.map_err(Broken::Forward)?;
-                Ok((500, error("InternalServerError").to_string().into_bytes()))
+                Ok(Answered::new(500, &error("InternalServerError").to_string()))
             }
             Self::AnswerLost => {
                 forward().await.map_err(Broken::Forward)?;
-                Ok((500, Vec::new()))
+                Ok(Answered::new(500, ""))
             }
-            Self::Refused(code) => Ok((400, error(code).to_string().into_bytes())),
+            Self::Refused(code) => Ok(Answered::new(400, &error(code).to_string())),
             Self::Canceled(codes) => {
                 let mut error = error("TransactionCanceledException");
                 error["CancellationReasons"] = codes.iter().map(|code| json!({"Code": code})).collect();
-                Ok((400, error.to_string().into_bytes()))
+                Ok(Answered::new(400, &error.to_string()))
             }
             Self::Unprocessed => {
                 let items = &request["RequestItems"];
                 let left = json!({"Responses": {}, "UnprocessedKeys": items, "UnprocessedItems": items});
-                Ok((200, left.to_string().into_bytes()))
+                Ok(Answered::new(200, &left.to_string()))
             }
         }
     }

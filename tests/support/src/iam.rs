@@ -1,8 +1,22 @@
-//! The IAM permissions that calls of DynamoDB need.
+//! The IAM permissions that calls of DynamoDB and of S3 need.
 
 use serde_json::Value;
 
 use crate::table::TABLE;
+
+/// On what actions of S3 are allowed: the objects of the bucket, and the bucket itself.
+pub const OBJECTS: &str = "objects";
+pub const BUCKET: &str = "bucket";
+
+/// The actions of S3 that an answer's addresses let whoever has it make in the function's name.
+pub fn signed_actions(answer: &Value) -> Vec<(String, String)> {
+    let text = answer.to_string();
+    let is_upload = text.contains("X-Amz-Signature") && text.contains("\"method\":\"PUT\"");
+    let is_download = text.contains("X-Amz-Signature") && !is_upload;
+    let signed = [("s3:PutObject", is_upload), ("s3:GetObject", is_download)];
+    let actions = signed.into_iter().filter(|(_, is_signed)| *is_signed);
+    actions.map(|(action, _)| (action.to_owned(), OBJECTS.to_owned())).collect()
+}
 
 /// The IAM actions of a call and their partitions.
 ///
@@ -43,6 +57,15 @@ pub fn actions(operation: &str, body: &Value) -> Vec<(String, String)> {
                 })
                 .collect()
         }
+        "PutItem" => vec![action(operation, &body["Item"]["pk"])],
+        "PutObject" => vec![("s3:PutObject".to_owned(), OBJECTS.to_owned())],
+        "DeleteObject" => vec![("s3:DeleteObject".to_owned(), OBJECTS.to_owned())],
+        "GetObject" => vec![("s3:GetObject".to_owned(), OBJECTS.to_owned())],
+        // Who may not list the bucket is told of an object that is missing that it is forbidden.
+        "HeadObject" => vec![
+            ("s3:GetObject".to_owned(), OBJECTS.to_owned()),
+            ("s3:ListBucket".to_owned(), BUCKET.to_owned()),
+        ],
         _ => panic!("the actions of {operation} are not known"),
     }
 }

@@ -13,6 +13,7 @@
 
 pub mod account;
 pub mod api;
+pub mod bucket;
 pub mod cases;
 pub mod certificate;
 pub mod clock;
@@ -27,6 +28,7 @@ pub mod proxy;
 pub mod relay;
 pub mod sandbox;
 pub mod scene;
+pub mod stream;
 pub mod table;
 pub mod trail;
 

@@ -6,6 +6,7 @@ use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
 use docyard_functions::openapi;
 use reqwest::Method;
+use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -28,6 +29,8 @@ pub struct DocumentedOperation {
     pub credential: Option<String>,
     /// Whether its body is a form.
     pub takes_form: bool,
+    /// Whether its body is a form with a file.
+    pub takes_file: bool,
 }
 
 /// All operations.
@@ -53,6 +56,7 @@ pub fn operations() -> Vec<DocumentedOperation> {
                     let content = body["content"].as_object().unwrap().values().next().unwrap();
                     content["example"].clone()
                 }),
+                takes_file: body["content"].get("multipart/form-data").is_some(),
                 takes_form: body["content"].get("application/x-www-form-urlencoded").is_some(),
                 // A repeated request has a success of its own, with a lower status.
                 status: successes.max().unwrap(),
@@ -75,6 +79,7 @@ pub struct Ids {
     pub policy: String,
     pub group: String,
     pub certificate: String,
+    pub artifact: String,
 }
 
 impl Ids {
@@ -88,10 +93,12 @@ impl Ids {
             policy: id("pol"),
             group: id("grp"),
             certificate: id("crt"),
+            artifact: id("art"),
         }
     }
 
-    /// New things of the server's own key: a recipient with a secret and in a group, and a policy.
+    /// New things of the server's own key: a recipient with a secret and in a group, a policy, and an artifact that is
+    /// available.
     pub async fn new(dev: &Dev) -> Self {
         let recipient = dev.recipient().await;
         let (secret, _) = dev.secret(&recipient).await;
@@ -100,11 +107,12 @@ impl Ids {
         let policy = asker.policy("A policy", json!({"everyone": true})).await;
         let group = asker.group("A group", &[&recipient]).await;
         let certificate = asker.certificate(&recipient, &crate::certificate::new("one")).await;
-        Self { dock: dev.dock.clone(), recipient, secret, policy, group, certificate }
+        let artifact = dev.artifact().await;
+        Self { dock: dev.dock.clone(), recipient, secret, policy, group, certificate, artifact }
     }
 
     /// Each id, and the one that examples in the document have in its place.
-    fn examples(&self) -> [(&'static str, &str); 6] {
+    fn examples(&self) -> [(&'static str, &str); 7] {
         [
             ("dock_01JHMV2B4MP0YHZX6Q3T0V1W2X", &self.dock),
             ("rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y", &self.recipient),
@@ -112,6 +120,7 @@ impl Ids {
             ("pol_01JHMV6F8RT4CN3BAV7Y4Z5A6B", &self.policy),
             ("grp_01JHMV7G9SV5DP4CBW8Z5A6B7C", &self.group),
             ("crt_01JHMV8H0TW6EQ5DCX9A6B7C8D", &self.certificate),
+            ("art_01JHMV9J1VX7FR6EDYAB7C8D9E", &self.artifact),
         ]
     }
 }
@@ -133,7 +142,7 @@ impl DocumentedOperation {
         let path = self.path.replace("{dockId}", &ids.dock).replace("{recipientId}", &ids.recipient);
         let path = path.replace("{secretId}", &ids.secret).replace("{policyId}", &ids.policy);
         let path = path.replace("{groupId}", &ids.group).replace("{version}", "1");
-        let path = path.replace("{certificateId}", &ids.certificate);
+        let path = path.replace("{certificateId}", &ids.certificate).replace("{artifactId}", &ids.artifact);
         let path = path.replace("{entityType}", "recipient").replace("{entityId}", &ids.recipient);
         assert!(!path.contains('{'), "{}: which thing does {path} mean?", self.id);
         match self.query.as_slice() {
@@ -153,6 +162,7 @@ impl DocumentedOperation {
         let request = dev.http.request(self.method.clone(), format!("{}{path}", dev.url));
         match self.body_of(ids) {
             Some(body) if self.takes_form => request.form(&body),
+            Some(body) if self.takes_file => request.multipart(form(&body)),
             Some(body) => request.json(&body),
             None => request,
         }
@@ -164,4 +174,10 @@ impl DocumentedOperation {
         let body = ids.examples().into_iter().fold(body, |body, (example, id)| body.replace(example, id));
         Some(serde_json::from_str(&body).unwrap())
     }
+}
+
+/// A form with a file, of the document's example of one.
+fn form(example: &Value) -> Form {
+    let file = Part::text(example["file"].as_str().unwrap().to_owned()).file_name("page.pdf");
+    Form::new().part("file", file).text("metadata", example["metadata"].as_str().unwrap().to_owned())
 }

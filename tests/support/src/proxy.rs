@@ -1,4 +1,4 @@
-//! A proxy between a function and DynamoDB: it makes calls fail, counts them, and derives the permissions they need.
+//! A proxy between a function and both DynamoDB and S3: it makes calls fail, counts them, and derives the permissions they need.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::convert::Infallible;
@@ -7,12 +7,14 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::fault::{Broken, InjectedFault};
+use crate::bucket;
+use crate::fault::{Answered, Broken, InjectedFault, is_of_s3};
+use crate::faulty_client::operation;
 use crate::iam::actions;
 use crate::table::TestTable;
 
@@ -22,7 +24,7 @@ struct Group {
     all_came: Arc<tokio::sync::Notify>,
 }
 
-/// A call of DynamoDB.
+/// A call of DynamoDB or of S3.
 struct Call {
     operation: String,
     /// The actions that IAM must allow for it, each with the kind of partition that it is done on: `DOCK#*`.
@@ -30,10 +32,11 @@ struct Call {
     request: Value,
 }
 
-/// Stands between a function and DynamoDB, and makes the calls of one operation fail.
+/// Stands between a function and both DynamoDB and S3, and makes the calls of one operation fail.
 #[derive(Clone)]
 pub struct Proxy {
     dynamodb: String,
+    s3: String,
     http: reqwest::Client,
     /// The faults of the next calls of an operation, by its name.
     pub script: Arc<Mutex<BTreeMap<&'static str, VecDeque<InjectedFault>>>>,
@@ -49,6 +52,7 @@ impl Proxy {
     pub async fn before(table: &TestTable) -> (Self, String) {
         let proxy = Self {
             dynamodb: table.url.clone(),
+            s3: bucket::url_beside(&table.url),
             http: crate::http_client().build().unwrap(),
             script: Arc::default(),
             calls: Arc::default(),
@@ -57,6 +61,7 @@ impl Proxy {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        bucket::put_beside(&url, &url);
         let router = Router::new().fallback(Self::pass).with_state(proxy.clone());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         (proxy, url)
@@ -135,28 +140,53 @@ impl Proxy {
         calls.into_iter().flat_map(|call| call.actions).collect()
     }
 
-    async fn pass(State(proxy): State<Self>, headers: HeaderMap, body: Bytes) -> Response {
-        let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+    async fn pass(
+        State(proxy): State<Self>,
+        method: Method,
+        uri: Uri,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Response {
+        let target = headers.get("x-amz-target").map(|target| target.to_str().unwrap());
+        let operation = operation(target, method.as_str());
         let fault = proxy.script.lock().unwrap().get_mut(operation.as_str()).and_then(VecDeque::pop_front);
-        let request: Value = serde_json::from_slice(&body).unwrap();
+        // Of S3 it is no JSON.
+        let request: Value = serde_json::from_slice(&body).unwrap_or_default();
         let actions = actions(&operation, &request);
         let expected = proxy.await_group(&operation).await;
         assert!(expected, "{operation} was not expected now");
+        let is_of_s3 = is_of_s3(&operation);
         proxy.calls.lock().unwrap().push(Call { operation, actions, request: request.clone() });
-        let forward = || async { Ok::<_, Infallible>(proxy.forward(headers, request.clone()).await) };
+        let forward = async || {
+            Ok::<_, Infallible>(match is_of_s3 {
+                true => proxy.forward_to_s3(method, &uri, headers, body).await,
+                false => proxy.forward(headers, request.clone()).await,
+            })
+        };
         let answer = match fault {
             Some(fault) => fault.apply(&request, forward).await,
             None => forward().await.map_err(|never| match never {}),
         };
         match answer {
-            Ok((status, body)) => (StatusCode::from_u16(status).unwrap(), body).into_response(),
+            Ok(Answered { status, headers, body }) => {
+                (StatusCode::from_u16(status).unwrap(), headers, body).into_response()
+            }
             // The connection breaks with the task that serves it.
             Err(Broken::OnPurpose) => panic!("a broken connection, on purpose"),
             Err(Broken::Forward(never)) => match never {},
         }
     }
 
-    async fn forward(&self, mut headers: HeaderMap, mut request: Value) -> (u16, Vec<u8>) {
+    async fn forward_to_s3(&self, method: Method, uri: &Uri, headers: HeaderMap, body: Bytes) -> Answered {
+        let url = format!("{}{}", self.s3, uri.path_and_query().unwrap());
+        // With the host that was signed.
+        let request = self.http.request(method, url).headers(headers).body(body);
+        let answer = request.send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Answered { status, headers, body: answer.bytes().await.unwrap().to_vec() }
+    }
+
+    async fn forward(&self, mut headers: HeaderMap, mut request: Value) -> Answered {
         request["ReturnConsumedCapacity"] = json!("TOTAL");
         let target = headers["x-amz-target"].to_str().unwrap();
         let is_write =
@@ -174,6 +204,6 @@ impl Proxy {
         };
         let mut units = self.units.lock().unwrap();
         *(if is_write { &mut units.1 } else { &mut units.0 }) += consumed;
-        (status, bytes)
+        Answered { status, headers: HeaderMap::new(), body: bytes }
     }
 }

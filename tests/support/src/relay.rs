@@ -7,6 +7,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
+use crate::bucket;
 use crate::table::TestTable;
 
 /// How connections end.
@@ -33,6 +34,7 @@ impl Relay {
         let dynamodb = table.url.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
+        bucket::put_beside(&url, &bucket::url_beside(&table.url));
         let open: Arc<Mutex<Vec<_>>> = Arc::default();
         let opened = Arc::new(AtomicUsize::new(0));
         let (connections, count) = (open.clone(), opened.clone());

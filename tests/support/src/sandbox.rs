@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
+use crate::bucket;
 use crate::table::TABLE;
 use crate::{PATIENCE, redacted};
 
@@ -196,6 +197,8 @@ pub fn command(binary: impl AsRef<OsStr>, dynamodb_url: &str) -> Command {
         ("AWS_SECRET_ACCESS_KEY", "local"),
         ("AWS_SESSION_TOKEN", "local"),
         ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb_url),
+        ("AWS_ENDPOINT_URL_S3", &bucket::url_beside(dynamodb_url)),
+        ("BUCKET_NAME", docyard_local_s3::BUCKET),
         ("TABLE_NAME", TABLE),
         ("DOCYARD_MODE", "live"),
         ("AUDIT_RETENTION_DAYS", "2557"),

@@ -1,6 +1,7 @@
 //! A table in an embedded DynamoDB, with accounts, docks and keys.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -15,6 +16,8 @@ use docyard_core::values::id::{AccountId, ApiKeyId, DockId};
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
 
+use crate::bucket::{self, TestBucket};
+
 pub const TABLE: &str = "docyard";
 
 /// Who prepares a table.
@@ -28,6 +31,8 @@ pub struct TestTable {
     pub url: String,
     pub client: Client,
     pub store: Store,
+    /// The bucket beside it, where it is this process's.
+    pub bucket: Option<Arc<TestBucket>>,
     /// The database itself, where it is this process's.
     database: Option<dynoxide::Database>,
 }
@@ -57,7 +62,10 @@ impl TestTable {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(dynoxide::server::serve_on(listener, database.clone()));
+        let bucket = TestBucket::start().await;
+        bucket::put_beside(&url, &bucket.url);
         let mut table = Self::at(url);
+        table.bucket = Some(bucket);
         table.database = Some(database);
         table
     }
@@ -66,7 +74,12 @@ impl TestTable {
     pub fn at(url: String) -> Self {
         let client = dynamodb::local_client(&url);
         let store = Store::new(client.clone(), TABLE);
-        Self { url, client, store, database: None }
+        Self { url, client, store, bucket: None, database: None }
+    }
+
+    /// The database itself, which must be this process's.
+    pub fn database(&self) -> dynoxide::Database {
+        self.database.clone().unwrap()
     }
 
     /// Puts many items into the table, past its API.

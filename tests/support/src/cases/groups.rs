@@ -54,12 +54,10 @@ pub(super) fn cases() -> Vec<Case> {
             .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
             .measured(),
         case("delete-group")
-            .what("with 1 recipient")
             .path(&[SceneDock, PlainGroup])
-            .calls(&[READ_TWO, WRITE, &["Query"], &["Query"], &["BatchWriteItem"]])
+            .calls(&[READ_TWO, WRITE, &["Query"]])
             .repeated(404)
-            .overcomes("TransactWriteItems", [MIXED, AnswerLost])
-            .overcomes("BatchWriteItem", [Unprocessed, AnswerLost]),
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("delete-group").what("of a policy").path(&[SceneDock, Group]).entries(2),
         case("delete-group").what("none").path(&[SceneDock, MissingGroup]).status(404),
         case("list-group-recipients")

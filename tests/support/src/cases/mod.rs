@@ -2,6 +2,7 @@
 //! trips, faults and benchmark all take theirs from here, and fail by name for an endpoint that has none.
 
 mod access;
+mod artifacts;
 mod audit;
 mod certificates;
 mod docks;
@@ -15,16 +16,23 @@ mod tokens;
 
 use std::collections::BTreeSet;
 
+use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
+use docyard_core::store::{Objects, Stored};
+use docyard_core::values::clock::Clock;
+use docyard_core::values::content_hash::ContentHash;
+use docyard_core::values::id::ArtifactId;
 use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use serde_json::{Value, json};
 
 use crate::account::Account;
-use crate::certificate;
+use crate::api::Api;
 use crate::fault::InjectedFault;
-use crate::scene::Scene;
+use crate::scene::{Asker, Scene};
+use crate::{bucket, certificate};
 
-/// Calls of DynamoDB that are made at once.
+/// Calls of DynamoDB and S3 that are made at once.
 pub type Calls = &'static [&'static str];
 
 const READ: Calls = &["GetItem"];
@@ -78,6 +86,16 @@ pub enum Thing {
     MissingPolicy,
     /// The number of a policy's first version.
     VersionOne,
+    /// An artifact that is available.
+    Artifact,
+    /// An artifact whose content is uploaded, and that waits to be completed.
+    UploadedArtifact,
+    /// An artifact whose content is not uploaded. Its content is that of the first two.
+    DeclaredArtifact,
+    /// An artifact without content.
+    EmptyArtifact,
+    /// An artifact that does not exist.
+    MissingArtifact,
 }
 
 /// What a request is sent with.
@@ -109,6 +127,7 @@ pub struct Case {
     /// The body, with placeholders: `{n}` for a number, `{value}` for the value of [`Thing::Secret`], `{dock}` for the
     /// account's dock, `{pem}` for a certificate that nobody has registered, `{there}` for [`Thing::Recipient`], and
     /// `{member}`, `{passphrase}`, `{registered}` (its certificate in PEM), `{token}`, `{outsider}`, `{outsider_passphrase}`,
+    /// `{declared}` and `{uploaded}` for the filenames of [`Thing::DeclaredArtifact`] and [`Thing::UploadedArtifact`],
     /// `{group}`, `{policy}`, `{crowded}` for what a [`Scene`] has, the last one for a recipient in as many groups as it may be
     /// in.
     pub body: Option<Value>,
@@ -255,6 +274,8 @@ impl Case {
             ("{group}", &scene.group),
             ("{policy}", &scene.published),
             ("{crowded}", &things.crowded),
+            ("{declared}", &things.artifacts.declared_filename),
+            ("{uploaded}", &things.artifacts.uploaded_filename),
         ] {
             text = text.replace(placeholder, value);
         }
@@ -268,6 +289,16 @@ impl Case {
         of_scene.iter().any(|thing| self.path.contains(thing))
             || [Sender::Member, Sender::Outsider].contains(&self.sender)
             || ["{member}", "{token}", "{outsider}"].iter().any(in_body)
+    }
+
+    /// Whether it is about artifacts that are there.
+    pub fn needs_artifacts(&self) -> bool {
+        let artifacts =
+            [Thing::Artifact, Thing::UploadedArtifact, Thing::DeclaredArtifact, Thing::EmptyArtifact];
+        artifacts.iter().any(|thing| self.path.contains(thing))
+            || ["{declared}", "{uploaded}"]
+                .iter()
+                .any(|filename| self.body.as_ref().is_some_and(|body| body.to_string().contains(filename)))
     }
 
     fn needs_crowded(&self) -> bool {
@@ -321,6 +352,54 @@ pub struct Things {
     pub crowded: String,
     /// A certificate that nobody has registered.
     pub pem: String,
+    pub artifacts: Artifacts,
+}
+
+/// The ids of artifacts in each state.
+#[derive(Clone, Debug, Default)]
+pub struct Artifacts {
+    pub available: String,
+    pub uploaded: String,
+    pub declared: String,
+    pub empty: String,
+    pub declared_filename: String,
+    pub uploaded_filename: String,
+}
+
+impl Artifacts {
+    /// Creates them. Their filenames begin with `prefix`.
+    pub async fn create(asker: &Asker<'_>, objects: &Objects, prefix: &str) -> Self {
+        let content = b"abc";
+        let declare = async |name: &str| {
+            let body = json!({
+                "filename": format!("{prefix}{name}.pdf"), "hash": ContentHash::of(content), "size": content.len(),
+                "metadata": {"document_type": "declaration-page", "lender_id": "LND-4821"},
+            });
+            asker.create("create-artifact", &[], body).await
+        };
+        let upload = async |id: &str| {
+            let now = Clock::system().now();
+            let found =
+                asker.api.store().artifact(ArtifactId::parse(id).unwrap(), now).await.unwrap().unwrap();
+            assert_eq!(objects.put(&found, found.content().unwrap(), content).await.unwrap(), Stored::New);
+        };
+        let (available, uploaded) = (declare("available").await, declare("uploaded").await);
+        upload(&available).await;
+        asker.ask("complete-artifact", &[("artifactId", &available)], Value::Null).await;
+        upload(&uploaded).await;
+        let declared = declare("declared").await;
+        let body = json!({"filename": format!("{prefix}empty.pdf"), "metadata": {"lender_id": "LND-4821"}});
+        let empty = asker.create("create-artifact", &[], body).await;
+        let filename = |name: &str| format!("{prefix}{name}.pdf");
+        Self {
+            available,
+            uploaded,
+            declared,
+            empty,
+            declared_filename: filename("declared"),
+            uploaded_filename: filename("uploaded"),
+        }
+    }
 }
 
 impl Things {
@@ -334,6 +413,13 @@ impl Things {
         }
         if case.needs_scene() {
             things.scene = Scene::create(&account.table.store, &account.key, None, "").await;
+        }
+        if case.needs_artifacts() {
+            let objects = bucket::objects_beside(&account.table.url);
+            let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system());
+            let api = Api::new(context.with_objects(objects.clone()));
+            let asker = Asker { api: &api, key: &account.key, dock: &account.dock };
+            things.artifacts = Artifacts::create(&asker, &objects, email).await;
         }
         if case.needs_crowded() {
             things.crowded = things.scene.crowded(&account.table.store, &account.key).await;
@@ -369,6 +455,11 @@ impl Things {
             Thing::FullPolicy => &scene.full,
             Thing::MissingPolicy => "pol_00000000000000000000000000",
             Thing::VersionOne => "1",
+            Thing::Artifact => &self.artifacts.available,
+            Thing::UploadedArtifact => &self.artifacts.uploaded,
+            Thing::DeclaredArtifact => &self.artifacts.declared,
+            Thing::EmptyArtifact => &self.artifacts.empty,
+            Thing::MissingArtifact => "art_00000000000000000000000000",
         }
     }
 }
@@ -382,6 +473,7 @@ pub fn all() -> Vec<Case> {
         policies::cases(),
         groups::cases(),
         access::cases(),
+        artifacts::cases(),
         certificates::cases(),
         tokens::cases(),
         retrieval::cases(),

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Thing::{Dock, Draft, FullPolicy, MissingPolicy, Published, SceneDock, Scheduled, VersionOne};
 use super::{Case, READ, READ_THREE, READ_TWO, READ_TWO_AND_QUERY, WRITE, case};
-use crate::fault::InjectedFault::{AnswerLost, Refused, Unprocessed};
+use crate::fault::InjectedFault::{AnswerLost, Refused};
 use crate::fault::{CONFLICT, MIXED};
 use crate::scene::{other_recipe, recipe};
 
@@ -60,10 +60,9 @@ pub(super) fn cases() -> Vec<Case> {
             .repeated(200),
         case("delete-policy")
             .path(&[SceneDock, Draft])
-            .calls(&[READ_TWO, WRITE, &["Query"], &["BatchWriteItem"]])
+            .calls(&[READ_TWO, WRITE])
             .repeated(404)
-            .overcomes("TransactWriteItems", [MIXED, AnswerLost])
-            .overcomes("BatchWriteItem", [Unprocessed, AnswerLost]),
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("delete-policy").what("none").path(&[SceneDock, MissingPolicy]).status(404),
         case("publish-policy")
             .what("to production")

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::Thing::{Dock, Member, Recipient, SceneDock};
 use super::{Case, READ, READ_TWO, WRITE, case};
-use crate::fault::InjectedFault::{AnswerLost, Refused, Unprocessed};
+use crate::fault::InjectedFault::{AnswerLost, Refused};
 use crate::fault::{CONFLICT, MIXED};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -65,11 +65,9 @@ pub(super) fn cases() -> Vec<Case> {
             .calls(&[READ_TWO, READ])
             .repeated(200),
         case("delete-recipient")
-            .what("with 1 secret")
             .path(&[Dock, Recipient])
-            .calls(&[READ_TWO, &["Query"], &["BatchWriteItem"], WRITE, &["Query"]])
+            .calls(&[READ_TWO, WRITE])
             .repeated(404)
-            .overcomes("BatchWriteItem", [Unprocessed, Refused("ThrottlingException"), AnswerLost])
             .overcomes("TransactWriteItems", [MIXED, AnswerLost])
             .measured(),
         case("delete-recipient").what("of two groups").path(&[SceneDock, Member]),
@@ -83,9 +81,8 @@ pub(super) fn cases() -> Vec<Case> {
             .what("with If-Match")
             .path(&[Dock, Recipient])
             .header("if-match", "\"0\"")
-            .calls(&[READ_TWO, READ, WRITE, &["Query"], &["BatchWriteItem"]])
+            .calls(&[READ_TWO, READ, WRITE])
             .repeated(404)
-            .overcomes("BatchWriteItem", [Unprocessed, AnswerLost])
             .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
     ]
 }

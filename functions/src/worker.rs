@@ -1,0 +1,259 @@
+//! The worker: what is done behind requests. It cleans up what is gone.
+//!
+//! DynamoDB's stream feeds it with the writes that the mapping in `template.yaml` lets through ([`Record::is_for_worker`] says which),
+//! at least once, and a schedule has it sweep: what failed for the stream is left to that. Whatever it does can be interrupted anywhere
+//! and repeated.
+//!
+//! It may read every account's items, and so holds no parser of anything that a caller sends.
+
+use std::time::Duration;
+
+use docyard_core::context::Context;
+use docyard_core::store::Partition;
+use docyard_core::store::{CLEANUP_PARTITIONS, Cleanup, Error, Fault, Leftover, pending_of_image};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::endpoint::{Action, Grant};
+
+/// The name of its function and of its binary.
+pub const NAME: &str = "worker";
+
+/// How often a record is tried again, before the worker gives it up.
+pub const MAX_ATTEMPTS: u32 = 3;
+
+/// How old a record may be that it still tries.
+pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
+
+/// What it does on the table, and its role may do.
+pub const GRANTS: &[Grant] = &[
+    Grant { action: Action::PutItem, partitions: &[Partition::Cleanup] },
+    Grant {
+        action: Action::Query,
+        partitions: &[Partition::Cleanup, Partition::Group, Partition::Policy, Partition::Recipient],
+    },
+    Grant {
+        action: Action::BatchWriteItem,
+        partitions: &[Partition::Cleanup, Partition::Group, Partition::Policy, Partition::Recipient],
+    },
+];
+
+/// The service that deletes what has expired, as a stream's record names it.
+const TTL: &str = "dynamodb.amazonaws.com";
+
+/// A record of the table's stream.
+///
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html>
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    event_name: String,
+    dynamodb: Change,
+    #[serde(default)]
+    user_identity: Option<Identity>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Change {
+    sequence_number: String,
+    #[serde(default)]
+    new_image: Value,
+    #[serde(default)]
+    old_image: Value,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Identity {
+    #[serde(default)]
+    principal_id: String,
+}
+
+/// What a record asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Task {
+    /// To clean up what is left.
+    CleanUp(Cleanup),
+    /// To have cleaned up what is left of what has expired.
+    Expired(Leftover),
+}
+
+impl Record {
+    /// Reads a record; `None` if it is none.
+    pub fn read(record: &Value) -> Option<Self> {
+        Self::deserialize(record).ok()
+    }
+
+    /// Its place in the stream.
+    pub fn sequence_number(&self) -> &str {
+        &self.dynamodb.sequence_number
+    }
+
+    /// Whether the mapping lets it through: a new task, or an artifact that DynamoDB deleted since it had waited in vain for its
+    /// content.
+    pub fn is_for_worker(&self) -> bool {
+        self.task().is_some()
+    }
+
+    fn task(&self) -> Option<Task> {
+        let is_expired = self.user_identity.as_ref().is_some_and(|by| by.principal_id == TTL);
+        match self.event_name.as_str() {
+            "INSERT" => Cleanup::of_image(&self.dynamodb.new_image).map(Task::CleanUp),
+            "REMOVE" if is_expired => {
+                let (dock, artifact) = pending_of_image(&self.dynamodb.old_image)?;
+                Some(Task::Expired(Leftover::Content { dock, artifact }))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Does what an event asks for: a batch of the stream's records, or a sweep. Returns what Lambda is answered: of a batch the record from
+/// which on it is to be tried again ([partial batch responses]).
+///
+/// # Errors
+/// A sweep failed. The next one goes on.
+///
+/// [partial batch responses]: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+pub async fn handle(context: &Context, event: &Value) -> Result<Value, Fault> {
+    let Some(records) = event.get("Records").and_then(Value::as_array) else {
+        return sweep(context).await.map(|swept| json!({"swept": swept})).map_err(failed);
+    };
+    let mut failures = Vec::new();
+    // In the order of the stream: what follows a record that fails is tried again with it.
+    for record in records.iter().filter_map(Record::read) {
+        let Some(task) = record.task() else { continue };
+        if let Err(error) = work(context, task).await {
+            let fault = failed(error);
+            tracing::warn!("a record failed: {fault}");
+            failures.push(json!({"itemIdentifier": record.sequence_number()}));
+            break;
+        }
+    }
+    Ok(json!({"batchItemFailures": failures}))
+}
+
+fn failed(error: Error) -> Fault {
+    match error {
+        Error::Unavailable(fault) | Error::Internal(fault) => fault,
+    }
+}
+
+async fn work(context: &Context, task: Task) -> Result<(), Error> {
+    match task {
+        Task::Expired(leftover) => context.store.clean_up(leftover, context.now()).await,
+        Task::CleanUp(cleanup) => {
+            let is_done = clean_up(context, cleanup.leftover).await?;
+            if is_done && cleanup.due <= context.now() {
+                context.store.finish_cleanup(cleanup).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Cleans up a leftover. `false` if there is more of it than one call deletes.
+async fn clean_up(context: &Context, leftover: Leftover) -> Result<bool, Error> {
+    if let (Leftover::Content { dock, artifact }, Some(objects)) = (leftover, &context.objects) {
+        objects.delete(dock, artifact).await?;
+    }
+    context.store.delete_leftover(leftover).await
+}
+
+/// Finishes every task that is due, and returns how many were. What fails is left to the next sweep, and does not hold up the others.
+async fn sweep(context: &Context) -> Result<usize, Error> {
+    let (mut swept, mut failure) = (0, None);
+    for n in 0..CLEANUP_PARTITIONS {
+        match sweep_partition(context, n).await {
+            Ok(count) => swept += count,
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        None => Ok(swept),
+        Some(error) => Err(error),
+    }
+}
+
+async fn sweep_partition(context: &Context, n: u8) -> Result<usize, Error> {
+    let (mut swept, mut failure) = (0, None);
+    loop {
+        let (due, is_last) = context.store.due_cleanups(n, context.now()).await?;
+        let mut finished = 0;
+        for cleanup in due {
+            match clean_up(context, cleanup.leftover).await {
+                Ok(true) => {
+                    context.store.finish_cleanup(cleanup).await?;
+                    finished += 1;
+                }
+                Ok(false) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        swept += finished;
+        // Else the same ones would be read again.
+        if is_last || finished == 0 {
+            return failure.map_or(Ok(swept), Err);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(name: &str, changes: Value) -> Value {
+        let mut record = json!({
+            "eventID": "1", "eventName": name, "eventVersion": "1.1", "eventSource": "aws:dynamodb",
+            "dynamodb": {"Keys": {}, "SequenceNumber": "111", "SizeBytes": 1, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        });
+        let dynamodb = record["dynamodb"].as_object_mut().unwrap();
+        dynamodb.extend(changes["dynamodb"].as_object().cloned().unwrap_or_default());
+        record["userIdentity"] = changes["userIdentity"].clone();
+        record
+    }
+
+    fn task() -> Value {
+        json!({
+            "pk": {"S": "CLEANUP#3"}, "sk": {"S": "x"},
+            "cleanup": {"S": r#"{"leftover":{"belongings":{"recipient":"rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"}},"due":"2025-01-15T10:32:00.000Z"}"#},
+        })
+    }
+
+    fn pending() -> Value {
+        json!({
+            "pk": {"S": "ARTIFACT#art_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"}, "sk": {"S": "ARTIFACT"},
+            "id": {"S": "art_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"}, "dock": {"S": "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"},
+            "pendingUntil": {"S": "2025-01-15T10:32:00.000Z"}, "ttl": {"N": "1736937120"},
+        })
+    }
+
+    fn is_for_worker(record: Value) -> bool {
+        Record::read(&record).is_some_and(|record| record.is_for_worker())
+    }
+
+    #[test]
+    fn a_new_task_and_an_artifact_that_expired_are_for_the_worker_and_nothing_else() {
+        let ttl = json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"});
+        assert!(is_for_worker(record("INSERT", json!({"dynamodb": {"NewImage": task()}}))));
+        assert!(is_for_worker(record(
+            "REMOVE",
+            json!({"dynamodb": {"OldImage": pending()}, "userIdentity": ttl})
+        )));
+        let mut available = pending();
+        available.as_object_mut().unwrap().remove("pendingUntil");
+        for other in [
+            record("MODIFY", json!({"dynamodb": {"NewImage": task(), "OldImage": task()}})),
+            record("REMOVE", json!({"dynamodb": {"OldImage": task()}, "userIdentity": ttl})),
+            record("REMOVE", json!({"dynamodb": {"OldImage": pending()}})),
+            record("REMOVE", json!({"dynamodb": {"OldImage": available}, "userIdentity": ttl})),
+            record("INSERT", json!({"dynamodb": {"NewImage": pending()}})),
+            record("INSERT", json!({})),
+            json!({}),
+            json!(null),
+        ] {
+            assert!(!is_for_worker(other.clone()), "{other}");
+        }
+    }
+}
