@@ -389,6 +389,41 @@ async fn a_change_of_a_recipient_is_seen_by_the_next_request() {
 }
 
 #[tokio::test]
+async fn an_artifact_is_granted_if_it_has_the_type_and_what_the_recipient_is_known_by() {
+    let dev = Dev::start().await;
+    let recipient = mortgagee(&dev, "a").await;
+    let policy = policy_in_force(&dev, recipe()).await;
+    let artifact = async |metadata: Value| {
+        let path = format!("/v1/docks/{}/artifacts", dev.dock);
+        post(&dev, &path, json!({"filename": "page.pdf", "metadata": metadata})).await.expect(201)
+    };
+    let about = |artifact: &Value| {
+        let asked = question(&recipient, "bulk_api", json!({"factors": ["shared_passphrase"]}));
+        with(asked, "/resource", json!({"type": "artifact", "id": artifact["id"]}))
+    };
+    for (metadata, of_type, of_scope) in [
+        (json!({"document_type": "declaration-page", "lender_id": "LND-1"}), "holds", "holds"),
+        (json!({"document_type": "declaration-page", "lender_id": "LND-1", "x": "y"}), "holds", "holds"),
+        (json!({"document_type": "endorsement", "lender_id": "LND-1"}), "fails", "holds"),
+        (json!({"document_type": "declaration-page", "lender_id": "LND-2"}), "holds", "mismatch"),
+        (json!({"document_type": "declaration-page"}), "holds", "missing"),
+        (json!({"lender_id": "LND-1"}), "missing", "holds"),
+    ] {
+        let answer = ask(&dev, about(&artifact(metadata.clone()).await)).await.expect(200);
+        assert_eq!(outcome(&answer, &policy, "type"), of_type, "{metadata}");
+        assert_eq!(outcome(&answer, &policy, "scope:lender_id"), of_scope, "{metadata}");
+        assert_eq!(answer["decision"], of_type == "holds" && of_scope == "holds", "{metadata}");
+    }
+    let deleted = artifact(json!({})).await;
+    dev.delete(&path_in_dock("artifacts", &deleted)).await.expect(200);
+    let path = format!("/v1/docks/{}/artifacts", another_dock(&dev).await);
+    let elsewhere = post(&dev, &path, json!({"filename": "page.pdf"})).await.expect(201);
+    for unknown in [deleted, elsewhere, json!({"id": "x"})] {
+        assert_not_found(&ask(&dev, about(&unknown)).await, "Artifact");
+    }
+}
+
+#[tokio::test]
 async fn a_question_that_breaks_a_rule_is_refused() {
     let dev = Dev::start().await;
     let recipient = mortgagee(&dev, "a").await;
@@ -405,6 +440,8 @@ async fn a_question_that_breaks_a_rule_is_refused() {
         ("/action/properties", json!({}), "action.properties"),
         ("/resource", Value::Null, "resource"),
         ("/resource/type", json!("folder"), "resource.type"),
+        ("/resource/type", json!("artifact"), "resource.id"),
+        ("/resource/id", json!("art_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"), "resource.id"),
         ("/context/factors", json!(["email"]), "context.factors"),
         ("/context/factors", json!("shared_passphrase"), "context.factors"),
         ("/context/identifiers", json!({"date_of_birth": "1980-02-30"}), "context.identifiers.date_of_birth"),

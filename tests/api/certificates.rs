@@ -653,6 +653,7 @@ async fn a_recipients_certificates_go_with_it() {
     }
     assert_not_found(&dev.get(&path(&recipient)).await, "Recipient");
     assert_not_found(&register(&dev, &recipient, pem.as_str()).await, "Recipient");
+    dev.cleaned_up().await;
     let left = dev.table.items().await;
     let is_certificate = |sk: &str| sk.starts_with("CERTIFICATE");
     let left: Vec<_> = left.iter().filter(|item| is_certificate(item["sk"].as_s().unwrap())).collect();

@@ -103,6 +103,7 @@ async fn a_deletion_of_another_state_takes_nothing() {
     assert_eq!(dev.verify(id, &value).await["valid"], true, "it keeps its secrets");
     request(&dev, Method::DELETE, &path, moved.header("etag"), None).await.expect(200);
     request(&dev, Method::DELETE, &path, moved.header("etag"), None).await.expect(404);
+    dev.cleaned_up().await;
     let left = dev.table.items().await;
     assert!(!left.iter().any(|item| item["pk"].as_s().unwrap().contains(id)), "its secrets go with it");
 }

@@ -580,6 +580,7 @@ async fn a_policy_is_deleted_once_it_is_withdrawn() {
             assert_not_found(&answer, "Policy");
         }
         assert_not_found(&dev.get(&format!("{}/versions/2", path_of(&policy))).await, "Policy");
+        dev.cleaned_up().await;
         assert!(!is_stored(&dev, &policy).await, "its versions go with it");
         let assign = format!("{}/assign-policy", path_in_dock("groups", &group(&dev, &[]).await));
         assert_not_found(&post(&dev, &assign, json!({"policyId": policy["id"]})).await, "Policy");

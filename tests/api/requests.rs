@@ -34,10 +34,11 @@ async fn requests(dev: &Dev) -> Vec<Valid> {
     requests
 }
 
-/// Those that need a body, and with it the path.
+/// Those that need a body, a JSON object, and with it the path.
 async fn requests_with_body(dev: &Dev) -> Vec<(Valid, Value)> {
     let requests = requests(dev).await.into_iter();
     requests
+        .filter(|valid| !valid.operation.takes_file)
         .filter_map(|valid| {
             let body = valid.operation.body_of(&valid.ids)?;
             Some((valid, body))
@@ -123,7 +124,8 @@ async fn a_field_given_twice_is_refused() {
 #[tokio::test]
 async fn a_body_has_at_most_64_kib() {
     let dev = Dev::start().await;
-    for (valid, body) in requests_with_body(&dev).await {
+    let is_small = |(valid, _): &(Valid, Value)| valid.operation.id != "createArtifactBatch";
+    for (valid, body) in requests_with_body(&dev).await.into_iter().filter(is_small) {
         let request = || valid.request(&dev).bearer_auth(&dev.key);
         let padded = |size: usize| {
             let body = body.to_string();
@@ -172,6 +174,7 @@ async fn a_parameter_that_an_operation_does_not_have_is_refused_and_nothing_is_d
             }
             send(request)
         };
+        dev.cleaned_up().await;
         let before = dev.table.items().await.len();
         assert_invalid(&send_with("expiresInDays=90").await, "expiresInDays", "not a query parameter");
         assert_invalid(&send_with("x").await, "x", "not a query parameter");
@@ -193,6 +196,8 @@ async fn a_condition_that_an_operation_does_not_honour_is_refused() {
         "rollbackPolicy",
         "updateGroup",
         "deleteGroup",
+        "updateArtifact",
+        "deleteArtifact",
     ];
     for valid in requests(&dev).await {
         let request = || valid.operation.request(&dev, &valid.ids).bearer_auth(&dev.key);

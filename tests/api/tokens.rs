@@ -491,6 +491,7 @@ async fn whatever_is_wrong_with_id_or_passphrase_there_is_one_answer() {
         ("a recipient without secrets", &bare, &passphrase),
         ("an API key", &id, &dev.key),
     ];
+    dev.cleaned_up().await;
     let before = items(&dev.table).await;
     let (mut in_body, mut by_basic) = (Vec::new(), Vec::new());
     for (what, id, passphrase) in &wrong {

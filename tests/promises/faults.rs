@@ -9,15 +9,17 @@ use std::sync::{Arc, Mutex};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
+use docyard_core::store::Objects;
 use docyard_core::values::clock::{Clock, Timestamp};
+use docyard_core::values::id::ArtifactId;
 use docyard_functions::lambda::service::TIME_LIMIT;
 use docyard_test_support::api::{Api, Reply};
-use docyard_test_support::cases::{self, Case, THERE, Things};
+use docyard_test_support::cases::{self, Artifacts, Case, THERE, Things};
 use docyard_test_support::certificate;
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::scene::{Asker, Scene};
 use docyard_test_support::table::TestTable;
-use docyard_test_support::{faulty_client, is_thorough, trail};
+use docyard_test_support::{bucket, faulty_client, is_thorough, trail};
 use serde_json::{Value, json};
 
 const FAULTS: &[InjectedFault] = &[
@@ -36,6 +38,7 @@ const FAULTS: &[InjectedFault] = &[
     InjectedFault::Canceled(&["ConditionalCheckFailed", "TransactionConflict"]),
     InjectedFault::Canceled(&["ProvisionedThroughputExceeded", "ConditionalCheckFailed"]),
     InjectedFault::Unprocessed,
+    InjectedFault::Status(503),
 ];
 
 /// About how many faults the gate tries, however many endpoints there are. The thorough run tries all.
@@ -114,6 +117,8 @@ struct World {
     tokens: Vec<String>,
     /// A token of the recipient, if the case may end it.
     token: Option<String>,
+    /// The contents of artifacts, without faults.
+    objects: Objects,
 }
 
 /// The endpoints that end the tokens of [`Thing::Recipient`](cases::Thing::Recipient).
@@ -127,8 +132,9 @@ impl World {
             let plan = plan.clone();
             Arc::new(move |operation: &str| plan.lock().unwrap().next(operation))
         };
-        let store = faulty_client::store(&table.url, decide);
-        let api = Api::new(Context::new(store, Mode::Live, ticking()));
+        let store = faulty_client::store(&table.url, decide.clone());
+        let objects = faulty_client::objects(table.bucket.as_ref().unwrap(), decide);
+        let api = Api::new(Context::new(store, Mode::Live, ticking()).with_objects(objects));
         let account = table.account().await;
         let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
         let mut world = Self {
@@ -140,6 +146,7 @@ impl World {
             values: Vec::new(),
             tokens: Vec::new(),
             token: None,
+            objects: bucket::objects_beside(&table.url),
         };
         let there = json!({
             "name": "There", "email": THERE, "stakeholderClass": "mortgagee", "identifiers": {"lender_id": "L"},
@@ -159,6 +166,10 @@ impl World {
         }
         if case.needs_scene() {
             world.things.scene = Scene::create(&table.store, &world.key, Some(&world.dock), "").await;
+        }
+        if case.needs_artifacts() {
+            let asker = Asker { api: &world.api, key: &world.key, dock: &world.dock };
+            world.things.artifacts = Artifacts::create(&asker, &world.objects, "").await;
         }
         world
     }
@@ -188,7 +199,7 @@ impl World {
         }
         headers.extend(case.header.map(|(name, value)| (name, value.to_owned())));
         let (query, body) = (case.query_of(&self.dock), case.body_of(0, &self.dock, &self.things));
-        let body = body.map(|body| body.to_string());
+        let body = body.map(|body| body.as_str().map_or(body.to_string(), str::to_owned));
         self.api.ask_as(case, &self.things.scene, &parameters, &query, &headers, body).await
     }
 
@@ -257,6 +268,7 @@ impl World {
         let mut trail: Vec<String> = entries.iter().map(told).collect();
         trail.sort();
         State {
+            artifacts: self.artifacts(case).await,
             rules: self.rules().await,
             proofs: self.proofs(case).await,
             trail,
@@ -264,6 +276,46 @@ impl World {
             recipients: recipients.iter().map(shown).collect(),
             statuses: secrets.iter().map(|secret| secret["status"].as_str().unwrap().to_owned()).collect(),
         }
+    }
+
+    /// The artifacts that lists show, and whether their contents are there; each the same on every list.
+    async fn artifacts(&self, case: &Case) -> Vec<String> {
+        if !case.endpoint.contains("artifact") {
+            return Vec::new();
+        }
+        let mut artifacts = Vec::new();
+        let listed = self.ask("list-artifacts", "", None).await.list();
+        for artifact in &listed {
+            let id = artifact["id"].as_str().unwrap();
+            let one = self.ask_about("get-artifact", &[("artifactId", id)], "", None).await;
+            assert_eq!(one.body, *artifact, "an artifact is the same in the list");
+            let content = self.ask_about("get-artifact-content", &[("artifactId", id)], "", None).await;
+            let is_available = artifact["status"] == "AVAILABLE";
+            assert_eq!(content.status == 200, is_available);
+            let found =
+                self.api.store().artifact(ArtifactId::parse(id).unwrap(), Clock::system().now()).await;
+            let object = self.objects.head(&found.unwrap().unwrap()).await.unwrap();
+            assert!(object.is_some() || !is_available, "a document that is available has its content");
+            artifacts
+                .push(format!("{} {} {}", artifact["filename"], artifact["status"], artifact["metadata"]));
+        }
+        for status in ["PENDING", "AVAILABLE", "EMPTY"] {
+            let of_status = self.ask("list-artifacts", &format!("status={status}"), None).await.list();
+            let expected: Vec<&Value> =
+                listed.iter().filter(|artifact| artifact["status"] == status).collect();
+            assert_eq!(of_status.iter().collect::<Vec<_>>(), expected);
+        }
+        for (key, value) in
+            [("lender_id", "LND-4821"), ("policy_number", "P-0"), ("document_type", "declaration-page")]
+        {
+            let query = format!("metadataKey={key}&metadataValue={value}");
+            let found = self.ask("list-artifacts", &query, None).await.list();
+            let expected: Vec<&Value> =
+                listed.iter().filter(|artifact| artifact["metadata"][key] == value).collect();
+            assert_eq!(found.iter().collect::<Vec<_>>(), expected, "by {key}");
+        }
+        artifacts.sort();
+        artifacts
     }
 
     /// What there is of policies and groups, and what they decide, in alphabetical order.
@@ -326,6 +378,7 @@ impl World {
 
 #[derive(Clone, Debug, PartialEq)]
 struct State {
+    artifacts: Vec<String>,
     docks: Vec<String>,
     recipients: Vec<(String, String)>,
     /// Of the first recipient's secrets, the newest first.
@@ -382,7 +435,8 @@ async fn try_fault(
 ) -> bool {
     let what = describe(&trial, n, is_lasting, fault);
     let status = trial.case.status;
-    let is_deletion = trial.case.endpoint.starts_with("delete-");
+    let is_batch = trial.case.endpoint == "create-artifact-batch";
+    let is_upload = trial.case.endpoint == "upload-artifact";
     let mut world = World::new(&table, &trial.case).await;
     assert_eq!(world.state(&trial.case).await, clean.before);
     *world.plan.lock().unwrap() = Plan { fault: Some((n, is_lasting, fault)), ..Plan::default() };
@@ -397,8 +451,8 @@ async fn try_fault(
         // The SDK does not try again what was answered, though nobody can read it.
         (false, InjectedFault::HalfAnswer) => &[status, 503],
         (false, _) => &[status],
-        // Behind the deletion itself, a last look for secrets may fail.
-        (true, _) if is_deletion => &[status, 503],
+        // Each of its items has an answer of its own.
+        (true, _) if is_batch => &[status, 503],
         (true, _) => &[503],
     };
     assert!(allowed.contains(&reply.status), "{what}: {}", reply.shown());
@@ -408,11 +462,17 @@ async fn try_fault(
     world.take_value(&reply);
     let after = world.state(&trial.case).await;
     let is_done = after == clean.once;
-    // The entry comes with the last step.
-    let is_half_deleted =
-        is_deletion && after.recipients == clean.before.recipients && after.trail == clean.before.trail;
-    assert!(is_done || after == clean.before || is_half_deleted, "{what} left {after:?}");
-    assert!(is_done || reply.status != status, "{what}: it was answered, and is not done");
+    // Of a batch each item is done or not, and an upload that is not complete waits for its content, as its list entry says.
+    let in_steps = State { artifacts: Vec::new(), trail: Vec::new(), ..after.clone() };
+    let is_half_done = (is_batch || is_upload)
+        && in_steps == State { artifacts: Vec::new(), trail: Vec::new(), ..clean.once.clone() }
+        && after.artifacts.iter().all(|artifact| {
+            clean.once.artifacts.contains(artifact)
+                || is_upload && clean.once.artifacts.contains(&artifact.replace("PENDING", "AVAILABLE"))
+        });
+    assert!(is_done || after == clean.before || is_half_done, "{what} left {after:?}");
+    let is_answered = reply.status == status && !(is_batch && reply.text.contains("\"statusCode\":503"));
+    assert!(is_done || !is_answered, "{what}: it was answered, and is not done");
 
     let again = world.try_once(&trial).await;
     let changes = clean.once != clean.before;

@@ -95,6 +95,7 @@ fn no_event_of_a_caller_with_a_key_gets_a_500() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let account = runtime.block_on(Account::new());
     let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system())
+        .with_objects(docyard_test_support::bucket::objects_beside(&account.table.url))
         .with_submission_key(SubmissionKey::development());
     let mut things = Things::default();
     let all: Vec<_> = endpoints::all().collect();

@@ -9,6 +9,7 @@ use docyard_core::values::id::{AccountId, AuditEntryId};
 use docyard_core::values::random;
 use docyard_test_support::account::Account;
 use docyard_test_support::api::Api;
+use docyard_test_support::bucket;
 use docyard_test_support::cases::{self, Sender, THERE, Things};
 use docyard_test_support::trail::{self, Item, entries, is_entry, text};
 use serde_json::{Value, json};
@@ -36,7 +37,8 @@ fn new_entries(before: &[Item], after: &[Item]) -> Vec<Item> {
 async fn every_endpoint_that_changes_something_leaves_one_entry_on_it_and_no_other_leaves_any() {
     for (n, case) in cases::of_every_endpoint("that makes it do all it can", |_| true).iter().enumerate() {
         let account = Account::new().await;
-        let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, Clock::system()));
+        let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system());
+        let api = Api::new(context.with_objects(bucket::objects_beside(&account.table.url)));
         let things_of_case = Things::create(&account, case, THERE).await;
         let mut event = case.event(&account, &things_of_case, n);
         event["requestContext"]["http"]["sourceIp"] = json!("2001:db8::7");

@@ -4,7 +4,7 @@
 //! Takes `subject`, `action`, `resource`, and in `context` the facts: what is proven, submitted, and at what time. They are
 //! hypothetical: it writes nothing and counts nothing. Returns 200, also for a denial.
 //!
-//! Two round trips to DynamoDB: reads the key, the dock and all that is active of the recipient at once, then the recipient,
+//! Two round trips to DynamoDB: reads the key, the dock, the artifact and all that is active of the recipient at once, then the recipient,
 //! its groups and the policies in force for its class.
 
 use docyard_core::context::Context;
@@ -14,7 +14,7 @@ use docyard_core::model::recipe::{Factor, Method};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::field_error::Rejected;
 use docyard_core::values::fields::{Fields, different, object, string};
-use docyard_core::values::id::{PolicyId, RecipientId};
+use docyard_core::values::id::{ArtifactId, PolicyId, RecipientId};
 use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     memory: 128,
     credentials: [ApiKey],
     grants: [
-        GetItem on [Dock, Key],
+        GetItem on [Artifact, Dock, Key],
         BatchGetItem on [Groups],
         Query on [Policies, Recipient],
     ],
@@ -45,7 +45,7 @@ fn document(operation: Operation) -> Operation {
         .description(
             "Whether a recipient would be let in if it proved and submitted this, and if not, why: the request and the \
              answer have the shape of the AuthZEN Authorization API 1.0. A denial is a 200. It changes nothing. The resource \
-             `dock` asks for anything at all.",
+             is an `artifact`, or the `dock`, which asks for anything at all.",
         )
         .request_body::<Body>(serde_json::json!({
             "subject": {"type": "recipient", "id": "rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y"},
@@ -54,14 +54,56 @@ fn document(operation: Operation) -> Operation {
             "context": {"factors": ["shared_passphrase", "tls_certificate"], "identifiers": {}},
         }))
         .response::<Output>(200, "The decision")
-        .not_found(Resource::Recipient, "No such dock in the key's account, or no such recipient in the dock")
+        .not_found(
+            Resource::Recipient,
+            "No such dock in the key's account, or no such recipient or artifact in the dock",
+        )
 }
 
 struct Input {
     /// `None` if the id is malformed.
     recipient: Option<RecipientId>,
     method: Method,
+    asked: Asked,
     facts: Facts,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum Asked {
+    /// Anything at all.
+    Dock,
+    /// An artifact; `None` if the id is malformed.
+    Artifact(Option<ArtifactId>),
+}
+
+impl Asked {
+    fn parse(fields: &mut Fields) -> Result<Self, Rejected> {
+        let is_artifact = fields.required(
+            "type",
+            string(|text| match text {
+                "dock" => Ok(false),
+                "artifact" => Ok(true),
+                _ => Err("must be artifact or dock"),
+            }),
+        );
+        let id = fields.optional("id", string(|text| Ok(ArtifactId::parse(text))));
+        match (is_artifact?, id?) {
+            (false, None) => Ok(Self::Dock),
+            (true, Some(id)) => Ok(Self::Artifact(id)),
+            (is_artifact, _) => {
+                fields.refuse("id", if is_artifact { "is required" } else { "must be absent for the dock" });
+                Err(Rejected)
+            }
+        }
+    }
+
+    fn artifact(self) -> Option<ArtifactId> {
+        match self {
+            Self::Artifact(id) => id,
+            Self::Dock => None,
+        }
+    }
 }
 
 /// The body, for the document.
@@ -95,13 +137,15 @@ struct EvaluatedAction {
     name: Method,
 }
 
-/// What is asked for: `dock`, anything at all.
+/// What is asked for: an `artifact`, or with `dock` anything at all.
 #[cfg(feature = "openapi")]
 #[derive(utoipa::ToSchema)]
 #[expect(dead_code, reason = "`parse` reads the body")]
 struct EvaluatedResource {
-    #[schema(pattern = "^dock$", example = "dock")]
+    #[schema(pattern = "^(artifact|dock)$", example = "dock")]
     r#type: String,
+    /// Of an artifact.
+    id: Option<ArtifactId>,
 }
 
 /// The facts to decide on.
@@ -130,13 +174,9 @@ impl Input {
         );
         let method =
             fields.required("action", object(|fields| fields.required("name", string(Method::parse))));
-        let is_dock = fields.required(
-            "resource",
-            object(|fields| fields.required("type", string(word("dock", "must be dock")))),
-        );
+        let asked = fields.required("resource", object(Asked::parse));
         let facts = fields.optional("context", object(|fields| Facts::parse(fields, now)));
-        is_dock?;
-        Ok(Self { recipient: recipient?, method: method?, facts: facts?.unwrap_or_default() })
+        Ok(Self { recipient: recipient?, method: method?, asked: asked?, facts: facts?.unwrap_or_default() })
     }
 }
 
@@ -203,14 +243,23 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let now = context.now();
     let read = input::read(request, |input| input.body(|fields| Input::parse(fields, now)));
     let recipient_id = read.as_ref().ok().and_then(|body| body.recipient);
+    let artifact_id = read.as_ref().ok().and_then(|body| body.asked.artifact());
     let found = path::lookup(path::id(request), |dock| async move {
         let recipient = path::lookup(recipient_id, |id| context.store.active_recipient(id));
-        let (dock, recipient) = tokio::try_join!(context.store.dock(dock), recipient)?;
-        Ok(dock.map(|dock| (dock, recipient)))
+        let artifact = path::lookup(artifact_id, |id| context.store.artifact(id, now));
+        let (dock, recipient, artifact) = tokio::try_join!(context.store.dock(dock), recipient, artifact)?;
+        Ok(dock.map(|dock| (dock, (recipient, artifact))))
     });
     let (_, found) = auth::authenticate_and(context, request, found).await?;
     let body = read?;
-    let (dock, active) = found.ok_or(Error::NotFound(Resource::Dock))?;
+    let (dock, (active, artifact)) = found.ok_or(Error::NotFound(Resource::Dock))?;
+    let artifact = match body.asked {
+        Asked::Dock => None,
+        Asked::Artifact(_) => {
+            let artifact = artifact.filter(|artifact| artifact.dock == dock.id);
+            Some(artifact.ok_or(Error::NotFound(Resource::Artifact))?)
+        }
+    };
     let active = active.filter(|active| active.pointer.dock == dock.id);
     let (id, active) = recipient_id.zip(active).ok_or(Error::NotFound(Resource::Recipient))?;
     let time = body.facts.time.unwrap_or(now);
@@ -222,7 +271,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
         factors: &body.facts.factors,
         authenticated_at: time,
         submitted: &body.facts.identifiers,
-        artifact: None,
+        artifact: artifact.as_ref().map(|artifact| artifact.metadata.entries()),
     };
     let verdicts = verdicts(&policies, &subject, &attempt, time);
     let best = best(&verdicts);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::RecipientId;
 use docyard_core::values::random;
@@ -227,6 +228,19 @@ impl Dev {
         let path = format!("/v1/docks/{}/artifacts/upload", self.dock);
         let body = send(self.post(&path).multipart(Form::new().part("file", file))).await.expect(201);
         body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the worker has cleaned up what it can.
+    pub async fn cleaned_up(&self) {
+        let begun = Instant::now();
+        let is_due = |item: &std::collections::HashMap<String, AttributeValue>| {
+            let now = Clock::system().now().to_string();
+            item["pk"].as_s().unwrap().starts_with("CLEANUP#") && *item["sk"].as_s().unwrap() <= now
+        };
+        while self.table.items().await.iter().any(is_due) {
+            assert!(begun.elapsed() < PATIENCE, "the worker does not clean up");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// What `verify` says of a value.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::model::audit::DEFAULT_RETENTION_DAYS;
+use docyard_core::model::identifiers::normal_form;
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::digest::Digest;
 
@@ -124,7 +125,13 @@ fn expected(items: &[Item]) -> Vec<Told> {
     let recipients: BTreeSet<&str> =
         pointers.map(|item| text(item, "pk").trim_start_matches("RECIPIENT#")).collect();
     let versions = |item: &Item| item["version"].as_n().unwrap().parse().unwrap();
-    for item in items.iter().filter(|item| !is_entry(item)) {
+    // What is left of a recipient that is gone tells nothing. Tasks tell of what is gone, and copies and claims of their artifacts.
+    let is_left = |item: &Item| {
+        let recipient = text(item, "pk").strip_prefix("RECIPIENT#");
+        recipient.is_some_and(|recipient| !recipients.contains(recipient))
+    };
+    let is_beside = |item: &Item| ["CLEANUP", "ARTIFACTS", "CONTENT"].iter().any(|kind| is_in(item, kind));
+    for item in items.iter().filter(|item| !is_entry(item) && !is_left(item) && !is_beside(item)) {
         let kind = text(item, "sk").split('#').next().unwrap();
         let has = |name: &str| usize::from(item.contains_key(name));
         match kind {
@@ -147,6 +154,10 @@ fn expected(items: &[Item]) -> Vec<Told> {
                 tell("secret", text(item, "id"), "create", 1 - has("rotatedFrom"));
                 tell("secret", text(item, "id"), "rotate", has("rotatedTo"));
                 tell("secret", text(item, "id"), "revoke", has("revokedAt"));
+            }
+            "ARTIFACT" => {
+                tell("artifact", text(item, "id"), "create", 1);
+                tell("artifact", text(item, "id"), "update", versions(item));
             }
             "POLICY" => {
                 tell("policy", text(item, "id"), "create", 1);
@@ -230,6 +241,53 @@ pub async fn assert_explains(table: &TestTable) {
     assert_certificates(&items);
     assert_members(&items, &entries, &deleted);
     assert_policies(&items);
+    assert_artifacts(&items);
+    assert_tasks(&items, &deleted);
+}
+
+/// Asserts that of each artifact there are the copies by which lists find it, the same as it, and its claim; and no others.
+fn assert_artifacts(items: &[Item]) {
+    let of = |kind: &'static str| items.iter().filter(move |item| is_in(item, kind));
+    let without_keys = |item: &Item| {
+        let mut item = item.clone();
+        (item.remove("pk"), item.remove("sk"));
+        item
+    };
+    let (mut copies, mut claims) = (BTreeSet::new(), BTreeSet::new());
+    for artifact in of("ARTIFACT") {
+        let (id, dock) = (text(artifact, "id"), text(artifact, "dock"));
+        let (status, at) = match (find(artifact, "availableAt"), artifact.contains_key("hash")) {
+            (Some(at), _) => ("AVAILABLE", at),
+            (None, true) => ("PENDING", text(artifact, "createdAt")),
+            (None, false) => ("EMPTY", text(artifact, "createdAt")),
+        };
+        let metadata = artifact["metadata"].as_m().unwrap();
+        let by_entry = metadata.iter().map(|(key, value)| {
+            let normal = normal_form(key, value.as_s().unwrap()).unwrap();
+            format!("ARTIFACTS#{dock}#{}", Digest::of(&format!("{key}\0{normal}\0")).expose_hex())
+        });
+        for pk in by_entry.chain([format!("ARTIFACTS#{dock}")]) {
+            let is_it =
+                |copy: &&Item| text(copy, "pk") == pk && text(copy, "sk") == format!("{status}#{at}#{id}");
+            let copy = items.iter().find(is_it).unwrap_or_else(|| panic!("{id} has no copy in {pk}"));
+            assert_eq!(without_keys(copy), without_keys(artifact), "a copy is the same");
+            copies.insert((pk, text(copy, "sk").to_owned()));
+        }
+        if artifact.contains_key("hash") {
+            let claim = of("CONTENT").find(|claim| text(claim, "artifact") == id);
+            claims.insert(text(claim.unwrap_or_else(|| panic!("{id} has no claim")), "pk").to_owned());
+        }
+    }
+    assert_eq!(of("ARTIFACTS").count(), copies.len(), "no copy is left of what is gone or was otherwise");
+    assert_eq!(of("CONTENT").count(), claims.len(), "nor a claim");
+}
+
+/// Asserts that each task of the worker is on something that was deleted.
+fn assert_tasks(items: &[Item], deleted: &BTreeSet<String>) {
+    for task in items.iter().filter(|item| is_in(item, "CLEANUP")) {
+        let id = text(task, "sk").split('#').nth(1).unwrap();
+        assert!(deleted.contains(id), "{id} is there");
+    }
 }
 
 /// Asserts that each recipient's pointer says where it is, and of which class.

@@ -21,6 +21,15 @@ pub(super) fn cases() -> Vec<Case> {
             .overcomes("Query", [Refused("ThrottlingException"), AnswerLost])
             .overcomes("BatchGetItem", [Unprocessed])
             .measured(),
+        case("evaluate-access")
+            .what("an artifact of another dock")
+            .path(&[SceneDock])
+            .body(json!({
+                "subject": {"type": "recipient", "id": "{member}"},
+                "action": {"name": "bulk_api"},
+                "resource": {"type": "artifact", "id": "{artifact}"},
+            }))
+            .status(404),
         case("get-recipient-access")
             .path(&[Member])
             .calls(&[READ_AND_QUERY, &["BatchGetItem", "GetItem", "Query"]])

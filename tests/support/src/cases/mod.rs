@@ -127,7 +127,7 @@ pub struct Case {
     /// The body, with placeholders: `{n}` for a number, `{value}` for the value of [`Thing::Secret`], `{dock}` for the
     /// account's dock, `{pem}` for a certificate that nobody has registered, `{there}` for [`Thing::Recipient`], and
     /// `{member}`, `{passphrase}`, `{registered}` (its certificate in PEM), `{token}`, `{outsider}`, `{outsider_passphrase}`,
-    /// `{declared}` and `{uploaded}` for the filenames of [`Thing::DeclaredArtifact`] and [`Thing::UploadedArtifact`],
+    /// `{artifact}` for [`Thing::Artifact`], `{declared}` and `{uploaded}` for the filenames of [`Thing::DeclaredArtifact`] and [`Thing::UploadedArtifact`],
     /// `{group}`, `{policy}`, `{crowded}` for what a [`Scene`] has, the last one for a recipient in as many groups as it may be
     /// in.
     pub body: Option<Value>,
@@ -274,6 +274,7 @@ impl Case {
             ("{group}", &scene.group),
             ("{policy}", &scene.published),
             ("{crowded}", &things.crowded),
+            ("{artifact}", &things.artifacts.available),
             ("{declared}", &things.artifacts.declared_filename),
             ("{uploaded}", &things.artifacts.uploaded_filename),
         ] {
@@ -296,7 +297,7 @@ impl Case {
         let artifacts =
             [Thing::Artifact, Thing::UploadedArtifact, Thing::DeclaredArtifact, Thing::EmptyArtifact];
         artifacts.iter().any(|thing| self.path.contains(thing))
-            || ["{declared}", "{uploaded}"]
+            || ["{artifact}", "{declared}", "{uploaded}"]
                 .iter()
                 .any(|filename| self.body.as_ref().is_some_and(|body| body.to_string().contains(filename)))
     }
