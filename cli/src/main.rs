@@ -1,12 +1,14 @@
-//! `docyard`: runs the whole API on this machine (`dev`), and an operator's commands: on a deployed one, and before it is
-//! deployed.
+//! `docyard`: runs the whole API on this machine (`dev`), uploads files by it (`upload`), and has an operator's commands: on a
+//! deployed one, and before it is deployed.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod dev;
 mod files;
+mod http;
 mod operator;
 mod output;
+mod upload;
 
 use std::process::ExitCode;
 
@@ -43,12 +45,18 @@ enum Command {
     /// Trust stores for mutual TLS.
     #[command(subcommand)]
     Truststore(operator::truststore::Truststore),
+    /// Upload the files of a directory into a dock.
+    ///
+    /// A file that is there already, by its content, its name and its metadata, is not sent again: interrupted, or after an error, run it
+    /// again. The exit code is 0 if all files are there, 1 if some are not, and 2 if the command cannot be understood.
+    Upload(upload::Options),
 }
 
 fn main() -> ExitCode {
     match run() {
         Ok(code) => code,
         Err(Failure::ReaderGone) => READER_GONE.into(),
+        Err(Failure::Told) => ExitCode::FAILURE,
         Err(Failure::Reason(reason)) => {
             // Where it cannot be said, the exit code says that it failed.
             let _ = output::print_error(format_args!("docyard: {reason}"));
@@ -90,6 +98,7 @@ fn run() -> Result<ExitCode, Failure> {
             Command::Keys(command) => operator::keys::run(command).await,
             Command::Docks(command) => operator::docks::run(command).await,
             Command::Truststore(command) => operator::truststore::run(command),
+            Command::Upload(options) => upload::run(options).await,
         }
     });
     // Does not wait for what still runs, such as a sweep of the database.

@@ -35,6 +35,8 @@ pub(crate) fn is_discarded() -> bool {
 pub(crate) enum Failure {
     /// For this reason, to be said in one line.
     Reason(String),
+    /// For reasons that were said already.
+    Told,
     /// The reader of the standard output has gone, as `head` does when it has enough: nothing to say.
     ReaderGone,
 }

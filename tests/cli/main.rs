@@ -14,3 +14,4 @@ mod openapi;
 mod operator;
 mod operator_network;
 mod truststore;
+mod upload;

@@ -148,9 +148,12 @@ fn a_body_has_one_media_type() {
         assert_eq!(content.len(), 1, "{content:?}");
     }
     for (operation, body) in request_bodies(&document) {
-        // OAuth clients send forms.
-        let is_form = ["issueToken", "revokeToken"].contains(&operation);
-        let media_type = if is_form { "application/x-www-form-urlencoded" } else { "application/json" };
+        let media_type = match operation {
+            // OAuth clients send forms.
+            "issueToken" | "revokeToken" => "application/x-www-form-urlencoded",
+            "uploadArtifact" => "multipart/form-data",
+            _ => "application/json",
+        };
         assert!(body["content"].get(media_type).is_some(), "{operation}");
         let takes_merge_patch =
             body["description"].as_str().unwrap().contains("application/merge-patch+json");

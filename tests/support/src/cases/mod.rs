@@ -368,6 +368,15 @@ pub struct Artifacts {
 }
 
 impl Artifacts {
+    /// Creates them in the account's dock.
+    pub async fn of(account: &Account, prefix: &str) -> Self {
+        let objects = bucket::objects_beside(&account.table.url);
+        let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system());
+        let api = Api::new(context.with_objects(objects.clone()));
+        let asker = Asker { api: &api, key: &account.key, dock: &account.dock };
+        Self::create(&asker, &objects, prefix).await
+    }
+
     /// Creates them. Their filenames begin with `prefix`.
     pub async fn create(asker: &Asker<'_>, objects: &Objects, prefix: &str) -> Self {
         let content = b"abc";
@@ -416,11 +425,7 @@ impl Things {
             things.scene = Scene::create(&account.table.store, &account.key, None, "").await;
         }
         if case.needs_artifacts() {
-            let objects = bucket::objects_beside(&account.table.url);
-            let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system());
-            let api = Api::new(context.with_objects(objects.clone()));
-            let asker = Asker { api: &api, key: &account.key, dock: &account.dock };
-            things.artifacts = Artifacts::create(&asker, &objects, email).await;
+            things.artifacts = Artifacts::of(account, email).await;
         }
         if case.needs_crowded() {
             things.crowded = things.scene.crowded(&account.table.store, &account.key).await;

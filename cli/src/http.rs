@@ -1,0 +1,109 @@
+//! The API over HTTP, as the account's and the institution's commands use it: what may pass is tried again.
+
+use std::time::Duration;
+
+use docyard_core::values::random;
+use rand::Rng;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use serde_json::Value;
+
+/// How often a request is tried in all.
+const MAX_ATTEMPTS: u32 = 8;
+/// The longest pause between two attempts.
+const MAX_PAUSE: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long nothing may come.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A response: its status, its headers, and its body.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; `null` if it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// What an error says.
+    pub(crate) fn message(&self) -> String {
+        let body = self.json();
+        match body.get("message").and_then(Value::as_str) {
+            Some(message) => format!("{} {message}", self.status.as_u16()),
+            None => self.status.to_string(),
+        }
+    }
+}
+
+/// A client that trusts the operating system's certificates and follows no redirect: with the request it would send the key on.
+pub(crate) fn client() -> Result<Client, String> {
+    // An error says that it was chosen before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .redirect(redirect::Policy::none())
+        .build()
+        .map_err(|error| format!("no HTTP client: {error}"))
+}
+
+/// Sends what `request` makes, and waits for the whole answer. A broken connection, a cut answer, 429 and 5xx are tried again, after
+/// the pause that the answer asks for, or one that grows.
+///
+/// # Errors
+/// There is no answer after all attempts, or the request cannot be made.
+pub(crate) async fn send<E: ToString>(
+    mut request: impl AsyncFnMut() -> Result<RequestBuilder, E>,
+) -> Result<Answer, String> {
+    for attempt in 1.. {
+        let request = request().await.map_err(|error| error.to_string())?;
+        let (failure, pause) = match exchange(request).await {
+            Ok((answer, headers)) if is_busy(answer.status) => (Ok(answer), asked_pause(&headers)),
+            Ok((answer, _)) => return Ok(answer),
+            Err(error) => (Err(error), None),
+        };
+        if attempt == MAX_ATTEMPTS {
+            return failure;
+        }
+        tokio::time::sleep(pause.unwrap_or_else(|| growing_pause(attempt))).await;
+    }
+    Err("not tried".to_owned())
+}
+
+async fn exchange(request: RequestBuilder) -> Result<(Answer, HeaderMap), String> {
+    let read = async {
+        let response = request.send().await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await?.to_vec();
+        Ok((Answer { status, body }, headers))
+    };
+    // Without the address, which may be a signed one.
+    read.await.map_err(|error: reqwest::Error| cause(&error.without_url()))
+}
+
+/// The innermost cause of an error.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+fn is_busy(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds).min(MAX_PAUSE))
+}
+
+/// At random up to 200 ms, doubled with each attempt.
+fn growing_pause(attempt: u32) -> Duration {
+    let ceiling = 200 * 2_u64.pow(attempt.saturating_sub(1).min(6));
+    Duration::from_millis(random::system().next_u64() % ceiling + 1).min(MAX_PAUSE)
+}
