@@ -106,12 +106,17 @@ impl DataDir {
         if let Some(reason) = foreignness(&path).map_err(|error| cannot_use(&path, &error))? {
             return Err(refused(&reason));
         }
+        let open = || {
+            Database::new(&path.to_string_lossy()).map_err(|error| match error.to_string() {
+                error if error.contains("newer version") => refused("a newer version wrote it"),
+                error => cannot_use(&path, &error),
+            })
+        };
+        // Before the stream is prepared, so that a newer version's stays as it is.
+        drop(open()?);
         let prepared = Connection::open(&path).and_then(|connection| prepare_stream(&connection));
         prepared.map_err(|error| cannot_use(&path, &error.to_string()))?;
-        let database = Database::new(&path.to_string_lossy()).map_err(|error| match error.to_string() {
-            error if error.contains("newer version") => refused("a newer version wrote it"),
-            error => cannot_use(&path, &error),
-        })?;
+        let database = open()?;
         for path in [self.path.join(LOCK), path] {
             let identity = identity(&path).map_err(|error| cannot_use(&path, &error.to_string()))?;
             self.opened.push((path, identity));

@@ -135,13 +135,15 @@ pub(super) fn declare(source: &Source) -> Result<Value, String> {
         0 => Err("it is empty".to_owned()),
         size if size > MAX_SIZE => Err(format!("it is larger than {MAX_SIZE} bytes")),
         size => {
-            let mut declared = json!({
-                "filename": filename, "hash": hash, "size": size, "metadata": source.metadata,
-            });
-            if let Some(kind) = infer::get(&head) {
-                declared["contentType"] = json!(kind.mime_type());
-            }
-            Ok(declared)
+            let kind = infer::get(&head).map(|kind| kind.mime_type());
+            let fields = [
+                ("filename", Some(json!(filename))),
+                ("hash", Some(json!(hash))),
+                ("size", Some(json!(size))),
+                ("metadata", Some(json!(source.metadata))),
+                ("contentType", kind.map(|kind| json!(kind))),
+            ];
+            Ok(fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
         }
     }
 }
