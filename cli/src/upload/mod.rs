@@ -34,7 +34,7 @@ pub(crate) struct Options {
     /// The dock.
     #[arg(long, env = "DOCYARD_DOCK_ID", value_parser = dock)]
     dock: DockId,
-    /// The address of the API, such as https://access.example.com.
+    /// The address of the API, such as `https://access.example.com`.
     #[arg(long, env = "DOCYARD_URL", value_parser = url)]
     url: String,
     /// A file that holds the API key. Without it the key is taken from the variable DOCYARD_API_KEY.
