@@ -13,17 +13,22 @@ use std::sync::{Arc, Mutex};
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Clock;
+use docyard_core::values::content_hash::ContentHash;
+use docyard_core::values::id::ArtifactId;
 use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::scene::{self, Asker};
 use docyard_test_support::table::TestTable;
-use docyard_test_support::{certificate, faulty_client, is_thorough, trail};
+use docyard_test_support::{bucket, certificate, faulty_client, is_thorough, trail};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 use serde_json::{Value, json};
 
 const CALLERS: usize = 6;
 const REQUESTS_OF_EACH: usize = 7;
+
+/// The content of all artifacts.
+const DOCUMENT: &[u8] = b"%PDF-1.7";
 
 /// A request: when it began and ended, by a clock that only counts, and what it was. Of one that was answered 503
 /// nobody knows whether it happened, or when.
@@ -88,85 +93,88 @@ fn is_linearisable<S: Specification>(events: &[Event<S::Action>]) -> bool {
     search(events, 0, &S::default(), &strangers, &mut HashSet::new())
 }
 
-/// The emails of a dock: who has which.
+/// What one of a dock alone can have, and who has it: an email a recipient, a document an artifact.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Emails(BTreeMap<&'static str, String>);
+struct Holders(BTreeMap<&'static str, String>);
 
 #[derive(Clone, Debug)]
-enum EmailAction {
-    /// The recipient that was made, or the one that has the email.
+enum HolderAction {
+    /// The one that was made, or the one that has it.
     Create(&'static str, Result<String, String>),
-    /// Of a recipient to an email: whether it was there, and if so, who had the email.
+    /// Of one to another thing to have: whether it was there, and if so, who had that.
     Move(String, &'static str, Option<Result<(), String>>),
     /// Whether it was there.
     Delete(String, bool),
-    /// Who has the email.
+    /// Who has it.
     Find(&'static str, Option<String>),
+    /// What it has, if it is there.
+    Look(String, Option<String>),
 }
 
-impl Emails {
-    fn email_of(&self, id: &str) -> Option<&'static str> {
-        self.0.iter().find(|(_, holder)| *holder == id).map(|(email, _)| *email)
+impl Holders {
+    fn held_by(&self, id: &str) -> Option<&'static str> {
+        self.0.iter().find(|(_, holder)| *holder == id).map(|(thing, _)| *thing)
     }
 
-    fn without(mut self, email: &str) -> Self {
-        self.0.remove(email);
+    fn without(mut self, thing: &str) -> Self {
+        self.0.remove(thing);
         self
     }
 
-    fn with(mut self, email: &'static str, id: &str) -> Self {
-        self.0.insert(email, id.to_owned());
+    fn with(mut self, thing: &'static str, id: &str) -> Self {
+        self.0.insert(thing, id.to_owned());
         self
     }
 }
 
-impl Specification for Emails {
-    type Action = EmailAction;
+impl Specification for Holders {
+    type Action = HolderAction;
 
-    fn after(&self, action: &EmailAction) -> Option<Self> {
+    fn after(&self, action: &HolderAction) -> Option<Self> {
         let same = |holds: bool| holds.then(|| self.clone());
         match action {
-            EmailAction::Create(email, Ok(id)) => {
-                (!self.0.contains_key(email)).then(|| self.clone().with(email, id))
+            HolderAction::Create(thing, Ok(id)) => {
+                (!self.0.contains_key(thing)).then(|| self.clone().with(thing, id))
             }
-            EmailAction::Create(email, Err(holder)) => same(self.0.get(email) == Some(holder)),
-            EmailAction::Move(id, email, Some(Ok(()))) => {
-                let old = self.email_of(id)?;
-                let is_free = self.0.get(email).is_none_or(|holder| holder == id);
-                is_free.then(|| self.clone().without(old).with(email, id))
+            HolderAction::Create(thing, Err(holder)) => same(self.0.get(thing) == Some(holder)),
+            HolderAction::Move(id, thing, Some(Ok(()))) => {
+                let old = self.held_by(id)?;
+                let is_free = self.0.get(thing).is_none_or(|holder| holder == id);
+                is_free.then(|| self.clone().without(old).with(thing, id))
             }
-            EmailAction::Move(id, email, Some(Err(holder))) => {
-                same(self.0.get(email) == Some(holder) && self.email_of(id).is_some())
+            HolderAction::Move(id, thing, Some(Err(holder))) => {
+                same(self.0.get(thing) == Some(holder) && self.held_by(id).is_some())
             }
-            EmailAction::Move(id, _, None) | EmailAction::Delete(id, false) => {
-                same(self.email_of(id).is_none())
+            HolderAction::Move(id, _, None) | HolderAction::Delete(id, false) => {
+                same(self.held_by(id).is_none())
             }
-            EmailAction::Delete(id, true) => self.email_of(id).map(|email| self.clone().without(email)),
-            EmailAction::Find(email, holder) => same(self.0.get(email) == holder.as_ref()),
+            HolderAction::Delete(id, true) => self.held_by(id).map(|thing| self.clone().without(thing)),
+            HolderAction::Find(thing, holder) => same(self.0.get(thing) == holder.as_ref()),
+            HolderAction::Look(id, held) => same(self.held_by(id) == held.as_deref()),
         }
     }
 
-    fn after_unknown(&self, action: &EmailAction, strangers: &[String]) -> Vec<Self> {
+    fn after_unknown(&self, action: &HolderAction, strangers: &[String]) -> Vec<Self> {
         let success = |action| self.after(&action).into_iter().collect();
         match action {
             // If what it made was never seen, it does not matter which id it has.
-            EmailAction::Create(email, _) => {
-                let ids = strangers.iter().filter(|id| self.email_of(id).is_none()).map(String::as_str);
+            HolderAction::Create(thing, _) => {
+                let ids = strangers.iter().filter(|id| self.held_by(id).is_none()).map(String::as_str);
                 let ids = ids.chain(["never seen"]);
-                ids.filter_map(|id| self.after(&EmailAction::Create(email, Ok(id.to_owned())))).collect()
+                ids.filter_map(|id| self.after(&HolderAction::Create(thing, Ok(id.to_owned())))).collect()
             }
-            EmailAction::Move(id, email, _) => success(EmailAction::Move(id.clone(), email, Some(Ok(())))),
-            EmailAction::Delete(id, _) => success(EmailAction::Delete(id.clone(), true)),
-            EmailAction::Find(..) => Vec::new(),
+            HolderAction::Move(id, thing, _) => success(HolderAction::Move(id.clone(), thing, Some(Ok(())))),
+            HolderAction::Delete(id, _) => success(HolderAction::Delete(id.clone(), true)),
+            HolderAction::Find(..) | HolderAction::Look(..) => Vec::new(),
         }
     }
 
-    fn ids(action: &EmailAction) -> (Option<&String>, Option<&String>) {
+    fn ids(action: &HolderAction) -> (Option<&String>, Option<&String>) {
         match action {
-            EmailAction::Create(_, Ok(id)) => (Some(id), None),
-            EmailAction::Create(_, Err(id)) | EmailAction::Move(_, _, Some(Err(id))) => (None, Some(id)),
-            EmailAction::Find(_, id) => (None, id.as_ref()),
-            EmailAction::Move(..) | EmailAction::Delete(..) => (None, None),
+            HolderAction::Create(_, Ok(id)) => (Some(id), None),
+            HolderAction::Create(_, Err(id)) | HolderAction::Move(_, _, Some(Err(id))) => (None, Some(id)),
+            HolderAction::Find(_, id) => (None, id.as_ref()),
+            HolderAction::Move(..) | HolderAction::Delete(..) | HolderAction::Look(..) => (None, None),
         }
     }
 }
@@ -573,9 +581,10 @@ impl<A> Race<A> {
             fault.applies_to(operation).then_some(fault)
         };
         let store = faulty_client::store(&table.url, Arc::new(decide));
+        let objects = bucket::objects_beside(&table.url);
         Arc::new(Self {
             table,
-            api: Api::new(Context::new(store, Mode::Live, Clock::system())),
+            api: Api::new(Context::new(store, Mode::Live, Clock::system()).with_objects(objects)),
             key,
             dock,
             seed: usize::try_from(seed).unwrap(),
@@ -631,8 +640,13 @@ impl<A> Race<A> {
             "generate-secret" => &[201, 503],
             "publish-policy" => &[200, 409, 503],
             "rollback-policy" => &[201, 409, 503],
+            "create-artifact" => &[201, 503],
+            "update-artifact" => &[200, 404, 409, 503],
             "assign-policy"
             | "unassign-policy"
+            | "get-artifact"
+            | "complete-artifact"
+            | "delete-artifact"
             | "delete-group"
             | "revoke-certificate"
             | "revoke-recipient-tokens" => &[200, 404, 503],
@@ -662,6 +676,33 @@ impl<A> Race<A> {
         }
         let ids = [recipient, group, policy].map(|id| (id, String::new()));
         *self.known.lock().unwrap() = ids.to_vec();
+    }
+
+    /// Uploads the content of an artifact that is there, if it has none yet.
+    async fn upload(&self, artifact: &str) {
+        let (id, now) = (ArtifactId::parse(artifact).unwrap(), Clock::system().now());
+        if let Some(artifact) = self.table.store.artifact(id, now).await.unwrap() {
+            let objects = bucket::objects_beside(&self.table.url);
+            objects.put(&artifact, artifact.content().unwrap(), DOCUMENT).await.unwrap();
+        }
+    }
+
+    /// Asserts that each artifact of the dock that is available has its content, and says how many there are.
+    async fn assert_uploaded(&self) -> usize {
+        self.fails.store(false, Ordering::SeqCst);
+        let asker = Asker { api: &self.api, key: &self.key, dock: &self.dock };
+        let listed = asker.ask("list-artifacts", &[], Value::Null).await;
+        let objects = bucket::objects_beside(&self.table.url);
+        let mut available = 0;
+        for artifact in listed.as_array().unwrap().iter().filter(|listed| listed["status"] == "AVAILABLE") {
+            let (id, now) =
+                (ArtifactId::parse(artifact["id"].as_str().unwrap()).unwrap(), Clock::system().now());
+            let artifact = self.table.store.artifact(id, now).await.unwrap().unwrap();
+            let stored = objects.head(&artifact).await.unwrap();
+            assert!(stored.is_some_and(|stored| stored.is(artifact.content().unwrap())));
+            available += 1;
+        }
+        available
     }
 
     /// The ids of what [`Race::with_policy`] created.
@@ -769,7 +810,7 @@ where
     race.history.lock().unwrap().clone()
 }
 
-async fn on_emails(race: Arc<Race<EmailAction>>) {
+async fn on_emails(race: Arc<Race<HolderAction>>) {
     let email = ["a@example.com", "b@example.com"][race.random(2)];
     let (kind, known) = (race.random(10), race.any_known());
     match (kind, known) {
@@ -781,20 +822,20 @@ async fn on_emails(race: Arc<Race<EmailAction>>) {
                     409 => Some(Err(id_in(reply, "recipientId"))),
                     _ => None,
                 };
-                EmailAction::Move(id.clone(), email, outcome)
+                HolderAction::Move(id.clone(), email, outcome)
             })
             .await;
         }
         (3..5, Some((id, _))) => {
             race.ask("delete-recipient", [&id, ""], "", None, |reply| {
-                EmailAction::Delete(id.clone(), reply.status == 200)
+                HolderAction::Delete(id.clone(), reply.status == 200)
             })
             .await;
         }
         (5..7, _) => {
             let query = format!("email={}", email.replace('@', "%40"));
             race.ask("list-recipients", ["", ""], &query, None, |reply| {
-                EmailAction::Find(email, reply.body[0]["id"].as_str().map(str::to_owned))
+                HolderAction::Find(email, reply.body[0]["id"].as_str().map(str::to_owned))
             })
             .await;
         }
@@ -806,9 +847,63 @@ async fn on_emails(race: Arc<Race<EmailAction>>) {
                         201 => Ok(reply.id(201)),
                         _ => Err(id_in(reply, "recipientId")),
                     };
-                    EmailAction::Create(email, outcome)
+                    HolderAction::Create(email, outcome)
                 })
                 .await;
+            race.remember(&reply);
+        }
+    }
+}
+
+/// On artifacts of one content, which their metadata alone distinguish.
+async fn on_documents(race: Arc<Race<HolderAction>>) {
+    let lender = ["LND-1", "LND-2"][race.random(2)];
+    let (kind, known) = (race.random(12), race.any_known());
+    let of = |id: &str| [("artifactId", id.to_owned())];
+    let ask = async |function: &str, id: &str, body, action: &(dyn Fn(&Reply) -> HolderAction + Sync)| {
+        let id = of(id);
+        let parameters: Vec<(&str, &str)> = id.iter().map(|(name, id)| (*name, id.as_str())).collect();
+        race.ask_about(function, &parameters, "", body, action).await
+    };
+    match (kind, known) {
+        (0..3, Some((id, _))) => {
+            let body = Some(json!({"metadata": {"lender_id": lender}}));
+            ask("update-artifact", &id, body, &|reply| {
+                let outcome = match reply.status {
+                    200 => Some(Ok(())),
+                    409 => Some(Err(id_in(reply, "artifactId"))),
+                    _ => None,
+                };
+                HolderAction::Move(id.clone(), lender, outcome)
+            })
+            .await;
+        }
+        (3..5, Some((id, _))) => {
+            ask("delete-artifact", &id, None, &|reply| HolderAction::Delete(id.clone(), reply.status == 200))
+                .await;
+        }
+        (5..8, Some((id, _))) => {
+            let function = ["get-artifact", "complete-artifact"][race.random(2)];
+            if function == "complete-artifact" {
+                race.upload(&id).await;
+            }
+            ask(function, &id, None, &|reply| {
+                let held = reply.body["metadata"]["lender_id"].as_str();
+                HolderAction::Look(id.clone(), held.map(str::to_owned))
+            })
+            .await;
+        }
+        _ => {
+            let hash = ContentHash::of(DOCUMENT);
+            let body = json!({
+                "filename": "page.pdf", "hash": hash, "size": DOCUMENT.len(), "metadata": {"lender_id": lender},
+            });
+            let reply = ask("create-artifact", "", Some(body), &|reply| {
+                let id = id_in(reply, "id");
+                let is_duplicate = reply.body["isDuplicate"] == true;
+                HolderAction::Create(lender, if is_duplicate { Err(id) } else { Ok(id) })
+            })
+            .await;
             race.remember(&reply);
         }
     }
@@ -1023,9 +1118,21 @@ async fn races_for_an_email_end_as_if_one_came_after_the_other() {
     for seed in seeds() {
         let events = run(Race::new(seed).await, on_emails).await;
         unknown += events.iter().filter(|event| event.is_unknown).count();
-        assert!(is_linearisable::<Emails>(&events), "choices {seed}: {events:#?}");
+        assert!(is_linearisable::<Holders>(&events), "choices {seed}: {events:#?}");
     }
     assert!(unknown > 0, "some were answered 503");
+}
+
+#[tokio::test]
+async fn races_for_a_document_end_as_if_one_came_after_the_other() {
+    let mut completed = 0;
+    for seed in seeds() {
+        let race = Race::new(seed).await;
+        let events = run(race.clone(), on_documents).await;
+        assert!(is_linearisable::<Holders>(&events), "choices {seed}: {events:#?}");
+        completed += race.assert_uploaded().await;
+    }
+    assert!(completed > 0, "some were completed");
 }
 
 #[tokio::test]
