@@ -50,6 +50,7 @@ async fn a_request_costs_the_same_in_a_dock_of_a_hundred_thousand() {
     let large = Account::new().await;
     for (account, count) in [(&small, 10), (&large, 100_000)] {
         account.import_recipients(count).await;
+        account.import_artifacts(count).await;
     }
     assert_eq!(measure(&small).await, measure(&large).await);
 }

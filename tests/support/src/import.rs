@@ -1,15 +1,16 @@
-//! Many recipients at once, past the API: tables of a size that no test could make request by request.
+//! Many things at once, past the API: tables of a size that no test could make request by request.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::values::clock::Clock;
-use docyard_core::values::id::{AuditEntryId, RecipientId, SecretId};
+use docyard_core::values::id::{ArtifactId, AuditEntryId, RecipientId, SecretId};
 use docyard_core::values::random;
 use dynoxide::AttributeValue as Imported;
 
 use crate::account::Account;
-use crate::trail::{Item, is_entry, text};
+use crate::cases::Artifacts;
+use crate::trail::{Item, find, is_entry, text};
 
 /// The value of the secrets of imported recipients.
 pub const IMPORTED_SECRET: &str = "dk_sec_0123456789abcdef0123456789abcdef";
@@ -72,6 +73,31 @@ impl Account {
             originals.iter().map(|copied| item(copied, &|text: &str| text.replace(original, member)))
         });
         self.table.import(copies.collect());
+    }
+
+    /// Puts many artifacts into the dock, past the API, all available and with the same metadata. They are copies of one that the
+    /// store wrote; their contents are not there.
+    pub async fn import_artifacts(&self, count: usize) {
+        let original = Artifacts::of(self, "original").await.available;
+        let items = self.table.items().await;
+        let is_original =
+            |item: &&Item| [find(item, "id"), find(item, "artifact")].contains(&Some(original.as_str()));
+        let originals: Vec<_> = items.iter().filter(is_original).collect();
+        assert_eq!(originals.len(), 5, "the artifact, three copies and its claim");
+        let now = Clock::system().now();
+        let mut copies = Vec::new();
+        for n in 0..count {
+            let id = ArtifactId::generate(now, &mut random::system()).to_string();
+            let rewrite = |text: &str| match text.strip_prefix("CONTENT#") {
+                Some(_) => format!("CONTENT#{}#{n:064x}", self.dock),
+                None => text.replace(&original, &id).replace("originalavailable", &format!("p{n:07}")),
+            };
+            copies.extend(originals.iter().map(|original| item(original, &rewrite)));
+            if copies.len() >= 30_000 {
+                self.table.import(std::mem::take(&mut copies));
+            }
+        }
+        self.table.import(copies);
     }
 
     /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`];
