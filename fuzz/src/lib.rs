@@ -10,6 +10,7 @@ use std::cell::RefCell;
 use docyard_core::aws::dynamodb;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
+use docyard_core::model::artifact::{self, Filename, MediaType};
 use docyard_core::model::audit::{EntityId, EntityType, Metadata, Word};
 use docyard_core::model::decision::{Facts, decide};
 use docyard_core::model::idempotency::StoredResponse;
@@ -20,6 +21,7 @@ use docyard_core::model::secret::{Grace, Lifetime};
 use docyard_core::model::token::AccessToken;
 use docyard_core::store::Store;
 use docyard_core::values::clock::{Clock, Timestamp};
+use docyard_core::values::content_hash::ContentHash;
 use docyard_core::values::email::Email;
 use docyard_core::values::fields::{Fields, string};
 use docyard_core::values::id::{AccountId, DockId, RecipientId, SecretId};
@@ -30,7 +32,7 @@ use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_functions::http::error::Error;
 use docyard_functions::http::oauth::Parameters;
-use docyard_functions::http::{auth, body, input, list, path, response};
+use docyard_functions::http::{auth, body, input, list, multipart, path, response};
 use docyard_functions::lambda::event::Event;
 use docyard_functions::lambda::service::service;
 use lambda_http::http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -117,6 +119,44 @@ pub fn oauth(data: &[u8]) {
         assert!(parameters.take("client_secret").is_none(), "it was taken");
     }
     let _ = std::str::from_utf8(data).map(|text| AccessToken::parse(text).is_some());
+}
+
+/// A form with a file, whose parts `--b` separates: nothing of it is more than what was sent.
+pub fn form(data: &[u8]) {
+    let mut request = Request::new(Body::Binary(data.to_vec()));
+    let content_type = HeaderValue::from_static("multipart/form-data; boundary=b");
+    request.headers_mut().insert(CONTENT_TYPE, content_type);
+    match wait(multipart::read(&request)) {
+        Ok(form) => {
+            let parts = [form.file.map(|file| file.content), form.metadata];
+            assert!(parts.iter().flatten().map(|part| part.len()).sum::<usize>() <= data.len());
+        }
+        Err(error) => assert_answer(error),
+    }
+}
+
+/// What an artifact is declared to be: what is taken is taken again, unchanged.
+pub fn artifact(data: &[u8]) {
+    let today = now().date();
+    if let Ok(json) = serde_json::from_slice(data)
+        && let Ok(metadata) = artifact::Metadata::parse(json, today)
+    {
+        let text = serde_json::to_string(&metadata).unwrap();
+        assert_eq!(artifact::Metadata::parse(serde_json::from_str(&text).unwrap(), today).unwrap(), metadata);
+        assert!(metadata.entries().len() <= 10);
+    }
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Ok(filename) = Filename::parse(text) {
+        assert_eq!(Filename::parse(filename.as_str()).as_ref(), Ok(&filename));
+        assert!(!filename.as_str().contains(['/', '\\', '\r', '\n', '\0']) && filename.as_str() != "..");
+    }
+    if let Ok(media_type) = MediaType::parse(text) {
+        assert!(HeaderValue::from_str(media_type.as_str()).is_ok());
+        assert_eq!(MediaType::parse(media_type.as_str()).as_ref(), Ok(&media_type));
+    }
+    if let Ok(hash) = ContentHash::parse(text) {
+        assert_eq!(ContentHash::parse(&hash.to_string()), Ok(hash));
+    }
 }
 
 /// A recipe, as a value of a request: what is taken is taken again, unchanged, and decides without a panic.

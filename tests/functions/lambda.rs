@@ -14,8 +14,8 @@ use docyard_functions::endpoint::Endpoint;
 use docyard_functions::endpoints;
 use docyard_test_support::account::Account;
 use docyard_test_support::api::Api;
-use docyard_test_support::cases::{self, Calls, THERE, Things};
-use docyard_test_support::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Unprocessed};
+use docyard_test_support::cases::{self, Artifacts, Calls, THERE, Things};
+use docyard_test_support::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Status, Unprocessed};
 use docyard_test_support::fault::{CONFLICT, IN_MESSAGE, InjectedFault};
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::relay::{Death, Relay};
@@ -665,6 +665,23 @@ async fn every_endpoint_overcomes_transient_faults() {
         assert_eq!(recipients, pointers, "{}", case.name());
     })
     .await;
+}
+
+/// S3 says 404 of an object that is missing to who may list the bucket, and 403 to others.
+#[tokio::test]
+async fn a_content_is_missing_whether_s3_says_so_by_404_or_403_and_nothing_else_is_taken_for_that() {
+    let account = Account::new().await;
+    let uploaded = Artifacts::of(&account, "a").await.uploaded;
+    let endpoint = endpoints::named("complete-artifact");
+    let (proxy, url) = Proxy::before(&account.table).await;
+    let sandbox = Sandbox::start(binary(endpoint.name), &url).await;
+    let event = || account.request(endpoint, &[&account.dock, &uploaded], "", None);
+    for (told, status) in [(403, 409), (404, 409), (301, 500), (400, 500), (500, 503), (503, 503)] {
+        proxy.expect("HeadObject", [Status(told); 3]);
+        sandbox.expect(status, event()).await;
+    }
+    proxy.expect("HeadObject", []);
+    sandbox.expect(200, event()).await;
 }
 
 #[tokio::test]

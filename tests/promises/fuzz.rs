@@ -24,12 +24,14 @@ use serde_json::{Value, json};
 type Reader = fn(&[u8]);
 
 const READERS: &[(&str, Reader)] = &[
+    ("artifact", readers::artifact),
     ("authorization", readers::authorization),
     ("body", readers::body),
     ("certificate", readers::certificate),
     ("cursor", readers::cursor),
     ("email", readers::email),
     ("event", readers::event),
+    ("form", readers::form),
     ("oauth", readers::oauth),
     ("path", readers::path),
     ("recipe", readers::recipe),
