@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::programs::Toolchain;
 use crate::report::{machine, table};
 use crate::series::Series;
-use crate::workload::{case, endpoints, request};
+use crate::workload::{Imported, case, endpoints, request};
 use docyard_test_support::account::Account;
 use docyard_test_support::dev::Dev;
 use docyard_test_support::sandbox::Sandbox;
 use docyard_test_support::scene::Scene;
 use docyard_test_support::table::TestTable;
 
-/// How many recipients the dock has at first.
+/// How many recipients the dock has at first, and how many artifacts.
 const SIZES: [usize; 3] = [10, 10_000, 1_000_000];
 
 /// How many requests each function gets, by either way, after a tenth as many that are not measured.
@@ -49,7 +49,7 @@ pub async fn measure(toolchain: &Toolchain) -> String {
         let mut at_size = Vec::new();
         for endpoint in endpoints() {
             at_size.push(cost(toolchain, &dev, endpoint, &imported).await);
-            eprintln!("{size} recipients: {}", endpoint.name);
+            eprintln!("{size} recipients and artifacts: {}", endpoint.name);
         }
         costs.push(at_size);
     }
@@ -74,7 +74,7 @@ pub async fn measure(toolchain: &Toolchain) -> String {
     });
     let sizes = SIZES.map(|size| size.to_string()).join("; ");
     let text = format!(
-        "With {sizes} recipients in the dock at first, to which the load adds some hundreds; one figure where all three are \
+        "With {sizes} recipients and as many artifacts in the dock at first, to which the load adds some hundreds; one figure where all three are \
          the same.\n\n"
     );
     machine()
@@ -86,17 +86,20 @@ pub async fn measure(toolchain: &Toolchain) -> String {
         )
 }
 
-/// Puts recipients into the database of `docyard dev`, which does not run; their ids and those of their secrets.
-async fn fill(directory: &Path, size: usize) -> Vec<(String, String)> {
+/// Puts recipients and artifacts into the database of `docyard dev`, which does not run.
+async fn fill(directory: &Path, size: usize) -> Imported {
     let database = dynoxide::Database::new(directory.join("dynamodb.sqlite").to_str().unwrap()).unwrap();
     let table = TestTable::of(database).await;
     let env = std::fs::read_to_string(directory.join("dev.env")).unwrap();
-    let dock = env.lines().find_map(|line| line.strip_prefix("DOCYARD_DOCK_ID=")).unwrap().to_owned();
-    let account = Account { table, key: String::new(), dock };
-    account.import_recipients(size).await
+    let variable = |name: &str| {
+        let value = env.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+        value.unwrap().to_owned()
+    };
+    let account = Account { table, key: variable("DOCYARD_API_KEY"), dock: variable("DOCYARD_DOCK_ID") };
+    Imported::new(&account, size).await
 }
 
-async fn cost(toolchain: &Toolchain, dev: &Dev, endpoint: &Endpoint, imported: &[(String, String)]) -> Cost {
+async fn cost(toolchain: &Toolchain, dev: &Dev, endpoint: &Endpoint, imported: &Imported) -> Cost {
     let account = Account { table: dev.table.clone(), key: dev.key.clone(), dock: dev.dock.clone() };
     let network = toolchain.network(&dev.table.url).await;
     let sandbox = Sandbox::start_command(toolchain.binary(endpoint.name).command(&network.url)).await;
@@ -113,9 +116,10 @@ async fn cost(toolchain: &Toolchain, dev: &Dev, endpoint: &Endpoint, imported: &
         let recipient = if uses_up {
             account.recipient_with_secret(&format!("{}-{n:04}@load.example", endpoint.name)).await
         } else {
-            imported[(n * 7919) % imported.len()].clone()
+            Imported::spread(&imported.recipients, n * 7919).clone()
         };
-        let event = request(&account, endpoint, &recipient, &scene, n);
+        let artifact = Imported::spread(&imported.artifacts, n * 7919);
+        let event = request(&account, endpoint, &recipient, artifact, &scene, n);
         if n < all {
             network.take_calls();
             let begun = Instant::now();

@@ -47,7 +47,7 @@ struct Arguments {
     /// Measure these functions alone, and leave the document as it is
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(workload::endpoints().map(|endpoint| endpoint.name)))]
     functions: Vec<String>,
-    /// Instead, measure what requests cost as the table grows to a million recipients, through the functions and
+    /// Instead, measure what requests cost as the table grows to a million recipients and artifacts, through the functions and
     /// through `docyard dev`
     #[arg(long, conflicts_with = "functions")]
     growth: bool,

@@ -6,18 +6,38 @@ use serde_json::{Value, json};
 use crate::network::{Call, Network};
 use crate::programs::Toolchain;
 use docyard_test_support::account::Account;
-use docyard_test_support::cases::{self, Case, Things};
+use docyard_test_support::cases::{self, Artifacts, Case, Things};
 use docyard_test_support::import::IMPORTED_SECRET;
 use docyard_test_support::scene::Scene;
 use docyard_test_support::table::TestTable;
 
-/// A dock with recipients, each with a secret, and the requests to it.
+/// What was put into a dock, past the API.
+pub struct Imported {
+    /// Recipients and their secrets.
+    pub recipients: Vec<(String, String)>,
+    /// Artifacts that are available.
+    pub artifacts: Vec<String>,
+}
+
+impl Imported {
+    /// Puts so many recipients and as many artifacts into the account's dock.
+    pub async fn new(account: &Account, count: usize) -> Self {
+        let recipients = account.import_recipients(count).await;
+        Self { recipients, artifacts: account.import_artifacts(count).await }
+    }
+
+    /// The `n`th of those over which requests are spread.
+    pub fn spread<T>(all: &[T], n: usize) -> &T {
+        &all[n % all.len()]
+    }
+}
+
+/// A dock with recipients, each with a secret, with artifacts, and the requests to it.
 pub struct Workload {
     directory: tempfile::TempDir,
     key: String,
     dock: String,
-    /// The recipients and their secrets.
-    recipients: Vec<(String, String)>,
+    imported: Imported,
     /// Policies and groups of the dock.
     scene: Scene,
 }
@@ -26,11 +46,11 @@ impl Workload {
     /// A dock of so many recipients, which is as many requests as can be made of one function.
     pub async fn new(recipients: usize) -> Self {
         let account = Account::new().await;
-        let recipients = account.import_recipients(recipients).await;
+        let imported = Imported::new(&account, recipients).await;
         let scene = Scene::create(&account.table.store, &account.key, Some(&account.dock), "").await;
         let directory = tempfile::tempdir().unwrap();
         account.table.save(&directory.path().join("table"));
-        Self { directory, key: account.key, dock: account.dock, recipients, scene }
+        Self { directory, key: account.key, dock: account.dock, imported, scene }
     }
 
     /// A copy of the table.
@@ -42,7 +62,9 @@ impl Workload {
 
     /// The `n`th request to a function: each is carried out, on a recipient of its own where it changes one.
     pub fn request(&self, account: &Account, endpoint: &Endpoint, n: usize) -> Value {
-        request(account, endpoint, &self.recipients[n % self.recipients.len()], &self.scene, n)
+        let Imported { recipients, artifacts } = &self.imported;
+        let (recipient, artifact) = (Imported::spread(recipients, n), Imported::spread(artifacts, n));
+        request(account, endpoint, recipient, artifact, &self.scene, n)
     }
 
     /// The request that makes `bare` repeat the calls.
@@ -62,17 +84,19 @@ pub struct World {
     pub network: Network,
 }
 
-/// The `n`th request to a function, for this recipient and its secret.
+/// The `n`th request to a function, for this recipient and its secret, or for this artifact.
 pub fn request(
     account: &Account,
     endpoint: &Endpoint,
     (recipient, secret): &(String, String),
+    artifact: &str,
     scene: &Scene,
     n: usize,
 ) -> Value {
     let value = IMPORTED_SECRET.to_owned();
     let (recipient, secret, scene) = (recipient.clone(), secret.clone(), scene.clone());
-    let things = Things { recipient, secret, value, scene, ..Things::default() };
+    let artifacts = Artifacts { available: artifact.to_owned(), ..Artifacts::default() };
+    let things = Things { recipient, secret, value, scene, artifacts, ..Things::default() };
     case(endpoint).event(account, &things, n + 1)
 }
 

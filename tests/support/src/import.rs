@@ -75,9 +75,9 @@ impl Account {
         self.table.import(copies.collect());
     }
 
-    /// Puts many artifacts into the dock, past the API, all available and with the same metadata. They are copies of one that the
-    /// store wrote; their contents are not there.
-    pub async fn import_artifacts(&self, count: usize) {
+    /// Puts many artifacts into the dock, past the API, all available and with the same metadata; returns their ids. They are
+    /// copies of one that the store wrote; their contents are not there.
+    pub async fn import_artifacts(&self, count: usize) -> Vec<String> {
         let original = Artifacts::of(self, "original").await.available;
         let items = self.table.items().await;
         let is_original =
@@ -85,7 +85,7 @@ impl Account {
         let originals: Vec<_> = items.iter().filter(is_original).collect();
         assert_eq!(originals.len(), 5, "the artifact, three copies and its claim");
         let now = Clock::system().now();
-        let mut copies = Vec::new();
+        let (mut ids, mut copies) = (Vec::new(), Vec::new());
         for n in 0..count {
             let id = ArtifactId::generate(now, &mut random::system()).to_string();
             let rewrite = |text: &str| match text.strip_prefix("CONTENT#") {
@@ -93,11 +93,13 @@ impl Account {
                 None => text.replace(&original, &id).replace("originalavailable", &format!("p{n:07}")),
             };
             copies.extend(originals.iter().map(|original| item(original, &rewrite)));
+            ids.push(id.clone());
             if copies.len() >= 30_000 {
                 self.table.import(std::mem::take(&mut copies));
             }
         }
         self.table.import(copies);
+        ids
     }
 
     /// Puts many recipients into the dock, past the API, each with one secret, whose value is [`IMPORTED_SECRET`];
