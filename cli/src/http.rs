@@ -1,20 +1,27 @@
 //! The API over HTTP, as the account's and the institution's commands use it: what may pass is tried again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use docyard_core::values::random;
+use futures_util::TryStreamExt;
 use rand::Rng;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, StatusCode, redirect};
+use reqwest::{Body, Client, RequestBuilder, StatusCode, redirect};
 use serde_json::Value;
+use tokio::fs::File;
+use tokio_util::io::ReaderStream;
 
 /// How often a request is tried in all.
 const MAX_ATTEMPTS: u32 = 8;
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
+/// How many bytes of a file are read at once.
+const CHUNK: usize = 256 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long nothing may come.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long nothing may be sent or answered.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A response.
 pub(crate) struct Answer {
@@ -38,29 +45,58 @@ impl Answer {
     }
 }
 
-/// A client that trusts the operating system's certificates and follows no redirect: with the request it would send the key on.
-pub(crate) fn client() -> Result<Client, String> {
+/// A client for the API at this address, and for what it refers to. It trusts the operating system's certificates and follows no
+/// redirect: with the request it would send the key on. What is not encrypted goes through no proxy.
+pub(crate) fn client(url: &str) -> Result<Client, String> {
     // An error says that it was chosen before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .redirect(redirect::Policy::none())
-        .build()
-        .map_err(|error| format!("no HTTP client: {error}"))
+    let builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(redirect::Policy::none());
+    let builder = if url.starts_with("https://") { builder } else { builder.no_proxy() };
+    builder.build().map_err(|error| format!("no HTTP client: {error}"))
 }
 
-/// Sends what `request` makes, and waits for the whole answer. A broken connection, a cut answer, 429 and 5xx are tried again, after
-/// the pause that the answer asks for, or one that grows.
+/// How much of a body was sent.
+#[derive(Clone, Default)]
+pub(crate) struct Sent(Arc<AtomicUsize>);
+
+impl Sent {
+    /// The body of a request: a file, which is counted as it is sent.
+    pub(crate) fn body(&self, file: File) -> Body {
+        let sent = self.clone();
+        let counted = ReaderStream::with_capacity(file, CHUNK).inspect_ok(move |chunk| {
+            sent.0.fetch_add(chunk.len(), Ordering::Relaxed);
+        });
+        Body::wrap_stream(counted)
+    }
+
+    /// Waits for `work`, as long as it goes on.
+    async fn unless_stalled<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let before = self.0.load(Ordering::Relaxed);
+            match tokio::time::timeout(STALL_TIMEOUT, &mut work).await {
+                Ok(done) => return done,
+                Err(_) if self.0.load(Ordering::Relaxed) == before => {
+                    return Err("nothing was sent or answered for a minute".to_owned());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// Sends what `request` makes, and waits for the whole answer. A broken connection, a cut answer, 408, 429 and 5xx are tried again, after
+/// the pause that the answer asks for, or one that grows. `sent` counts what is sent of the body, if that may take long.
 ///
 /// # Errors
 /// There is no answer after all attempts, or the request cannot be made.
 pub(crate) async fn send<E: ToString>(
+    sent: &Sent,
     mut request: impl AsyncFnMut() -> Result<RequestBuilder, E>,
 ) -> Result<Answer, String> {
     for attempt in 1.. {
         let request = request().await.map_err(|error| error.to_string())?;
-        let (failure, pause) = match exchange(request).await {
+        let (failure, pause) = match sent.unless_stalled(exchange(request)).await {
             Ok((answer, headers)) if is_busy(answer.status) => (Ok(answer), asked_pause(&headers)),
             Ok((answer, _)) => return Ok(answer),
             Err(error) => (Err(error), None),
@@ -94,7 +130,7 @@ fn cause(error: &dyn std::error::Error) -> String {
 }
 
 fn is_busy(status: StatusCode) -> bool {
-    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+    [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status) || status.is_server_error()
 }
 
 fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
@@ -106,4 +142,27 @@ fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
 fn growing_pause(attempt: u32) -> Duration {
     let ceiling = 200 * 2_u64.pow(attempt.saturating_sub(1).min(6));
     Duration::from_millis(random::system().next_u64() % ceiling + 1).min(MAX_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_take_as_long_as_it_goes_on() {
+        let sent = Sent::default();
+        let slow = async {
+            for _ in 0..10 {
+                tokio::time::sleep(STALL_TIMEOUT * 9 / 10).await;
+                sent.0.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        assert_eq!(sent.unless_stalled(slow).await, Ok(()));
+        let stalled = async {
+            sent.0.fetch_add(1, Ordering::Relaxed);
+            std::future::pending::<Result<(), String>>().await
+        };
+        assert!(sent.unless_stalled(stalled).await.is_err());
+    }
 }

@@ -109,8 +109,8 @@ impl Record {
     }
 }
 
-/// Does what an event asks for: a batch of the stream's records, or a sweep. Returns what Lambda is answered: of a batch the record from
-/// which on it is to be tried again ([partial batch responses]).
+/// Does what an event asks for: a batch of the stream's records, or a sweep. Returns what Lambda is answered: of a batch the records that
+/// failed, from the first of which on it is tried again ([partial batch responses]).
 ///
 /// # Errors
 /// A sweep failed. The next one goes on.
@@ -121,14 +121,13 @@ pub async fn handle(context: &Context, event: &Value) -> Result<Value, Fault> {
         return sweep(context).await.map(|swept| json!({"swept": swept})).map_err(failed);
     };
     let mut failures = Vec::new();
-    // In the order of the stream: what follows a record that fails is tried again with it.
+    // Those behind one that fails are tried too, though Lambda brings them again with it: it may give up all of them.
     for record in records.iter().filter_map(Record::read) {
         let Some(task) = record.task() else { continue };
         if let Err(error) = work(context, task).await {
             let fault = failed(error);
             tracing::warn!("a record failed: {fault}");
             failures.push(json!({"itemIdentifier": record.sequence_number()}));
-            break;
         }
     }
     Ok(json!({"batchItemFailures": failures}))
@@ -161,40 +160,50 @@ async fn clean_up(context: &Context, leftover: Leftover) -> Result<bool, Error> 
     context.store.delete_leftover(leftover).await
 }
 
-/// Finishes every task that is due, and returns how many were. What fails is left to the next sweep, and does not hold up the others.
-async fn sweep(context: &Context) -> Result<usize, Error> {
-    let (mut swept, mut failure) = (0, None);
-    for n in 0..CLEANUP_PARTITIONS {
-        match sweep_partition(context, n).await {
-            Ok(count) => swept += count,
-            Err(error) => failure = Some(error),
-        }
-    }
-    match failure {
-        None => Ok(swept),
-        Some(error) => Err(error),
-    }
+/// How far a sweep has come.
+#[derive(Default)]
+struct Sweep {
+    finished: usize,
+    failure: Option<Error>,
+    /// Whether S3 failed: it would hold up what does not need it.
+    is_without_s3: bool,
 }
 
-async fn sweep_partition(context: &Context, n: u8) -> Result<usize, Error> {
-    let (mut swept, mut failure) = (0, None);
+/// Finishes every task that is due, and returns how many were. What fails is left to the next sweep, and does not hold up the others.
+async fn sweep(context: &Context) -> Result<usize, Error> {
+    let mut sweep = Sweep::default();
+    for n in 0..CLEANUP_PARTITIONS {
+        if let Err(error) = sweep_partition(context, n, &mut sweep).await {
+            sweep.failure = Some(error);
+        }
+    }
+    sweep.failure.map_or(Ok(sweep.finished), Err)
+}
+
+async fn sweep_partition(context: &Context, n: u8, sweep: &mut Sweep) -> Result<(), Error> {
+    let mut after = None;
     loop {
-        let (due, is_last) = context.store.due_cleanups(n, context.now()).await?;
-        let mut finished = 0;
+        let (due, is_last) = context.store.due_cleanups(n, context.now(), after).await?;
+        after = due.last().copied();
         for cleanup in due {
+            let needs_s3 = matches!(cleanup.leftover, Leftover::Content { .. });
+            if needs_s3 && sweep.is_without_s3 {
+                continue;
+            }
             match clean_up(context, cleanup.leftover).await {
                 Ok(true) => {
                     context.store.finish_cleanup(cleanup).await?;
-                    finished += 1;
+                    sweep.finished += 1;
                 }
                 Ok(false) => {}
-                Err(error) => failure = Some(error),
+                Err(error) => {
+                    sweep.is_without_s3 |= needs_s3;
+                    sweep.failure = Some(error);
+                }
             }
         }
-        swept += finished;
-        // Else the same ones would be read again.
-        if is_last || finished == 0 {
-            return failure.map_or(Ok(swept), Err);
+        if is_last {
+            return Ok(());
         }
     }
 }

@@ -111,6 +111,8 @@ struct Bucket {
 struct Attributes {
     #[serde(default)]
     content_type: Option<String>,
+    #[serde(default)]
+    content_encoding: Option<String>,
     /// The SHA-256 of the content, in base64.
     sha256: String,
 }
@@ -184,7 +186,8 @@ impl Bucket {
         if input.checksum_sha256.is_some_and(|declared| declared != sha256) {
             return Err(s3_error!(BadDigest));
         }
-        let attributes = Attributes { content_type: input.content_type, sha256 };
+        let attributes =
+            Attributes { content_type: input.content_type, content_encoding: input.content_encoding, sha256 };
         let attributes = serde_json::to_vec(&attributes).map_err(|error| internal(error.into()))?;
         fs::write(work.join(ATTRIBUTES), attributes).await.map_err(internal)
     }
@@ -234,6 +237,7 @@ impl S3 for Bucket {
         Ok(S3Response::new(HeadObjectOutput {
             content_length: Some(size(object.size)?),
             content_type: object.attributes.content_type.clone(),
+            content_encoding: object.attributes.content_encoding.clone(),
             last_modified: Some(object.modified.clone()),
             e_tag: Some(object.e_tag()),
             checksum_sha256: object.checksum(input.checksum_mode.as_ref()),
@@ -246,6 +250,7 @@ impl S3 for Bucket {
         let mut object = self.object(&input.bucket, &input.key).await?;
         let mut output = GetObjectOutput {
             content_type: object.attributes.content_type.clone(),
+            content_encoding: object.attributes.content_encoding.clone(),
             last_modified: Some(object.modified.clone()),
             e_tag: Some(object.e_tag()),
             ..GetObjectOutput::default()

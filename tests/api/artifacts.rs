@@ -166,6 +166,33 @@ async fn s3_refuses_everything_but_what_was_declared_and_that_a_second_time() {
     assert_eq!(download(&dev, &artifact).await.text, "abc");
 }
 
+/// A header that S3 stores and no signature covers.
+#[tokio::test]
+async fn a_content_that_downloads_would_decode_is_not_completed() {
+    let dev = Dev::start().await;
+    let mut artifact = create(&dev, declared("a.pdf", b"abc", json!({}))).await;
+    artifact["upload"]["headers"]["content-encoding"] = json!("gzip");
+    assert_eq!(put(&dev, &artifact, b"abc", &[]).await.status, 200);
+    let refused = complete(&dev, &artifact).await.expect(409);
+    assert_eq!(
+        refused["message"],
+        "What was uploaded is not what was declared; delete the artifact and create it anew"
+    );
+}
+
+#[tokio::test]
+async fn a_wrong_size_does_not_stand_in_the_way_of_the_right_one() {
+    let dev = Dev::start().await;
+    let mut wrong = declared("a.pdf", b"abc", json!({}));
+    wrong["size"] = json!(2);
+    let wrong = create(&dev, wrong).await;
+    let uploaded = upload(&dev, "a.pdf", b"abc", None).await.expect(201);
+    assert_eq!((&uploaded["isDuplicate"], &uploaded["size"]), (&json!(false), &json!(3)));
+    let right = create(&dev, declared("a.pdf", b"abc", json!({}))).await;
+    assert_eq!((&right["isDuplicate"], &right["id"]), (&json!(true), &uploaded["id"]));
+    assert_eq!(put(&dev, &wrong, b"abc", &[]).await.status, 400, "its address is good for two bytes");
+}
+
 #[tokio::test]
 async fn of_two_uploads_at_once_one_is_kept() {
     let dev = Dev::start().await;

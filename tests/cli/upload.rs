@@ -263,22 +263,20 @@ async fn what_does_not_pass_is_told_of_each_file_and_by_the_exit_code() {
 
     let mut wrong_key = upload(&dev, &dev.url, directory.path(), &["--json"]);
     wrong_key.env("DOCYARD_API_KEY", dev.table.key(dev.table.account().await).await);
-    let (told, _) = outcome(wrong_key).await;
-    assert_eq!(told["errors"][0]["message"], "404 Dock not found");
-    let mut unknown = upload(&dev, &dev.url, directory.path(), &["--json"]);
-    unknown.env("DOCYARD_DOCK_ID", "dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0");
-    assert_eq!(outcome(unknown).await.0["failed"], 5);
+    let told = refusal_in_one_line(run(wrong_key, "").await);
+    assert!(told.contains("404 Dock not found; nothing was uploaded"), "{told}");
 }
 
 #[tokio::test]
 async fn a_command_that_cannot_work_says_why_in_one_line_and_uploads_nothing() {
     let dev = Dev::start().await;
-    let directory = directory(2);
+    let (directory, empty) = (directory(3), tempfile::tempdir().unwrap());
     let csv = directory.path().join("metadata.csv");
     std::fs::write(&csv, "file,lender_id\n0.txt,L\n").unwrap();
+    std::fs::write(directory.path().join(".hidden"), "a key").unwrap();
     let fails = async |command: Command| refusal_in_one_line(run(command, "").await);
     let missing = upload(&dev, &dev.url, directory.path(), &["--metadata-from", csv.to_str().unwrap()]);
-    assert!(fails(missing).await.contains("2 files have no row in the CSV file: below/1.txt, metadata.csv"));
+    assert!(fails(missing).await.contains("2 files have no row in the CSV file: 2.txt, below/1.txt"));
     let mut no_key = upload(&dev, &dev.url, directory.path(), &[]);
     no_key.env_remove("DOCYARD_API_KEY");
     assert!(fails(no_key).await.contains("set DOCYARD_API_KEY"));
@@ -286,6 +284,10 @@ async fn a_command_that_cannot_work_says_why_in_one_line_and_uploads_nothing() {
     no_key.env("DOCYARD_API_KEY", "dk_live_x");
     assert!(fails(no_key).await.contains("is none"));
     assert!(fails(upload(&dev, &dev.url, Path::new("/nowhere"), &[])).await.contains("cannot read /nowhere"));
+    assert!(fails(upload(&dev, &dev.url, empty.path(), &[])).await.contains("there are no files in"));
+    std::os::unix::fs::symlink("/nowhere", empty.path().join("dangling")).unwrap();
+    let dangling = fails(upload(&dev, &dev.url, empty.path(), &[])).await;
+    assert!(dangling.contains("cannot read") && dangling.contains("dangling"), "{dangling}");
     let plain = run(upload(&dev, "http://access.example.com", directory.path(), &[]), "").await;
     assert_eq!(plain.status.code(), Some(2));
     assert!(String::from_utf8(plain.stderr).unwrap().contains("must begin with https://"));
@@ -297,6 +299,11 @@ async fn a_command_that_cannot_work_says_why_in_one_line_and_uploads_nothing() {
         upload(&dev, &dev.url, directory.path(), &["--json", "--key-file", key_file.to_str().unwrap()]);
     from_file.env_remove("DOCYARD_API_KEY");
     assert_eq!(outcome(from_file).await.0["uploaded"], 4);
+    let there = artifacts(&dev).await;
+    assert!(
+        !there.contains_key("key") && !there.contains_key(".hidden"),
+        "neither the key nor what is hidden"
+    );
 }
 
 /// Also where it fails, and logs all that it can.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::model::artifact::Artifact;
-use docyard_core::store::{Objects, UPLOAD_MINUTES};
+use docyard_core::store::{CONTENT_MINUTES, Objects};
 use docyard_core::values::clock::Clock;
 use docyard_functions::worker;
 use docyard_test_support::account::Account;
@@ -83,9 +83,9 @@ impl World {
         }
     }
 
-    /// A time later at which no address for an upload is good any more.
+    /// A time later at which no upload can be under way any more.
     async fn sweep_later(&self) {
-        self.clock.set(self.clock.now().plus_minutes(UPLOAD_MINUTES + 6));
+        self.clock.set(self.clock.now().plus_minutes(CONTENT_MINUTES + 1));
         self.sweep().await;
     }
 
@@ -192,15 +192,15 @@ async fn a_content_that_came_after_the_deletion_is_deleted_once_none_can_come() 
 }
 
 #[tokio::test]
-async fn of_a_batch_the_first_record_that_fails_is_named_and_what_is_before_it_is_done() {
+async fn of_a_batch_the_record_that_fails_is_named_and_the_others_are_done() {
     let (_directory, file, cleanups) = deleted().await;
     let mut world = World::of(&file, &cleanups).await;
     let number = |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().unwrap().to_owned();
-    let records = [&cleanups.records[1..], &cleanups.records[..1]].concat();
-    assert!(records[4].to_string().contains("content"), "the last is the deleted artifact");
+    let records = cleanups.records.clone();
+    assert!(records[0].to_string().contains("content"), "the first is the deleted artifact");
     let forbidden = InjectedFault::Status(403);
     world.plan.lock().unwrap().fault = Some((1, forbidden, Some(forbidden)));
-    assert_eq!(world.give(&event(&records)).await, [number(&records[4])]);
+    assert_eq!(world.give(&event(&records)).await, [number(&records[0])]);
     world.plan.lock().unwrap().fault = None;
     assert_eq!(world.contents().await.len(), 2);
     assert_eq!(world.left().await.1, 2, "the others are done, and there is a task of what expired");
@@ -211,7 +211,7 @@ async fn of_a_batch_the_first_record_that_fails_is_named_and_what_is_before_it_i
             "SequenceNumber": "1", "NewImage": {"pk": {"S": "CLEANUP#1"}, "cleanup": {"S": "{}"}},
         }}),
     ];
-    let poisoned = [&poison[..], &records[4..]].concat();
+    let poisoned = [&poison[..], &records[..1]].concat();
     assert!(world.give(&event(&poisoned)).await.is_empty(), "what cannot be read holds nothing up");
     world.drain().await;
     world.assert_nothing_is_left("after a poisoned batch").await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use docyard_core::context::Context;
 use docyard_core::values::clock::Timestamp;
-use docyard_functions::worker::{self, MAX_AGE, MAX_ATTEMPTS, Record};
+use docyard_functions::worker::{self, MAX_AGE, MAX_ATTEMPTS};
 use dynoxide::Database;
 use dynoxide::actions::get_records::GetRecordsRequest;
 use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
@@ -93,11 +93,11 @@ impl Feeder {
         let (database, done) = (self.database.clone(), self.done.clone());
         let read = tokio::task::spawn_blocking(move || read(&database, done));
         let records = read.await.map_err(|error| error.to_string())??;
-        let sequence_numbers: Vec<String> = records
-            .iter()
-            .filter_map(Record::read)
-            .map(|record| record.sequence_number().to_owned())
-            .collect();
+        let number = |record: &Value| {
+            record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).map(str::to_owned)
+        };
+        let sequence_numbers: Vec<String> =
+            records.iter().map(|record| number(record).unwrap_or_default()).collect();
         let Some(last) = sequence_numbers.last() else { return Ok(()) };
         let event = json!({ "Records": records });
         let answer = worker::handle(&self.context, &event).await.map_err(|fault| fault.to_string())?;
@@ -114,7 +114,9 @@ impl Feeder {
         let is_old = records.get(at).is_some_and(|record| self.is_old(record));
         match sequence_numbers.get(at).filter(|_| self.failures > MAX_ATTEMPTS || is_old) {
             Some(failed) => {
-                tracing::warn!("the worker gave up a record of the stream; its sweeps do what it asked for");
+                tracing::warn!(
+                    "the worker gave up a record of the stream; what is deleted is left to its sweeps"
+                );
                 self.advance_to(failed.clone())
             }
             None => Ok(()),

@@ -30,10 +30,24 @@ pub(super) struct Source {
 }
 
 /// The files in a directory and those below it, in alphabetical order, each with its metadata from the CSV file, if there is one.
-/// Symbolic links to files are followed, those to directories are not.
-pub(super) fn find(directory: &Path, metadata: Option<&Path>) -> Result<Vec<Source>, String> {
+/// Symbolic links to files are followed, those to directories are not. What begins with a dot is left out, and the files that `besides` names:
+/// the command's own.
+///
+/// # Errors
+/// There is no file, or one cannot be read, or the CSV file does not name the same files.
+pub(super) fn find(
+    directory: &Path,
+    metadata: Option<&Path>,
+    besides: &[Option<&Path>],
+) -> Result<Vec<Source>, String> {
     let mut paths = Vec::new();
-    walk(directory, &mut paths).map_err(|error| format!("cannot read {}: {error}", directory.display()))?;
+    walk(directory, &mut paths)?;
+    let besides: Vec<PathBuf> =
+        besides.iter().flatten().filter_map(|path| path.canonicalize().ok()).collect();
+    paths.retain(|path| path.canonicalize().is_ok_and(|path| !besides.contains(&path)));
+    if paths.is_empty() {
+        return Err(format!("there are no files in {}", directory.display()));
+    }
     paths.sort();
     let mut rows = metadata.map(read_rows).transpose()?;
     let (mut sources, mut unnamed) = (Vec::new(), Vec::new());
@@ -66,13 +80,18 @@ pub(super) fn find(directory: &Path, metadata: Option<&Path>) -> Result<Vec<Sour
     Ok(sources)
 }
 
-fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            walk(&entry.path(), paths)?;
-        } else if fs::metadata(entry.path())?.is_file() {
-            paths.push(entry.path());
+fn walk(directory: &Path, paths: &mut Vec<PathBuf>) -> Result<(), String> {
+    let cannot_read = |path: &Path, error: io::Error| format!("cannot read {}: {error}", path.display());
+    for entry in fs::read_dir(directory).map_err(|error| cannot_read(directory, error))? {
+        let entry = entry.map_err(|error| cannot_read(directory, error))?;
+        let path = entry.path();
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        if entry.file_type().map_err(|error| cannot_read(&path, error))?.is_dir() {
+            walk(&path, paths)?;
+        } else if fs::metadata(&path).map_err(|error| cannot_read(&path, error))?.is_file() {
+            paths.push(path);
         }
     }
     Ok(())
@@ -164,13 +183,13 @@ mod tests {
 
     fn found(files: &[(&str, &str)], csv: &str) -> Result<Vec<(String, Value)>, String> {
         let (directory, beside) = (directory(files), directory(&[("m.csv", csv)]));
-        let sources = find(directory.path(), Some(&beside.path().join("m.csv")))?;
+        let sources = find(directory.path(), Some(&beside.path().join("m.csv")), &[])?;
         Ok(sources.into_iter().map(|source| (source.name, Value::Object(source.metadata))).collect())
     }
 
     #[test]
     fn files_are_found_below_the_directory_with_their_metadata() {
-        let csv = "\u{feff}file, lender_id ,note\n b/c.pdf , L-1, \"x, y\"\na.pdf,,\n";
+        let csv = "\u{feff}file, lender_id ,note\n b/c.pdf , L-1,\"x, y\"\na.pdf,,\n";
         let found = found(&[("b/c.pdf", "c"), ("a.pdf", "a")], csv).unwrap();
         assert_eq!(
             found,
@@ -201,7 +220,7 @@ mod tests {
     fn a_file_is_declared_by_what_is_in_it() {
         let directory = directory(&[("a.pdf", "%PDF-1.7"), ("b.txt", "abc"), ("empty", "")]);
         let declared: Vec<Result<Value, String>> =
-            find(directory.path(), None).unwrap().iter().map(declare).collect();
+            find(directory.path(), None, &[]).unwrap().iter().map(declare).collect();
         assert_eq!(declared[0].as_ref().unwrap()["contentType"], "application/pdf");
         assert_eq!(
             declared[1],

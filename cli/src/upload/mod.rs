@@ -12,10 +12,10 @@ use docyard_core::model::api_key::ApiKey;
 use docyard_core::values::id::DockId;
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::{Body, Client, StatusCode};
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use crate::http;
+use crate::http::{self, Sent};
 use crate::output::{self, Failure};
 use files::Source;
 
@@ -87,12 +87,14 @@ struct Dock {
 /// Some files are not there. What was uploaded stays.
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let key = key(options.key_file.as_ref())?;
-    let sources = files::find(&options.directory, options.metadata_from.as_deref())?;
+    let metadata = options.metadata_from.as_deref();
+    let sources = files::find(&options.directory, metadata, &[metadata, options.key_file.as_deref()])?;
     let dock = Arc::new(Dock {
-        client: http::client()?,
+        client: http::client(&options.url)?,
         artifacts: format!("{}/v1/docks/{}/artifacts", options.url, options.dock),
         key,
     });
+    dock.check().await?;
     let progress = progress(sources.len());
     let batches: Vec<Vec<Source>> = sources.chunks(BATCH).map(<[Source]>::to_vec).collect();
     // The next batch is hashed and declared while the files of this one are sent.
@@ -178,26 +180,38 @@ fn report(
 
 /// What the API says of each file of a batch: the artifact, or why there is none.
 async fn declare(dock: &Dock, batch: Vec<Source>) -> Vec<(Source, Result<Value, String>)> {
-    let hashed = tokio::task::spawn_blocking(move || {
-        batch.into_iter().map(|source| (files::declare(&source), source)).collect::<Vec<_>>()
-    });
-    let hashed = hashed.await.unwrap_or_default();
-    let items: Vec<&Value> = hashed.iter().filter_map(|(declared, _)| declared.as_ref().ok()).collect();
+    let sources = batch.clone();
+    let hashed =
+        tokio::task::spawn_blocking(move || sources.iter().map(files::declare).collect::<Vec<_>>()).await;
+    let hashed = hashed.unwrap_or_else(|error| vec![Err(error.to_string()); batch.len()]);
+    let items: Vec<&Value> = hashed.iter().filter_map(|declared| declared.as_ref().ok()).collect();
     let answered = match items.is_empty() {
         true => Ok(Vec::new()),
         false => dock.create(&items).await,
     };
     let mut answered = answered.map(Vec::into_iter);
-    let of_item = |declared| match (declared, &mut answered) {
+    let mut of_item = |declared| match (declared, &mut answered) {
         (Err(reason), _) => Err(reason),
         (Ok(_), Err(reason)) => Err(reason.clone()),
         (Ok(_), Ok(answered)) => answered.next().ok_or_else(|| "the API did not answer of it".to_owned()),
     };
-    let mut of_item = of_item;
-    hashed.into_iter().map(|(declared, source)| (source, of_item(declared))).collect()
+    batch.into_iter().zip(hashed).map(|(source, declared)| (source, of_item(declared))).collect()
 }
 
 impl Dock {
+    /// Asks for the dock, so that a wrong key or dock is told once, and before files are read.
+    async fn check(&self) -> Result<(), String> {
+        let request = async || {
+            let request = self.client.get(format!("{}?limit=1", self.artifacts));
+            Ok::<_, String>(request.bearer_auth(self.key.expose()))
+        };
+        let answer = http::send(&Sent::default(), request).await?;
+        match answer.status {
+            StatusCode::OK => Ok(()),
+            _ => Err(format!("{}; nothing was uploaded", answer.message())),
+        }
+    }
+
     /// Declares files: an artifact for each, or an `error`.
     async fn create(&self, items: &[&Value]) -> Result<Vec<Value>, String> {
         let body = json!({ "items": items });
@@ -205,7 +219,7 @@ impl Dock {
             let request = self.client.post(format!("{}/batch", self.artifacts));
             Ok::<_, String>(request.bearer_auth(self.key.expose()).json(&body))
         };
-        let answer = http::send(request).await?;
+        let answer = http::send(&Sent::default(), request).await?;
         match answer.json().get_mut("artifacts").map(Value::take) {
             Some(Value::Array(artifacts)) if answer.status == StatusCode::OK => Ok(artifacts),
             _ => Err(answer.message()),
@@ -214,58 +228,57 @@ impl Dock {
 
     /// Sends a file that was declared, and completes it.
     async fn upload(&self, source: &Source, mut artifact: Value) -> Outcome {
-        let mut was_sent = false;
+        let mut failure = None;
         for _ in 0..MAX_SENT {
             if let Some(error) = artifact.get("error") {
                 let message = error.get("message").and_then(Value::as_str).unwrap_or("refused");
                 return Outcome::Failed(message.to_owned());
             }
             let Some(upload) = artifact.get("upload") else {
-                return if was_sent { Outcome::Uploaded } else { Outcome::Existing };
+                let is_there = artifact.get("status").is_some_and(|status| status == "AVAILABLE");
+                return match failure {
+                    _ if !is_there => Outcome::Failed("the API gave no address for it".to_owned()),
+                    None => Outcome::Existing,
+                    Some(_) => Outcome::Uploaded,
+                };
             };
-            let sent = self.send(source, upload).await;
-            was_sent = true;
-            match sent {
+            failure = Some(match self.send(source, upload).await {
                 // It is there, or was: what S3 has is what was declared.
                 Ok(StatusCode::OK | StatusCode::PRECONDITION_FAILED) => {
                     match self.complete(&artifact).await {
                         Ok(true) => return Outcome::Uploaded,
-                        Ok(false) => {}
+                        Ok(false) => "it was sent several times, and is not there".to_owned(),
                         Err(reason) => return Outcome::Failed(reason),
                     }
                 }
-                // The address has expired.
-                Ok(StatusCode::FORBIDDEN) => {}
-                Ok(StatusCode::BAD_REQUEST) => {
-                    return Outcome::Failed(
-                        "it changed while it was uploaded; run the command again".to_owned(),
-                    );
-                }
+                // The address has expired, or did while it was used; the file has changed; or it is uploaded by another, too.
+                Ok(status) if status.is_client_error() => format!("the storage answered {status}"),
                 Ok(status) => return Outcome::Failed(format!("the storage answered {status}")),
-                Err(reason) => return Outcome::Failed(reason),
-            }
+                Err(reason) => reason,
+            });
             artifact = match self.declare_again(source).await {
                 Ok(artifact) => artifact,
                 Err(reason) => return Outcome::Failed(reason),
             };
         }
-        Outcome::Failed("it was sent several times, and is not there".to_owned())
+        Outcome::Failed(failure.unwrap_or_default())
     }
 
     /// Sends a file to its address, without the key.
     async fn send(&self, source: &Source, upload: &Value) -> Result<StatusCode, String> {
         let url = upload.get("url").and_then(Value::as_str).ok_or("the API gave no address for it")?;
         let headers = upload.get("headers").and_then(Value::as_object);
+        let sent = Sent::default();
         let request = async || {
             let file = tokio::fs::File::open(&source.path).await;
             let file = file.map_err(|error| format!("cannot read it: {error}"))?;
-            let mut request = self.client.put(url).body(Body::from(file));
+            let mut request = self.client.put(url).body(sent.body(file));
             for (name, value) in headers.into_iter().flatten() {
                 request = request.header(name, value.as_str().unwrap_or_default());
             }
             Ok::<_, String>(request)
         };
-        Ok(http::send(request).await?.status)
+        Ok(http::send(&sent, request).await?.status)
     }
 
     /// Completes an artifact. `false` if its content is not there.
@@ -275,7 +288,7 @@ impl Dock {
             let request = self.client.post(format!("{}/{id}/complete", self.artifacts));
             Ok::<_, String>(request.bearer_auth(self.key.expose()))
         };
-        let answer = http::send(request).await?;
+        let answer = http::send(&Sent::default(), request).await?;
         match answer.status {
             StatusCode::OK => Ok(true),
             StatusCode::CONFLICT | StatusCode::NOT_FOUND => Ok(false),

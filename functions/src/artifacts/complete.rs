@@ -81,6 +81,7 @@ pub(super) async fn complete(
     let now = context.now();
     let change = |artifact: Artifact| match &artifact.state {
         State::Empty => Err(Error::Conflict(NO_CONTENT)),
+        State::Pending { .. } if !artifact.exists(now) => Err(Error::NotFound(Resource::Artifact)),
         State::Pending { .. } => Ok(artifact.completed(now).unwrap_or(artifact)),
         State::Available { .. } => Ok(artifact),
     };

@@ -172,10 +172,13 @@ struct ClaimItem {
 impl ClaimItem {
     /// The claim of an artifact; `None` without a content.
     fn new(artifact: &Artifact) -> Option<Self> {
-        let hash = artifact.content()?.hash.hex();
+        let content = artifact.content()?;
+        // With the size: a wrong one must not stand in the way of the right one.
+        let (hash, size) = (content.hash.hex(), content.size.to_string());
         let entries = artifact.metadata.entries().iter();
         let metadata = entries.flat_map(|(key, value)| [key.as_str(), value.as_str()]);
-        let digest = hex_digest([hash.as_str(), artifact.filename.as_str()].into_iter().chain(metadata));
+        let document = [hash.as_str(), size.as_str(), artifact.filename.as_str()];
+        let digest = hex_digest(document.into_iter().chain(metadata));
         let pending_until = artifact.pending_until();
         Some(Self {
             pk: Partition::Content.of(format!("{}#{digest}", artifact.dock)),

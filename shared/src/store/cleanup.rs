@@ -3,8 +3,8 @@
 //! transaction of the deletion, and removed once nothing is left.
 //!
 //! The worker cleans up as soon as the item is written. What fails then is left to its sweeps, which find the item by the
-//! time from which on it can be finished: for the content of an artifact when no address for its upload is good any more,
-//! since until then it may come again.
+//! time from which on it can be finished: for the content of an artifact when no upload of it can be under way any more, since
+//! until then it may come again.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,8 +17,9 @@ use crate::values::id::{ArtifactId, DockId, GroupId, PolicyId, RecipientId};
 /// How many partitions there are.
 pub const CLEANUP_PARTITIONS: u8 = 16;
 
-/// How many minutes after an artifact is gone its content cannot come again.
-const CONTENT_MINUTES: u16 = UPLOAD_MINUTES + 5;
+/// How many minutes after an artifact is gone its content cannot come again: S3 judges an upload by the instant at which it begins, and
+/// none of 5 GB takes a day.
+pub const CONTENT_MINUTES: u16 = UPLOAD_MINUTES + 24 * 60;
 
 /// How many items a sweep reads at once.
 const PAGE: usize = 100;
@@ -114,13 +115,19 @@ impl Store {
         self.put_alone(&Cleanup::new(leftover, now).item()).await
     }
 
-    /// Returns up to a hundred of the tasks of the `n`th partition that can be finished at `now`, and whether these are all;
-    /// one Query.
-    pub async fn due_cleanups(&self, n: u8, now: Timestamp) -> Result<(Vec<Cleanup>, bool), Error> {
+    /// Returns up to a hundred of the tasks of the `n`th partition that can be finished at `now`, those behind `after`, and whether these
+    /// are all; one Query.
+    pub async fn due_cleanups(
+        &self,
+        n: u8,
+        now: Timestamp,
+        after: Option<Cleanup>,
+    ) -> Result<(Vec<Cleanup>, bool), Error> {
         // Behind all keys of this millisecond.
         let to = format!("{now}#~");
         let range = KeyRange { from: "0", to: &to, ascending: true };
-        let read = self.query_page(Partition::Cleanup.of(n), range, None, PAGE).await?;
+        let after = after.map(|cleanup| cleanup.item().sk);
+        let read = self.query_page(Partition::Cleanup.of(n), range, after, PAGE).await?;
         let due = read.items.into_iter().map(|item: CleanupItem| item.cleanup).collect();
         Ok((due, read.is_last))
     }
@@ -153,7 +160,7 @@ mod tests {
         let dock = DockId::parse("dock_01HQ3K5V7X9ZBDFHKMPRTVXYZ0").unwrap();
         let artifact = ArtifactId::parse("art_01HQ3K5V7X9ZBDFHKMPRTVXYZ0").unwrap();
         let cleanup = Cleanup::new(Leftover::Content { dock, artifact }, now);
-        assert_eq!(cleanup.due.to_string(), "2025-01-15T10:52:00.000Z");
+        assert_eq!(cleanup.due.to_string(), "2025-01-16T10:47:00.000Z");
         let item = cleanup.item();
         let text = serde_json::to_string(&cleanup).unwrap();
         let image = json!({"pk": {"S": item.pk}, "sk": {"S": item.sk}, "cleanup": {"S": text}});

@@ -33,7 +33,7 @@ pub use accounts::AccountCreation;
 pub use api_keys::{ApiKeyCreation, ApiKeyRevocation};
 pub use artifacts::{ArtifactQuery, ArtifactUpdate, pending_of_image};
 pub use certificates::{CertificateRevocation, FoundCertificate, RegistrationRefused};
-pub use cleanup::{CLEANUP_PARTITIONS, Cleanup, Leftover};
+pub use cleanup::{CLEANUP_PARTITIONS, CONTENT_MINUTES, Cleanup, Leftover};
 pub use error::{Error, Fault};
 pub use groups::MembersRefused;
 pub use objects::{DOWNLOAD_MINUTES, Download, Objects, Stored, StoredObject, UPLOAD_MINUTES, Upload};

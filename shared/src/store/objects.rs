@@ -66,12 +66,14 @@ pub struct StoredObject {
     pub size: u64,
     /// Their SHA-256, as S3 computed it; `None` if it did not.
     pub hash: Option<ContentHash>,
+    /// Whether S3 tells downloads that they are encoded, by a header that no signature covers: who decodes them gets other bytes.
+    pub is_encoded: bool,
 }
 
 impl StoredObject {
     /// Whether it is the content that was declared.
     pub fn is(&self, content: &Content) -> bool {
-        self.size == content.size && self.hash == Some(content.hash)
+        self.size == content.size && self.hash == Some(content.hash) && !self.is_encoded
     }
 }
 
@@ -159,7 +161,8 @@ impl Objects {
                 let size =
                     size.ok_or_else(|| Error::unavailable(format!("{OPERATION}: unreadable answer")))?;
                 let hash = header("x-amz-checksum-sha256").and_then(ContentHash::from_base64);
-                Ok(Some(StoredObject { size, hash }))
+                let is_encoded = header("content-encoding").is_some_and(|encoding| !encoding.is_empty());
+                Ok(Some(StoredObject { size, hash, is_encoded }))
             }
             404 => Ok(None),
             // What S3 says of a missing object to who may not list the bucket. The role may.
