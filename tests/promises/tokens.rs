@@ -177,8 +177,8 @@ impl Model {
                     it.recipient == *recipient && it.certificate == *certificate && !it.is_revoked
                 };
                 match self.registrations.iter().any(is_it) {
-                    // One that has expired is refused before it is looked for.
-                    _ if self.is_ended(*certificate) => 400,
+                    // One that has expired is refused before it is looked for, and after its recipient is.
+                    _ if self.is_ended(*certificate) => found(*recipient, 400),
                     true => found(*recipient, 409),
                     false => found(*recipient, 201),
                 }
