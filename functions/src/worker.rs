@@ -9,8 +9,7 @@
 use std::time::Duration;
 
 use docyard_core::context::Context;
-use docyard_core::store::Partition;
-use docyard_core::store::{CLEANUP_PARTITIONS, Cleanup, Error, Fault, Leftover, pending_of_image};
+use docyard_core::store::{CLEANUP_PARTITIONS, Cleanup, Error, Fault, Leftover, Partition, pending_of_image};
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -109,9 +109,7 @@ struct Bucket {
 /// What is known of an object besides its content.
 #[derive(Serialize, Deserialize)]
 struct Attributes {
-    #[serde(default)]
     content_type: Option<String>,
-    #[serde(default)]
     content_encoding: Option<String>,
     /// The SHA-256 of the content, in base64.
     sha256: String,

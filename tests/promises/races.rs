@@ -859,11 +859,8 @@ async fn on_emails(race: Arc<Race<HolderAction>>) {
 async fn on_documents(race: Arc<Race<HolderAction>>) {
     let lender = ["LND-1", "LND-2"][race.random(2)];
     let (kind, known) = (race.random(12), race.any_known());
-    let of = |id: &str| [("artifactId", id.to_owned())];
     let ask = async |function: &str, id: &str, body, action: &(dyn Fn(&Reply) -> HolderAction + Sync)| {
-        let id = of(id);
-        let parameters: Vec<(&str, &str)> = id.iter().map(|(name, id)| (*name, id.as_str())).collect();
-        race.ask_about(function, &parameters, "", body, action).await
+        race.ask_about(function, &[("artifactId", id)], "", body, action).await
     };
     match (kind, known) {
         (0..3, Some((id, _))) => {

@@ -114,8 +114,7 @@ impl DataDir {
         };
         // Before the stream is prepared, so that a newer version's stays as it is.
         drop(open()?);
-        let prepared = Connection::open(&path).and_then(|connection| prepare_stream(&connection));
-        prepared.map_err(|error| cannot_use(&path, &error.to_string()))?;
+        prepare_stream(&path).map_err(|error| cannot_use(&path, &error.to_string()))?;
         let database = open()?;
         for path in [self.path.join(LOCK), path] {
             let identity = identity(&path).map_err(|error| cannot_use(&path, &error.to_string()))?;
@@ -150,9 +149,7 @@ impl DataDir {
         let directory = tempfile::tempdir_in(&self.path).map_err(|error| cannot(&error))?;
         let copy = directory.path().join("dynamodb.sqlite");
         database.vacuum_into(&copy.to_string_lossy()).map_err(|error| cannot(&error))?;
-        Connection::open(&copy)
-            .and_then(|connection| prepare_stream(&connection))
-            .map_err(|error| cannot(&error))?;
+        prepare_stream(&copy).map_err(|error| cannot(&error))?;
         database.restore_from(&copy.to_string_lossy()).map_err(|error| cannot(&error))
     }
 

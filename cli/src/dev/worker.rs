@@ -1,7 +1,7 @@
 //! The worker, fed from the embedded database's stream by the rules of the mapping in `template.yaml`: what it is told of, batches, how
 //! often a record is tried, and for how long.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use docyard_core::context::Context;
@@ -26,10 +26,10 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 /// How many records the worker gets at once.
 const BATCH: usize = 25;
 
-/// Makes the stream of the database in an SQLite connection as AWS's is to the worker: it holds what the mapping lets through, for a
+/// Makes the stream of the database in an SQLite file as AWS's is to the worker: it holds what the mapping lets through, for a
 /// day. The emulator would keep every write for ever, and count them all for each.
-pub(super) fn prepare_stream(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(
+pub(super) fn prepare_stream(file: &Path) -> rusqlite::Result<()> {
+    Connection::open(file)?.execute_batch(
         r#"
         CREATE INDEX IF NOT EXISTS docyard_stream_order
             ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
@@ -107,7 +107,6 @@ impl Feeder {
             return self.advance_to(last.clone());
         };
         if let Some(before) = at.checked_sub(1).and_then(|before| sequence_numbers.get(before)) {
-            self.failures = 0;
             self.advance_to(before.clone())?;
         }
         self.failures += 1;

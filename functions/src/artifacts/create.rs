@@ -10,12 +10,12 @@
 
 use docyard_core::context::Context;
 use docyard_core::model::artifact::Artifact;
-use docyard_core::model::idempotency::{Replay, StoredResponse};
+use docyard_core::model::idempotency::Replay;
 use docyard_core::values::id::ArtifactId;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::{ArtifactOutput, Declaration, declare, list_url, parse_declared, upload_of, url};
+use super::{ArtifactOutput, Declaration, declare, list_url, parse_declared, upload_of};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::idempotency::Attempt;
@@ -111,8 +111,7 @@ pub(super) fn of_artifact(
     artifact: &Artifact,
     is_duplicate: bool,
 ) -> Result<Response<String>, Error> {
-    let output = output_of(context, artifact, is_duplicate)?;
-    let response = StoredResponse { body: response::to_json(&output)?, location: Some(url(artifact)) };
+    let response = output_of(context, artifact, is_duplicate)?.stored()?;
     Ok(response::created_at_version(response, artifact.version))
 }
 
@@ -123,7 +122,7 @@ pub(super) fn output_of<'a>(
     is_duplicate: bool,
 ) -> Result<ArtifactOutput<'a>, Error> {
     let upload = upload_of(context, artifact)?;
-    Ok(ArtifactOutput { is_duplicate: Some(is_duplicate), upload, ..ArtifactOutput::from(artifact) })
+    Ok(ArtifactOutput { upload, ..ArtifactOutput::declared(artifact, is_duplicate) })
 }
 
 /// The stored response with a fresh address, if its artifact still waits for its content.

@@ -6,13 +6,13 @@
 //! Two round trips to DynamoDB for up to 32 items: reads the key and the dock at once, then writes the artifacts at once; as many
 //! again for the next, and one more for those that are there already.
 
-use docyard_core::context::{Caller, Context};
-use docyard_core::model::artifact::{Artifact, Declared, MAX_BATCH};
+use docyard_core::context::Context;
+use docyard_core::model::artifact::{Declared, MAX_BATCH};
 use docyard_core::store::at_once;
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::field_error::ValueErrors;
 use docyard_core::values::fields::object;
-use docyard_core::values::id::{ArtifactBatchId, DockId};
+use docyard_core::values::id::ArtifactBatchId;
 use docyard_core::values::json::Json;
 use docyard_core::values::random;
 use lambda_http::Request;
@@ -20,7 +20,7 @@ use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::create::output_of;
-use super::{ArtifactOutput, Declaration, declare, parse_declared};
+use super::{ArtifactOutput, declare_without_key, parse_declared};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::body::not_an_object;
 use crate::http::error::{Error, Resource};
@@ -112,7 +112,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let dock = dock.ok_or(Error::NotFound(Resource::Dock))?.id;
     let created = items.into_iter().map(async |item| {
         let created = match parse(item, now) {
-            Ok(declared) => create(context, caller, dock, &declared).await,
+            Ok(declared) => declare_without_key(context, caller, dock, &declared).await,
             Err(error) => Err(error),
         };
         Ok::<_, Error>(created.map_err(|error| body_of(error, request)))
@@ -129,20 +129,6 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let artifacts = outputs.collect::<Result<_, Error>>()?;
     let batch_id = ArtifactBatchId::generate(now, &mut random::system());
     response::json(StatusCode::OK, &Output { batch_id, artifacts })
-}
-
-/// Creates an artifact, or finds the one that is the same document, and says which.
-async fn create(
-    context: &Context,
-    caller: Caller,
-    dock: DockId,
-    declared: &Declared,
-) -> Result<(Artifact, bool), Error> {
-    match declare(context, caller, dock, declared, None).await? {
-        Declaration::Created(artifact) => Ok((artifact, false)),
-        Declaration::Duplicate(artifact) => Ok((artifact, true)),
-        Declaration::Replayed(_) => Err(super::replayed_without_key()),
-    }
 }
 
 /// What an item gets that has no artifact. What failed inside is in the log alone.

@@ -57,10 +57,6 @@ fn list_url(dock: DockId) -> String {
     format!("/v1/docks/{dock}/artifacts")
 }
 
-fn url(artifact: &Artifact) -> String {
-    format!("{}/{}", list_url(artifact.dock), artifact.id)
-}
-
 /// The contents of artifacts, which the function has.
 fn objects(context: &Context) -> Result<&Objects, Error> {
     context.objects.as_ref().ok_or_else(|| Error::Internal(Fault::new("no bucket")))
@@ -142,10 +138,9 @@ async fn declare(
         let now = context.now();
         let id = ArtifactId::generate(now, &mut random::system());
         let artifact = Artifact::new(id, dock, caller.account, declared.clone(), now);
-        let created = created(&artifact)?;
+        let stored = idempotent.map(|_| ArtifactOutput::declared(&artifact, false).stored()).transpose()?;
         let entry = context.entry(caller, artifact.created());
-        let storing = idempotent.map(|request| (request, &created));
-        match context.store.create_artifact(&artifact, &entry, storing).await? {
+        match context.store.create_artifact(&artifact, &entry, idempotent.zip(stored.as_ref())).await? {
             Outcome::Done => {
                 context.record.add_id(artifact.id);
                 return Ok(Declaration::Created(artifact));
@@ -162,15 +157,23 @@ async fn declare(
     Err(Error::Unavailable(Fault::new("create artifact: the same document comes and goes")))
 }
 
-/// A bug: without an idempotency key no request is one that was made before.
-fn replayed_without_key() -> Error {
-    Error::Internal(Fault::new("create artifact: replayed without a key"))
-}
-
-/// The response to the creation of an artifact, without an address for its upload.
-fn created(artifact: &Artifact) -> Result<StoredResponse, Error> {
-    let output = ArtifactOutput { is_duplicate: Some(false), ..ArtifactOutput::from(artifact) };
-    Ok(StoredResponse { body: response::to_json(&output)?, location: Some(url(artifact)) })
+/// The same for a request without an idempotency key. Says whether the artifact was there already.
+///
+/// # Errors
+/// Those of the store.
+async fn declare_without_key(
+    context: &Context,
+    caller: Caller,
+    dock: DockId,
+    declared: &Declared,
+) -> Result<(Artifact, bool), Error> {
+    match declare(context, caller, dock, declared, None).await? {
+        Declaration::Created(artifact) => Ok((artifact, false)),
+        Declaration::Duplicate(artifact) => Ok((artifact, true)),
+        Declaration::Replayed(_) => {
+            Err(Error::Internal(Fault::new("create artifact: replayed without a key")))
+        }
+    }
 }
 
 /// How to upload what an artifact waits for; `None` if it waits for nothing.
@@ -227,6 +230,19 @@ struct ArtifactOutput<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = UploadOutput, required = false))]
     upload: Option<UploadOutput>,
+}
+
+impl<'a> ArtifactOutput<'a> {
+    /// The artifact in the answer to a request that creates, without an address for its upload.
+    fn declared(artifact: &'a Artifact, is_duplicate: bool) -> Self {
+        Self { is_duplicate: Some(is_duplicate), ..Self::from(artifact) }
+    }
+
+    /// The response to a request that creates.
+    fn stored(&self) -> Result<StoredResponse, Error> {
+        let location = format!("{}/{}", list_url(self.dock_id), self.id);
+        Ok(StoredResponse { body: response::to_json(self)?, location: Some(location) })
+    }
 }
 
 impl<'a> From<&'a Artifact> for ArtifactOutput<'a> {

@@ -18,7 +18,7 @@ use lambda_http::http::Response;
 
 use super::complete::{check_uploaded, complete};
 use super::create::of_artifact;
-use super::{Declaration, declare, objects};
+use super::{declare_without_key, objects};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::multipart::{self, File, Form};
@@ -77,11 +77,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     input::read_none(request)?;
     let (declared, file) = parse(multipart::read(request).await?, context.now())?;
     let dock = dock.ok_or(Error::NotFound(Resource::Dock))?.id;
-    let (artifact, is_duplicate) = match declare(context, caller, dock, &declared, None).await? {
-        Declaration::Created(artifact) => (artifact, false),
-        Declaration::Duplicate(artifact) => (artifact, true),
-        Declaration::Replayed(_) => return Err(super::replayed_without_key()),
-    };
+    let (artifact, is_duplicate) = declare_without_key(context, caller, dock, &declared).await?;
     if let State::Pending { content, .. } = &artifact.state {
         match objects(context)?.put(&artifact, content, &file.content).await? {
             Stored::New => {}

@@ -3,14 +3,12 @@
 use serde_json::{Value, json};
 
 use super::Thing::{Artifact, DeclaredArtifact, Dock, EmptyArtifact, MissingArtifact, UploadedArtifact};
-use super::{Calls, Case, READ_TWO, WRITE, case};
+use super::{Calls, Case, READ, READ_TWO, READ_TWO_AND_QUERY, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, Status, Unreachable};
 use crate::fault::{CONFLICT, MIXED};
 
-const READ: Calls = &["GetItem"];
 const PUT: Calls = &["PutObject"];
 const HEAD: Calls = &["HeadObject"];
-const READ_TWO_AND_QUERY: Calls = &["GetItem", "GetItem", "Query"];
 const TWO_QUERIES: Calls = &["Query", "Query"];
 
 /// What declares a content.
