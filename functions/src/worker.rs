@@ -153,8 +153,8 @@ async fn work(context: &Context, task: Task) -> Result<(), Error> {
 
 /// Cleans up a leftover. `false` if there is more of it than one call deletes.
 async fn clean_up(context: &Context, leftover: Leftover) -> Result<bool, Error> {
-    if let (Leftover::Content { dock, artifact }, Some(objects)) = (leftover, &context.objects) {
-        objects.delete(dock, artifact).await?;
+    if let Leftover::Content { dock, artifact } = leftover {
+        context.objects()?.delete(dock, artifact).await?;
     }
     context.store.delete_leftover(leftover).await
 }
@@ -182,8 +182,7 @@ async fn sweep(context: &Context) -> Result<usize, Error> {
 async fn sweep_partition(context: &Context, n: u8, sweep: &mut Sweep) -> Result<(), Error> {
     let mut after = None;
     loop {
-        let (due, is_last) = context.store.due_cleanups(n, context.now(), after).await?;
-        after = due.last().copied();
+        let (due, last) = context.store.due_cleanups(n, context.now(), after).await?;
         for cleanup in due {
             let needs_s3 = matches!(cleanup.leftover, Leftover::Content { .. });
             if needs_s3 && sweep.is_without_s3 {
@@ -201,7 +200,8 @@ async fn sweep_partition(context: &Context, n: u8, sweep: &mut Sweep) -> Result<
                 }
             }
         }
-        if is_last {
+        after = last;
+        if after.is_none() {
             return Ok(());
         }
     }

@@ -4,7 +4,7 @@ use crate::model::api_key::Mode;
 use crate::model::audit::{Author, Entry, Event, Origin};
 use crate::model::submission::SubmissionKey;
 use crate::request_record::RequestRecord;
-use crate::store::{Objects, Store};
+use crate::store::{Error, Fault, Objects, Store};
 use crate::values::clock::{Clock, Timestamp};
 use crate::values::id::{AccountId, ApiKeyId, RecipientId};
 
@@ -21,8 +21,7 @@ pub struct Context {
     pub record: RequestRecord,
     /// The key of the digests of submitted identifiers, where the endpoint needs it.
     pub submission_key: Option<SubmissionKey>,
-    /// The contents of artifacts, where the endpoint needs them.
-    pub objects: Option<Objects>,
+    objects: Option<Objects>,
     /// Where the request comes from.
     origin: Origin,
 }
@@ -58,6 +57,14 @@ impl Context {
         let record = RequestRecord::default();
         let objects = self.objects.as_ref().map(|objects| objects.recording_to(record.clone()));
         Self { store: self.store.recording_to(record.clone()), objects, record, origin, ..self.clone() }
+    }
+
+    /// The contents of artifacts.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if the function needs none, by its endpoint.
+    pub fn objects(&self) -> Result<&Objects, Error> {
+        self.objects.as_ref().ok_or_else(|| Error::Internal(Fault::new("no bucket")))
     }
 
     /// The time now.

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod artifacts;
 mod decisions;
 mod faults;
 mod fuzz;

@@ -15,7 +15,7 @@ use docyard_test_support::account::Account;
 use docyard_test_support::clock::TestClock;
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::stream::{Cleanups, Stream, cleanups, event};
-use docyard_test_support::table::TestTable;
+use docyard_test_support::table::{TABLE, TestTable};
 use docyard_test_support::{bucket, faulty_client};
 use serde_json::{Value, json};
 
@@ -189,6 +189,21 @@ async fn a_content_that_came_after_the_deletion_is_deleted_once_none_can_come() 
     assert_eq!(world.contents().await.len(), 1, "more may come");
     world.sweep_later().await;
     assert!(world.contents().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_task_that_only_another_version_knows_holds_up_no_sweep() {
+    let (_directory, file, cleanups) = deleted().await;
+    let world = World::of(&file, &cleanups).await;
+    // Before all others of each partition, and more than a sweep reads at once.
+    for (n, at) in (0..16).flat_map(|n| (0..101).map(move |at| (n, at))) {
+        let (pk, sk) = (format!("CLEANUP#{n}"), format!("2025-01-15T10:32:00.000Z#{at:03}"));
+        let item = json!({"pk": pk, "sk": sk, "cleanup": r#"{"leftover":{"moons":{}},"due":0}"#});
+        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(item).unwrap();
+        world.table.client.put_item().table_name(TABLE).set_item(Some(item)).send().await.unwrap();
+    }
+    world.sweep().await;
+    assert!(world.left().await.0.is_empty());
 }
 
 #[tokio::test]

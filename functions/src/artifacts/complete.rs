@@ -11,7 +11,7 @@ use docyard_core::store::ArtifactUpdate;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::{ArtifactOutput, NO_CONTENT, find, objects};
+use super::{ArtifactOutput, NO_CONTENT, find};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::{input, response};
@@ -62,7 +62,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
 /// [`Error::Conflict`] if it has not.
 pub(super) async fn check_uploaded(context: &Context, artifact: &Artifact) -> Result<(), Error> {
     let State::Pending { content, .. } = &artifact.state else { return Ok(()) };
-    match objects(context)?.head(artifact).await? {
+    match context.objects()?.head(artifact).await? {
         None => Err(Error::Conflict(NOT_UPLOADED)),
         Some(object) if object.is(content) => Ok(()),
         Some(_) => Err(Error::Conflict(NOT_DECLARED)),

@@ -12,7 +12,7 @@ use lambda_http::Request;
 use lambda_http::http::{Response, StatusCode};
 use serde::Serialize;
 
-use super::{find, objects};
+use super::find;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::{input, response};
@@ -60,7 +60,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let State::Available { content, .. } = &artifact.state else {
         return Err(Error::Conflict(NOT_AVAILABLE));
     };
-    let download = objects(context)?.download(&artifact, content)?;
+    let download = context.objects()?.download(&artifact, content)?;
     let (url, expires_at) = (download.url.expose(), download.expires_at);
     response::json(StatusCode::OK, &Output { url, expires_at, content_type: &content.media_type })
 }

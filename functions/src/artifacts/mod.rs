@@ -5,7 +5,7 @@ use docyard_core::model::artifact::{
     Artifact, Content, Declared, Filename, MAX_SIZE, MediaType, Metadata, State, Status,
 };
 use docyard_core::model::idempotency::{IdempotentRequest, Outcome, Replay, StoredResponse};
-use docyard_core::store::{Fault, Objects, Upload};
+use docyard_core::store::{Fault, Upload};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::content_hash::ContentHash;
 use docyard_core::values::field_error::Rejected;
@@ -55,11 +55,6 @@ const NO_CONTENT: &str = "The artifact has metadata alone; declare its content w
 /// The path of a dock's artifacts.
 fn list_url(dock: DockId) -> String {
     format!("/v1/docks/{dock}/artifacts")
-}
-
-/// The contents of artifacts, which the function has.
-fn objects(context: &Context) -> Result<&Objects, Error> {
-    context.objects.as_ref().ok_or_else(|| Error::Internal(Fault::new("no bucket")))
 }
 
 /// Authenticates the caller and finds the artifact that the path names; `None` if the dock of the path does not have it or
@@ -180,7 +175,7 @@ async fn declare_without_key(
 fn upload_of(context: &Context, artifact: &Artifact) -> Result<Option<UploadOutput>, Error> {
     match &artifact.state {
         State::Pending { content, .. } => {
-            Ok(Some(UploadOutput::from(objects(context)?.upload(artifact, content)?)))
+            Ok(Some(UploadOutput::from(context.objects()?.upload(artifact, content)?)))
         }
         State::Empty | State::Available { .. } => Ok(None),
     }

@@ -18,7 +18,7 @@ use lambda_http::http::Response;
 
 use super::complete::{check_uploaded, complete};
 use super::create::of_artifact;
-use super::{declare_without_key, objects};
+use super::declare_without_key;
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::error::{Error, Resource};
 use crate::http::multipart::{self, File, Form};
@@ -79,7 +79,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let dock = dock.ok_or(Error::NotFound(Resource::Dock))?.id;
     let (artifact, is_duplicate) = declare_without_key(context, caller, dock, &declared).await?;
     if let State::Pending { content, .. } = &artifact.state {
-        match objects(context)?.put(&artifact, content, &file.content).await? {
+        match context.objects()?.put(&artifact, content, &file.content).await? {
             Stored::New => {}
             // By a request that was interrupted, or to the address of one that declared it.
             Stored::Before => check_uploaded(context, &artifact).await?,

@@ -303,10 +303,13 @@ impl Store {
             match self.transact(items, &entry(&read, &artifact)).await? {
                 Transaction::Done => return Ok(ArtifactUpdate::Updated(Box::new(artifact))),
                 Transaction::Refused(refusal) if !refusal.condition_failed(ARTIFACT) => {
-                    match claimed_by(&refusal, CLAIM)? {
-                        Some(other) if other != read.id => return Ok(ArtifactUpdate::Duplicate(other)),
-                        _ => return Err(Error::unexpected_refusal("update artifact").into()),
-                    }
+                    let is_claimed_anew = ClaimItem::new(&read).map(|claim| claim.pk)
+                        != ClaimItem::new(&artifact).map(|claim| claim.pk);
+                    return Ok(match claimed_by(&refusal, CLAIM)? {
+                        Some(other) if is_claimed_anew => ArtifactUpdate::Duplicate(other),
+                        // Its own claim is another's since it waited in vain.
+                        _ => ArtifactUpdate::NoArtifact,
+                    });
                 }
                 Transaction::Refused(_) => {}
             }
@@ -378,8 +381,11 @@ impl Store {
                 let leftover = Leftover::Content { dock: read.dock, artifact: read.id };
                 items.push(self.put(&Cleanup::new(leftover, now).item())?);
             }
-            if let Transaction::Done = self.transact(items, &entry()).await? {
-                return Ok(true);
+            match self.transact(items, &entry()).await? {
+                Transaction::Done => return Ok(true),
+                Transaction::Refused(refusal) if refusal.condition_failed(ARTIFACT) => {}
+                // Its claim is another's since it waited in vain.
+                Transaction::Refused(_) => return Ok(false),
             }
             back_off(attempt).await;
             match self.artifact(read.id, now).await? {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::objects::UPLOAD_MINUTES;
-use super::{Error, KeyRange, Partition, Store, json_text};
+use super::{Error, KeyRange, Partition, QueryPage, Store, json_text};
 use crate::values::clock::Timestamp;
 use crate::values::id::{ArtifactId, DockId, GroupId, PolicyId, RecipientId};
 
@@ -77,12 +77,19 @@ pub struct Cleanup {
     pub due: Timestamp,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 pub(super) struct CleanupItem {
     pk: String,
     sk: String,
     #[serde(with = "json_text")]
     cleanup: Cleanup,
+}
+
+/// The same as it is read: tasks of each kind that any version knows.
+#[derive(Deserialize)]
+struct StoredCleanup {
+    sk: String,
+    cleanup: String,
 }
 
 impl Cleanup {
@@ -115,21 +122,22 @@ impl Store {
         self.put_alone(&Cleanup::new(leftover, now).item()).await
     }
 
-    /// Returns up to a hundred of the tasks of the `n`th partition that can be finished at `now`, those behind `after`, and whether these
-    /// are all; one Query.
+    /// Returns up to a hundred of the tasks of the `n`th partition that can be finished at `now`, those behind the position `after`, and
+    /// the position of the last one if there are more; one Query. Leaves out what this version cannot read, which is another's.
     pub async fn due_cleanups(
         &self,
         n: u8,
         now: Timestamp,
-        after: Option<Cleanup>,
-    ) -> Result<(Vec<Cleanup>, bool), Error> {
+        after: Option<String>,
+    ) -> Result<(Vec<Cleanup>, Option<String>), Error> {
         // Behind all keys of this millisecond.
         let to = format!("{now}#~");
         let range = KeyRange { from: "0", to: &to, ascending: true };
-        let after = after.map(|cleanup| cleanup.item().sk);
-        let read = self.query_page(Partition::Cleanup.of(n), range, after, PAGE).await?;
-        let due = read.items.into_iter().map(|item: CleanupItem| item.cleanup).collect();
-        Ok((due, read.is_last))
+        let read: QueryPage<StoredCleanup> =
+            self.query_page(Partition::Cleanup.of(n), range, after, PAGE).await?;
+        let last = read.items.last().filter(|_| !read.is_last).map(|item| item.sk.clone());
+        let due = read.items.iter().filter_map(|item| serde_json::from_str(&item.cleanup).ok()).collect();
+        Ok((due, last))
     }
 
     /// Removes the item of a task that is done.
