@@ -7,6 +7,7 @@ use crate::network::{Call, Network};
 use crate::programs::Toolchain;
 use docyard_test_support::account::Account;
 use docyard_test_support::cases::{self, Artifacts, Case, Things};
+use docyard_test_support::certificate;
 use docyard_test_support::import::IMPORTED_SECRET;
 use docyard_test_support::scene::Scene;
 use docyard_test_support::table::TestTable;
@@ -96,7 +97,8 @@ pub fn request(
     let value = IMPORTED_SECRET.to_owned();
     let (recipient, secret, scene) = (recipient.clone(), secret.clone(), scene.clone());
     let artifacts = Artifacts { available: artifact.to_owned(), ..Artifacts::default() };
-    let things = Things { recipient, secret, value, scene, artifacts, ..Things::default() };
+    let pem = certificate::new(&format!("Certificate {n}"));
+    let things = Things { recipient, secret, value, scene, artifacts, pem, ..Things::default() };
     case(endpoint).event(account, &things, n + 1)
 }
 
