@@ -23,8 +23,9 @@ pub struct Imported {
 impl Imported {
     /// Puts so many recipients and as many artifacts into the account's dock.
     pub async fn new(account: &Account, count: usize) -> Self {
+        let artifact = account.artifact_to_import().await;
         let recipients = account.import_recipients(count).await;
-        Self { recipients, artifacts: account.import_artifacts(count).await }
+        Self { recipients, artifacts: account.import_artifacts_like(&artifact, count) }
     }
 
     /// The `n`th of those over which requests are spread.

@@ -78,19 +78,30 @@ impl Account {
     /// Puts many artifacts into the dock, past the API, all available and with the same metadata; returns their ids. They are
     /// copies of one that the store wrote; their contents are not there.
     pub async fn import_artifacts(&self, count: usize) -> Vec<String> {
+        self.import_artifacts_like(&self.artifact_to_import().await, count)
+    }
+
+    /// The items of an artifact that [`Account::import_artifacts_like`] copies. It reads the whole table, so it comes first.
+    pub async fn artifact_to_import(&self) -> Vec<Item> {
         let original = Artifacts::of(self, "original").await.available;
         let items = self.table.items().await;
         let is_original =
             |item: &&Item| [find(item, "id"), find(item, "artifact")].contains(&Some(original.as_str()));
-        let originals: Vec<_> = items.iter().filter(is_original).collect();
+        let originals: Vec<Item> = items.iter().filter(is_original).cloned().collect();
         assert_eq!(originals.len(), 5, "the artifact, three copies and its claim");
+        originals
+    }
+
+    /// Puts many copies of an artifact into the dock, past the API; returns their ids.
+    pub fn import_artifacts_like(&self, originals: &[Item], count: usize) -> Vec<String> {
+        let original = text(&originals[0], "id");
         let now = Clock::system().now();
         let (mut ids, mut copies) = (Vec::new(), Vec::new());
         for n in 0..count {
             let id = ArtifactId::generate(now, &mut random::system()).to_string();
             let rewrite = |text: &str| match text.strip_prefix("CONTENT#") {
                 Some(_) => format!("CONTENT#{}#{n:064x}", self.dock),
-                None => text.replace(&original, &id).replace("originalavailable", &format!("p{n:07}")),
+                None => text.replace(original, &id).replace("originalavailable", &format!("p{n:07}")),
             };
             copies.extend(originals.iter().map(|original| item(original, &rewrite)));
             ids.push(id.clone());
