@@ -53,8 +53,8 @@ pub async fn measure(toolchain: &Toolchain) -> String {
         // A dock has a few policies in force: one scene for all functions.
         let scene = Scene::create(&dev.table.store, &dev.key, Some(&dev.dock), "").await;
         let mut measured: Vec<_> = endpoints().collect();
-        // It revokes the token that another one needs.
-        measured.sort_by_key(|endpoint| endpoint.name == "revoke-recipient-tokens");
+        // It needs a token, and others revoke what that was made from.
+        measured.sort_by_key(|endpoint| endpoint.name != "get-retrieval-access");
         for endpoint in measured {
             at_size.insert(endpoint.name, cost(toolchain, &dev, endpoint, &imported, &scene).await);
             eprintln!("{size} recipients and artifacts: {}", endpoint.name);
@@ -179,6 +179,9 @@ async fn send(dev: &Dev, endpoint: &Endpoint, event: &Value) {
     let mut path = endpoint.route.path.to_owned();
     for (name, value) in event["pathParameters"].as_object().into_iter().flatten() {
         path = path.replace(&format!("{{{name}}}"), value.as_str().unwrap());
+    }
+    if let Some(query) = event["rawQueryString"].as_str().filter(|query| !query.is_empty()) {
+        path = format!("{path}?{query}");
     }
     let mut request =
         dev.http.request(endpoint.route.method.as_str().parse().unwrap(), format!("{}{path}", dev.url));
