@@ -18,6 +18,9 @@ OPTIONAL_BODIES = ("/simulate", "/versions")
 AUTH = {"factors": ["shared_passphrase", "tls_certificate"]}
 CERTIFICATE = Path(environ["DOCYARD_TLS_DIR"], "client.pem").read_text()
 CLIENT = {"client_id": environ["DOCYARD_CLIENT_ID"], "client_secret": environ["DOCYARD_CLIENT_SECRET"]}
+DOCK = "dock_01JHMV2B4MP0YHZX6Q3T0V1W2X"
+JOBS = "/v1/retrieval/jobs"
+LINK = "/jobs/{jobId}/artifacts/{artifactId}"
 RECIPIENT = "rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y"
 PAIR = {"metadataKey", "metadataValue"}
 READ_ONLY = {"id", "dockId", "createdAt", "updatedAt"}
@@ -38,8 +41,14 @@ def map_case(context, case):
 def before_call(context, case, kwargs):
     """Leaves out what no schema can say: read-only fields of a change, since only their values of now are taken; of the
     filters of a list all but one, and the earlier of two times; and half a pair."""
+    if case.operation.path.endswith(LINK):
+        # It takes no credential, and says so.
+        for headers in (case.headers, kwargs.get("headers")):
+            (headers or {}).pop("Authorization", None)
     if is_invalid(case):
         return
+    if case.operation.path == JOBS and case.operation.method.upper() == "GET":
+        case.query = {"dockId": DOCK} | (case.query or {})
     if case.operation.method.upper() == "PATCH" and isinstance(case.body, dict):
         case.body = {field: value for field, value in case.body.items() if field not in READ_ONLY}
     if isinstance(case.body, dict):
@@ -87,7 +96,7 @@ def has_float(value) -> bool:
 
 def make_consistent(path, body):
     """Changes what no schema can say: what fields say of one another in a recipe, in a publication, in a simulation, in an
-    artifact and in a resource; and what a certificate is, who a client is, and what a form may hold."""
+    artifact, in a resource and in a job; and what a certificate is, who a client is, and what a form may hold."""
     recipe = body.get("recipe")
     if isinstance(recipe, dict):
         recipe |= {"stakeholderClass": "mortgagee", "auth": AUTH, "access": {"method": "bulk_api"}}
@@ -114,8 +123,13 @@ def make_consistent(path, body):
         fields = stages.get(stage, {"version": body.get("version") or 1})
         body.clear()
         body |= {"stage": stage, **fields}
-    if path.endswith("/simulate"):
+    if path.endswith("/simulate") or path == JOBS:
         body.pop("cursor", None)
+    if path == JOBS:
+        # What an API key needs, which the test has.
+        body |= {"dockId": body.get("dockId") or DOCK, "recipientId": body.get("recipientId") or RECIPIENT}
+        if body.get("method") == "portal":
+            del body["method"]
     if path.endswith("/certificates"):
         body["certificate"] = CERTIFICATE
     if path == "/v1/auth/token":
@@ -162,6 +176,7 @@ def is_beyond_schemas(body: dict) -> bool:
         or is_long(body.get("email"))
         or is_long(body.get("businessEmail"))
         or is_invisible(body.get("name"))
+        or is_invisible(body.get("description"))
         or body.get("file") in (b"", "")
         # How long the whole is, no schema says.
         or any(is_large(part.get("metadata")) or has_beyond_schemas(part.get("metadata")) for part in [body, *items])

@@ -8,13 +8,13 @@ use docyard_core::values::random;
 use futures_util::TryStreamExt;
 use rand::Rng;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Body, Client, RequestBuilder, StatusCode, redirect};
+use reqwest::{Body, Certificate, Client, Identity, RequestBuilder, StatusCode, redirect};
 use serde_json::Value;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
 /// How often a request is tried in all.
-const MAX_ATTEMPTS: u32 = 8;
+pub(crate) const MAX_ATTEMPTS: u32 = 8;
 /// The longest pause between two attempts.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 /// How many bytes of a file are read at once.
@@ -26,6 +26,7 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// A response.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
@@ -45,12 +46,36 @@ impl Answer {
     }
 }
 
+/// An address without the slash at its end. Keys and passphrases are sent there, so it must be encrypted, but to this machine.
+pub(crate) fn url(text: &str) -> Result<String, &'static str> {
+    let url: reqwest::Url = text.parse().map_err(|_| "must be a URL such as https://access.example.com")?;
+    let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    match url.scheme() {
+        "https" => Ok(text.trim_end_matches('/').to_owned()),
+        "http" if is_local => Ok(text.trim_end_matches('/').to_owned()),
+        _ => Err("must begin with https://, since keys are sent there"),
+    }
+}
+
 /// A client for the API at this address, and for what it refers to. It trusts the operating system's certificates and follows no
 /// redirect: with the request it would send the key on. What is not encrypted goes through no proxy.
 pub(crate) fn client(url: &str) -> Result<Client, String> {
+    client_with(url, None, None)
+}
+
+/// The same with a certificate of its own, and that of another authority that it trusts.
+pub(crate) fn client_with(
+    url: &str,
+    identity: Option<Identity>,
+    authority: Option<Certificate>,
+) -> Result<Client, String> {
     // An error says that it was chosen before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(redirect::Policy::none());
+    let mut builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).redirect(redirect::Policy::none());
+    if let Some(identity) = identity {
+        builder = builder.identity(identity);
+    }
+    builder = builder.tls_certs_merge(authority);
     let builder = if url.starts_with("https://") { builder } else { builder.no_proxy() };
     builder.build().map_err(|error| format!("no HTTP client: {error}"))
 }
@@ -97,8 +122,11 @@ pub(crate) async fn send<E: ToString>(
     for attempt in 1.. {
         let request = request().await.map_err(|error| error.to_string())?;
         let (failure, pause) = match sent.unless_stalled(exchange(request)).await {
-            Ok((answer, headers)) if is_busy(answer.status) => (Ok(answer), asked_pause(&headers)),
-            Ok((answer, _)) => return Ok(answer),
+            Ok(answer) if is_busy(answer.status) => {
+                let pause = asked_pause(&answer.headers);
+                (Ok(answer), pause)
+            }
+            Ok(answer) => return Ok(answer),
             Err(error) => (Err(error), None),
         };
         if attempt == MAX_ATTEMPTS {
@@ -109,15 +137,26 @@ pub(crate) async fn send<E: ToString>(
     Err("not tried".to_owned())
 }
 
-async fn exchange(request: RequestBuilder) -> Result<(Answer, HeaderMap), String> {
+async fn exchange(request: RequestBuilder) -> Result<Answer, String> {
     let read = async {
         let response = request.send().await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await?.to_vec();
-        Ok((Answer { status, body }, headers))
+        Ok(Answer { status, headers, body })
     };
     // Without the address, which may be a signed one.
     read.await.map_err(|error: reqwest::Error| cause(&error.without_url()))
+}
+
+/// Waits for a part of an answer, for a minute.
+///
+/// # Errors
+/// It did not come.
+pub(crate) async fn in_time<T>(part: impl Future<Output = Result<T, reqwest::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(STALL_TIMEOUT, part).await {
+        Ok(came) => came.map_err(|error| cause(&error.without_url())),
+        Err(_) => Err("nothing was sent or answered for a minute".to_owned()),
+    }
 }
 
 /// The innermost cause of an error.
@@ -139,7 +178,7 @@ fn asked_pause(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// At random up to 200 ms, doubled with each attempt.
-fn growing_pause(attempt: u32) -> Duration {
+pub(crate) fn growing_pause(attempt: u32) -> Duration {
     let ceiling = 200 * 2_u64.pow(attempt.saturating_sub(1).min(6));
     Duration::from_millis(random::system().next_u64() % ceiling + 1).min(MAX_PAUSE)
 }
@@ -164,5 +203,18 @@ mod tests {
             std::future::pending::<Result<(), String>>().await
         };
         assert!(sent.unless_stalled(stalled).await.is_err());
+    }
+
+    #[test]
+    fn the_key_is_sent_encrypted_or_to_this_machine() {
+        for address in
+            ["https://access.example.com", "http://localhost:3000", "http://127.0.0.1:1", "http://[::1]:1"]
+        {
+            assert_eq!(url(&format!("{address}/")), Ok(address.to_owned()));
+        }
+        for address in ["http://access.example.com", "http://localhost.example.com", "ftp://a", "access", ""]
+        {
+            assert!(url(address).is_err(), "{address}");
+        }
     }
 }

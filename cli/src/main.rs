@@ -1,4 +1,4 @@
-//! `docyard`: runs the whole API on this machine (`dev`), uploads files by it (`upload`), and has an operator's commands: on a
+//! `docyard`: runs the whole API on this machine (`dev`), uploads files by it (`upload`) and fetches them (`retrieve`), and has an operator's commands: on a
 //! deployed one, and before it is deployed.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
@@ -8,6 +8,7 @@ mod files;
 mod http;
 mod operator;
 mod output;
+mod retrieve;
 mod upload;
 
 use std::process::ExitCode;
@@ -50,6 +51,11 @@ enum Command {
     /// A file that is there already, by its content, its name and its metadata, is not sent again: interrupted, or after an error, run it
     /// again. The exit code is 0 if all files are there, 1 if some are not, and 2 if the command cannot be understood.
     Upload(upload::Options),
+    /// Retrieve what a recipient is granted into a directory.
+    ///
+    /// A file that is there already is not fetched again: interrupted, or after an error, run it again. The exit code is 0 if all files are
+    /// there, 1 if some are not, and 2 if the command cannot be understood.
+    Retrieve(retrieve::Options),
 }
 
 fn main() -> ExitCode {
@@ -99,6 +105,7 @@ fn run() -> Result<ExitCode, Failure> {
             Command::Docks(command) => operator::docks::run(command).await,
             Command::Truststore(command) => operator::truststore::run(command),
             Command::Upload(options) => upload::run(options).await,
+            Command::Retrieve(options) => retrieve::run(options).await,
         }
     });
     // Does not wait for what still runs, such as a sweep of the database.

@@ -19,7 +19,7 @@ use utoipa::openapi::{ContentBuilder, Ref, RefOr, Required, Response, ResponseBu
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::error::Resource;
-use crate::http::response::{ErrorBody, NOT_GRANTED, OAuthError, Success, TOO_MANY_TOKENS};
+use crate::http::response::{ErrorBody, INVALID_LINK, NOT_GRANTED, OAuthError, Success, TOO_MANY_TOKENS};
 use crate::http::{body, multipart};
 use crate::route::{Credential, ENTITY_TYPE, Method, Route, VERSION};
 
@@ -322,7 +322,6 @@ impl Operation {
             .maximum(Some(MAX_LIMIT))
             .default(Some(json!(DEFAULT_LIMIT)));
         let cursor = ObjectBuilder::new().schema_type(Type::String);
-        let next = json!(format!("<{}?limit=100&cursor=…>; rel=\"next\"", self.route.path));
         self.query("limit", "The most items on the page", limit)
             .query(
                 "cursor",
@@ -330,7 +329,31 @@ impl Operation {
                 cursor,
             )
             .response_of::<T>(200, description, Array::new(Ref::from_schema_name(T::name())))
-            .header("Link", "The next page, if there is one: `<…>; rel=\"next\"` (RFC 8288)", next)
+            .paged()
+    }
+
+    /// The header `Link` of the response.
+    pub fn paged(self) -> Self {
+        let next = json!(format!("<{}?limit=100&cursor=…>; rel=\"next\"", self.route.path));
+        self.header("Link", "The next page, if there is one: `<…>; rel=\"next\"` (RFC 8288)", next)
+    }
+
+    /// The response 302, and the error 401 of a link.
+    pub fn redirect(mut self, description: &str) -> Self {
+        self.close_response();
+        let location =
+            text_header("Where the content is", json!("https://bucket.s3.eu-central-1.amazonaws.com/…"));
+        let response = ResponseBuilder::new()
+            .description(description)
+            .header("x-request-id", request_id())
+            .header("Location", location);
+        Self { response: Some((302, response)), ..self }
+            .error(
+                401,
+                "The ticket is unknown, has ended, or is bound to another certificate",
+                json!({"message": INVALID_LINK}),
+            )
+            .common_error(503)
     }
 
     fn response_of<T: ToSchema>(
@@ -399,6 +422,11 @@ impl Operation {
     /// The error 409, with an example of its message.
     pub fn conflict(self, description: &str, message: &str) -> Self {
         self.error(409, description, json!({"message": message}))
+    }
+
+    /// The error 410, with an example of its message.
+    pub fn gone(self, description: &str, message: &str) -> Self {
+        self.error(410, description, json!({"message": message}))
     }
 
     /// The error 409 for a value that another resource has, whose id it names.

@@ -33,6 +33,8 @@ pub struct Caller {
     pub account: AccountId,
     /// The id of the key.
     pub key: ApiKeyId,
+    /// When the key ends, if it does.
+    pub key_expires_at: Option<Timestamp>,
 }
 
 impl Context {

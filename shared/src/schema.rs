@@ -31,7 +31,7 @@ use crate::values::domain::Domain;
 use crate::values::email;
 use crate::values::email::Email;
 use crate::values::id::{
-    ArtifactBatchId, ArtifactId, AuditEntryId, CertificateId, DockId, GroupId, PolicyId, RecipientId,
+    ArtifactBatchId, ArtifactId, AuditEntryId, CertificateId, DockId, GroupId, JobId, PolicyId, RecipientId,
     SecretId,
 };
 use crate::values::text::{self, LongText, Text};
@@ -100,6 +100,7 @@ schema!(GroupId, "GroupId", id("grp", "grp_01JHMV7G9SV5DP4CBW8Z5A6B7C"));
 schema!(CertificateId, "CertificateId", id("crt", "crt_01JHMV8H0TW6EQ5DCX9A6B7C8D"));
 schema!(ArtifactId, "ArtifactId", id("art", "art_01JHMV9J1VX7FR6EDYAB7C8D9E"));
 schema!(ArtifactBatchId, "BatchId", id("batch", "batch_01JHMV9K2WY8GS7FEZBC8D9E0F"));
+schema!(JobId, "JobId", id("job", "job_01JHMVA9K2Y8GS7FEZBC8D9EAF"));
 schema!(AuditEntryId, "AuditEntryId", id("aud", "aud_01JHMV5E7QS3BM2A9T6X3Y4Z5A"));
 
 schema!(

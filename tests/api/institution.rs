@@ -8,6 +8,7 @@ use docyard_core::model::api_key::Mode;
 use docyard_core::values::clock::Timestamp;
 use docyard_test_support::account::Account;
 use docyard_test_support::api::{Api, Reply};
+use docyard_test_support::bucket;
 use docyard_test_support::clock::TestClock;
 use docyard_test_support::redacted;
 use docyard_test_support::scene::{Asker, recipe};
@@ -27,6 +28,7 @@ pub(crate) const HOUR: u64 = 60 * MINUTE;
 pub(crate) struct Institution {
     pub(crate) account: Account,
     pub(crate) api: Api,
+    pub(crate) context: Context,
     clock: TestClock,
 }
 
@@ -62,8 +64,9 @@ impl Institution {
     pub(crate) async fn new() -> Self {
         let account = Account::new().await;
         let clock = TestClock::at(Timestamp::parse(START).unwrap());
-        let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, clock.clock()));
-        Self { account, api, clock }
+        let context = Context::new(account.table.store.clone(), Mode::Live, clock.clock());
+        let context = context.with_objects(bucket::objects_beside(&account.table.url));
+        Self { account, api: Api::new(context.clone()), context, clock }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -80,7 +83,7 @@ impl Institution {
         self.clock.set(self.after(milliseconds));
     }
 
-    fn asker(&self) -> Asker<'_> {
+    pub(crate) fn asker(&self) -> Asker<'_> {
         Asker { api: &self.api, key: &self.account.key, dock: &self.account.dock }
     }
 

@@ -21,6 +21,7 @@ mod docks;
 mod groups;
 mod idempotency;
 mod institution;
+mod jobs;
 mod oauth;
 mod policies;
 mod recipients;

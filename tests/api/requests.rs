@@ -22,10 +22,12 @@ impl Valid {
     }
 }
 
-/// One of each operation that takes a key or nothing, and JSON; each on things of its own.
+/// One of each operation that takes a key or nothing, and JSON; each on things of its own. A link takes no key at all.
 async fn requests(dev: &Dev) -> Vec<Valid> {
     let mut requests = Vec::new();
-    let is_meant = |it: &DocumentedOperation| (it.takes_key() || it.credential.is_none()) && !it.takes_form;
+    let is_meant = |it: &DocumentedOperation| {
+        (it.takes_key() || it.credentials.is_empty()) && !it.takes_form && it.id != "downloadArtifact"
+    };
     for operation in operations().into_iter().filter(is_meant) {
         let ids = Ids::new(dev).await;
         let path = operation.path_to(&ids);
@@ -124,7 +126,8 @@ async fn a_field_given_twice_is_refused() {
 #[tokio::test]
 async fn a_body_has_at_most_64_kib() {
     let dev = Dev::start().await;
-    let is_small = |(valid, _): &(Valid, Value)| valid.operation.id != "createArtifactBatch";
+    let of_many = ["createArtifactBatch", "createRetrievalJob"];
+    let is_small = |(valid, _): &(Valid, Value)| !of_many.contains(&valid.operation.id.as_str());
     for (valid, body) in requests_with_body(&dev).await.into_iter().filter(is_small) {
         let request = || valid.request(&dev).bearer_auth(&dev.key);
         let padded = |size: usize| {

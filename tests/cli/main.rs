@@ -14,5 +14,7 @@ mod dev_tls;
 mod openapi;
 mod operator;
 mod operator_network;
+mod retrieve;
 mod truststore;
+mod unreliable;
 mod upload;

@@ -336,6 +336,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<&'static str> {
         "policyId" => "pol_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "groupId" => "grp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "artifactId" => "art_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
+        "jobId" => "job_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",
         "version" => "1",
         "entityType" => "recipient",
         "entityId" => "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0",

@@ -2,12 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
 use docyard_functions::{endpoints, worker};
 use docyard_test_support::account::Account;
+use docyard_test_support::api::Api;
 use docyard_test_support::cases::{self, THERE, Things};
 use docyard_test_support::fault::is_of_s3;
 use docyard_test_support::proxy::Proxy;
+use docyard_test_support::retrieved::{self, Retrieved};
 use docyard_test_support::sandbox::Sandbox;
+use docyard_test_support::scene::{Asker, Scene};
 use docyard_test_support::{binary, for_each, iam, stream};
 use serde_json::json;
 
@@ -24,13 +30,15 @@ async fn observe(endpoint: &str) -> (Vec<String>, Permissions) {
     for (n, case) in cases::all().into_iter().filter(|case| case.endpoint == endpoint).enumerate() {
         let things = Things::create(&account, &case, &format!("{n}-{THERE}")).await;
         let mut event = case.event(&account, &things, 0);
-        let Some(repeated) = case.repeated_with_key else {
-            signed.extend(iam::signed_actions(&sandbox.expect(case.status, event).await.0));
-            continue;
-        };
-        event["headers"]["idempotency-key"] = json!(format!("k{n}"));
-        signed.extend(iam::signed_actions(&sandbox.expect(case.status, event.clone()).await.0));
-        sandbox.expect(repeated, event).await;
+        if case.repeated_with_key.is_some() {
+            event["headers"]["idempotency-key"] = json!(format!("k{n}"));
+        }
+        let (body, headers) = sandbox.expect(case.status, event.clone()).await;
+        signed
+            .extend(iam::signed_actions(&body).into_iter().chain(iam::signed_actions(&headers["location"])));
+        if let Some(repeated) = case.repeated_with_key {
+            sandbox.expect(repeated, event).await;
+        }
     }
     let calls = proxy.calls();
     (calls, proxy.take_actions().into_iter().chain(signed).collect())
@@ -66,8 +74,11 @@ async fn observe_worker() -> Vec<String> {
     let account = Account::new().await;
     let (proxy, url) = Proxy::before(&account.table).await;
     let sandbox = Sandbox::start(binary(worker::NAME), &url).await;
-    let event = stream::event(&stream::cleanups(&account).await.records);
-    assert_eq!(sandbox.invoke(event).await.unwrap()["batchItemFailures"], json!([]));
+    let mut records = stream::cleanups(&account).await.records;
+    let scene = Scene::create(&account.table.store, &account.key, None, "of-a-job-").await;
+    records.push(retrieved::record(&Retrieved::of(&account, &scene).await.open_job));
+    records.push(retrieved::record(&named_job(&account, &scene).await));
+    assert_eq!(sandbox.invoke(stream::event(&records)).await.unwrap()["batchItemFailures"], json!([]));
     sandbox.invoke(json!({"source": "aws.events", "detail-type": "Scheduled Event"})).await.unwrap();
     let calls = proxy.calls();
     let needed = proxy.take_actions();
@@ -75,6 +86,16 @@ async fn observe_worker() -> Vec<String> {
     let policy = &template["Resources"][WORKER]["Properties"]["Policies"][0];
     assert_eq!(super::template::allowed(policy), needed, "the worker");
     calls.into_iter().filter(|call| !is_of_s3(call)).collect()
+}
+
+/// A job of a named artifact, which has not begun.
+async fn named_job(account: &Account, scene: &Scene) -> String {
+    let api = Api::new(Context::new(account.table.store.clone(), Mode::Live, Clock::system()));
+    let asker = Asker { api: &api, key: &account.key, dock: &scene.dock };
+    let body = json!({
+        "dockId": scene.dock, "recipientId": scene.member, "artifactIds": ["art_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"],
+    });
+    asker.create("create-retrieval-job", &[], body).await
 }
 
 #[tokio::test]

@@ -284,6 +284,12 @@ fn the_worker_has_a_role_a_mapping_and_a_queue_of_its_own() {
                 "eventName": ["REMOVE"], "userIdentity": {"principalId": ["dynamodb.amazonaws.com"]},
                 "dynamodb": {"Keys": {"sk": {"S": ["ARTIFACT"]}}},
             }),
+            json!({
+                "eventName": ["INSERT", "MODIFY"],
+                "dynamodb": {
+                    "Keys": {"sk": {"S": ["JOB"]}}, "NewImage": {"status": {"S": ["PENDING", "PROCESSING"]}},
+                },
+            }),
         ]
     );
     assert_eq!(text(&function["Events"]["Sweep"]["Properties"]["Schedule"]), "rate(5 minutes)");

@@ -13,10 +13,12 @@ use docyard_core::store::Objects;
 use docyard_core::values::clock::{Clock, Timestamp};
 use docyard_core::values::id::ArtifactId;
 use docyard_functions::lambda::service::TIME_LIMIT;
+use docyard_test_support::account::Account;
 use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::cases::{self, Artifacts, Case, THERE, Things};
 use docyard_test_support::certificate;
 use docyard_test_support::fault::InjectedFault;
+use docyard_test_support::retrieved::Retrieved;
 use docyard_test_support::scene::{Asker, Scene};
 use docyard_test_support::table::TestTable;
 use docyard_test_support::{bucket, faulty_client, is_thorough, trail};
@@ -167,6 +169,10 @@ impl World {
         if case.needs_scene() {
             world.things.scene = Scene::create(&table.store, &world.key, Some(&world.dock), "").await;
         }
+        if case.needs_retrieved() {
+            let account = Account { table: table.clone(), key: world.key.clone(), dock: world.dock.clone() };
+            world.things.retrieved = Retrieved::of(&account, &world.things.scene).await;
+        }
         if case.needs_artifacts() {
             let asker = Asker { api: &world.api, key: &world.key, dock: &world.dock };
             world.things.artifacts = Artifacts::create(&asker, &world.objects, "").await;
@@ -198,7 +204,8 @@ impl World {
             headers.push(("idempotency-key", "k".to_owned()));
         }
         headers.extend(case.header.map(|(name, value)| (name, value.to_owned())));
-        let (query, body) = (case.query_of(&self.dock), case.body_of(0, &self.dock, &self.things));
+        let (query, body) =
+            (case.query_of(&self.dock, &self.things), case.body_of(0, &self.dock, &self.things));
         let body = body.map(|body| body.as_str().map_or(body.to_string(), str::to_owned));
         self.api.ask_as(case, &self.things.scene, &parameters, &query, &headers, body).await
     }

@@ -19,6 +19,17 @@ use docyard_test_support::table::{TABLE, TestTable};
 use docyard_test_support::{bucket, faulty_client};
 use serde_json::{Value, json};
 
+/// How a call fails, and how all behind it do.
+pub(crate) const FAULTS: [(InjectedFault, Option<InjectedFault>); 6] = [
+    (InjectedFault::ErrorBefore, None),
+    (InjectedFault::ErrorAfter, None),
+    (InjectedFault::BrokenAfter, None),
+    // Killed before the call, and after it.
+    (InjectedFault::Unreachable, Some(InjectedFault::Unreachable)),
+    (InjectedFault::BrokenAfter, Some(InjectedFault::Unreachable)),
+    (InjectedFault::Unprocessed, Some(InjectedFault::Unprocessed)),
+];
+
 /// What a schedule sends.
 fn schedule() -> Value {
     json!({"source": "aws.events", "detail-type": "Scheduled Event"})
@@ -26,10 +37,10 @@ fn schedule() -> Value {
 
 /// Which calls fail, and how.
 #[derive(Default)]
-struct Plan {
-    calls: usize,
+pub(crate) struct Plan {
+    pub(crate) calls: usize,
     /// The call that fails, and how; and how all behind it do, if they do.
-    fault: Option<(usize, InjectedFault, Option<InjectedFault>)>,
+    pub(crate) fault: Option<(usize, InjectedFault, Option<InjectedFault>)>,
 }
 
 impl Plan {
@@ -42,19 +53,19 @@ impl Plan {
 }
 
 /// A table in which things were deleted, and the worker.
-struct World {
-    table: TestTable,
+pub(crate) struct World {
+    pub(crate) table: TestTable,
     objects: Objects,
     cleanups: Cleanups,
-    clock: TestClock,
-    plan: Arc<Mutex<Plan>>,
-    context: Context,
+    pub(crate) clock: TestClock,
+    pub(crate) plan: Arc<Mutex<Plan>>,
+    pub(crate) context: Context,
     stream: Stream,
 }
 
 impl World {
     /// A copy of a table with what was deleted in it, with the contents of its artifacts.
-    async fn of(file: &std::path::Path, cleanups: &Cleanups) -> Self {
+    pub(crate) async fn of(file: &std::path::Path, cleanups: &Cleanups) -> Self {
         let table = TestTable::restore(file).await;
         let objects = bucket::objects_beside(&table.url);
         for (artifact, body) in &cleanups.contents {
@@ -73,13 +84,28 @@ impl World {
     }
 
     /// Gives it what the stream has, and what comes of that, until there is nothing more.
-    async fn drain(&mut self) {
+    pub(crate) async fn drain(&mut self) {
         loop {
             let records = self.stream.take();
             if records.is_empty() {
                 return;
             }
             assert!(self.give(&event(&records)).await.is_empty());
+        }
+    }
+
+    /// Gives it what the stream has, though it fails: as often as Lambda does.
+    pub(crate) async fn drain_as_far_as_it_goes(&mut self) {
+        loop {
+            let records = self.stream.take();
+            if records.is_empty() {
+                return;
+            }
+            for _ in 0..worker::MAX_ATTEMPTS {
+                if self.give(&event(&records)).await.is_empty() {
+                    break;
+                }
+            }
         }
     }
 
@@ -90,13 +116,13 @@ impl World {
     }
 
     /// What Lambda is answered: the records that failed.
-    async fn give(&self, event: &Value) -> Vec<String> {
+    pub(crate) async fn give(&self, event: &Value) -> Vec<String> {
         let answer = worker::handle(&self.context, event).await.unwrap();
         let failures = answer["batchItemFailures"].as_array().unwrap().iter();
         failures.map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
     }
 
-    async fn sweep(&self) {
+    pub(crate) async fn sweep(&self) {
         worker::handle(&self.context, &schedule()).await.unwrap();
     }
 
@@ -239,17 +265,8 @@ async fn killed_or_faulted_at_any_call_it_ends_right_when_it_goes_on() {
     world.give(&event(&cleanups.records)).await;
     let calls = world.plan.lock().unwrap().calls;
     assert!(calls > 8, "{calls}");
-    let gone = Some(InjectedFault::Unreachable);
     for at in 1..=calls {
-        for (fault, behind) in [
-            (InjectedFault::ErrorBefore, None),
-            (InjectedFault::ErrorAfter, None),
-            (InjectedFault::BrokenAfter, None),
-            // Killed before the call, and after it.
-            (InjectedFault::Unreachable, gone),
-            (InjectedFault::BrokenAfter, gone),
-            (InjectedFault::Unprocessed, Some(InjectedFault::Unprocessed)),
-        ] {
+        for (fault, behind) in FAULTS {
             let mut world = World::of(&file, &cleanups).await;
             world.plan.lock().unwrap().fault = Some((at, fault, behind));
             let what = format!("call {at}, {fault:?}, behind it {behind:?}");

@@ -263,7 +263,7 @@ fn event(
         "routeKey": route.to_string(),
         "rawPath": path,
         "rawQueryString": head.uri.query().unwrap_or_default(),
-        "headers": headers(&head.headers),
+        "headers": headers(&head.headers, &host, certificate.is_some()),
         "requestContext": context,
         "pathParameters": path_parameters,
         "isBase64Encoded": is_base64,
@@ -320,15 +320,18 @@ fn with_colons(hex: &str) -> String {
     text
 }
 
-/// The headers by their lower-case names; values of repeated ones joined with commas.
-fn headers(headers: &HeaderMap) -> Map<String, Value> {
+/// The headers by their lower-case names; values of repeated ones joined with commas. Those of API Gateway say how the request came: with TLS
+/// if it has a certificate, since the server has no connection with TLS without one.
+fn headers(headers: &HeaderMap, host: &str, has_tls: bool) -> Map<String, Value> {
     let mut event: Map<String, Value> = headers
         .keys()
         .filter(|name| **name != COOKIE && !NOT_SENT_ON.contains(&name.as_str()))
         .map(|name| (name.as_str().to_owned(), json!(joined(headers, name, ","))))
         .collect();
-    event.insert("x-forwarded-port".to_owned(), json!("443"));
-    event.insert("x-forwarded-proto".to_owned(), json!("https"));
+    let (scheme, default_port) = if has_tls { ("https", "443") } else { ("http", "80") };
+    let port = host.parse::<Authority>().ok().and_then(|authority| Some(authority.port()?.to_string()));
+    event.insert("x-forwarded-port".to_owned(), json!(port.as_deref().unwrap_or(default_port)));
+    event.insert("x-forwarded-proto".to_owned(), json!(scheme));
     event
 }
 
@@ -476,7 +479,7 @@ mod tests {
                 "cookies": ["a=1", "b=2"],
                 "headers": {
                     "host": "localhost:3000", "user-agent": "curl/8", "content-type": "application/json",
-                    "x-two": "a,b", "x-latin": "Beno\u{ee}t", "x-forwarded-port": "443", "x-forwarded-proto": "https",
+                    "x-two": "a,b", "x-latin": "Beno\u{ee}t", "x-forwarded-port": "3000", "x-forwarded-proto": "http",
                 },
                 "queryStringParameters": {"x": "1,2", "y": "é z"},
                 "requestContext": {

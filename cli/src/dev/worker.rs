@@ -39,6 +39,7 @@ pub(super) fn prepare_stream(file: &Path) -> rusqlite::Result<()> {
             WHEN NOT (
                 NEW.event_name = 'INSERT' AND NEW.keys_json LIKE '%"CLEANUP#%'
                 OR NEW.event_name = 'REMOVE' AND NEW.user_identity IS NOT NULL AND NEW.keys_json LIKE '%"ARTIFACT"%'
+                OR NEW.event_name IN ('INSERT', 'MODIFY') AND NEW.keys_json LIKE '%"JOB"%'
             )
             BEGIN SELECT RAISE(IGNORE); END;
         DROP TRIGGER IF EXISTS docyard_stream_retention;
@@ -80,16 +81,24 @@ impl Feeder {
                     }
                 }
                 _ = polls.tick() => {
-                    if let Err(error) = self.feed().await {
-                        tracing::warn!("the worker cannot be fed: {error}");
+                    // What the worker does may be the next record.
+                    loop {
+                        match self.feed().await {
+                            Ok(true) => {}
+                            Ok(false) => break,
+                            Err(error) => {
+                                tracing::warn!("the worker cannot be fed: {error}");
+                                break;
+                            }
+                        }
                     }
                 }
             }
         }
     }
 
-    /// Gives the worker the next batch, if there is one.
-    async fn feed(&mut self) -> Result<(), String> {
+    /// Gives the worker the next batch. `false` if there is none, or the worker failed.
+    async fn feed(&mut self) -> Result<bool, String> {
         let (database, done) = (self.database.clone(), self.done.clone());
         let read = tokio::task::spawn_blocking(move || read(&database, done));
         let records = read.await.map_err(|error| error.to_string())??;
@@ -98,28 +107,24 @@ impl Feeder {
         };
         let sequence_numbers: Vec<String> =
             records.iter().map(|record| number(record).unwrap_or_default()).collect();
-        let Some(last) = sequence_numbers.last() else { return Ok(()) };
+        let Some(last) = sequence_numbers.last() else { return Ok(false) };
         let event = json!({ "Records": records });
         let answer = worker::handle(&self.context, &event).await.map_err(|fault| fault.to_string())?;
         let failed = answer.pointer("/batchItemFailures/0/itemIdentifier").and_then(Value::as_str);
         let Some(at) = failed.and_then(|failed| sequence_numbers.iter().position(|number| number == failed))
         else {
-            return self.advance_to(last.clone());
+            return self.advance_to(last.clone()).map(|()| true);
         };
         if let Some(before) = at.checked_sub(1).and_then(|before| sequence_numbers.get(before)) {
             self.advance_to(before.clone())?;
         }
         self.failures += 1;
         let is_old = records.get(at).is_some_and(|record| self.is_old(record));
-        match sequence_numbers.get(at).filter(|_| self.failures > MAX_ATTEMPTS || is_old) {
-            Some(failed) => {
-                tracing::warn!(
-                    "the worker gave up a record of the stream; what is deleted is left to its sweeps"
-                );
-                self.advance_to(failed.clone())
-            }
-            None => Ok(()),
+        if let Some(failed) = sequence_numbers.get(at).filter(|_| self.failures > MAX_ATTEMPTS || is_old) {
+            tracing::warn!("the worker gave up a record of the stream; the rest is left to its sweeps");
+            self.advance_to(failed.clone())?;
         }
+        Ok(false)
     }
 
     fn is_old(&self, record: &Value) -> bool {

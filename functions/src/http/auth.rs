@@ -15,9 +15,14 @@ use lambda_http::{Request, RequestExt};
 use crate::http::error::Error;
 use docyard_core::context::{Caller, Context};
 use docyard_core::model::api_key::{ApiKey, Mode};
+use docyard_core::model::audit::{Entry, Event};
+use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::owned::Owned;
+use docyard_core::model::ticket::Issuer;
 use docyard_core::model::token::{AccessToken, TokenKind, TokenRecord};
 use docyard_core::store::{self, ActiveItems, ActiveRecipient};
+use docyard_core::values::clock::Timestamp;
+use docyard_core::values::digest::Digest;
 use docyard_core::values::thumbprint::Thumbprint;
 
 /// Returns whose API key the request carries. A token that cannot be a key of this deployment is refused without a
@@ -45,26 +50,42 @@ pub async fn authenticate_and<T: Owned>(
     read: impl Future<Output = Result<Option<T>, store::Error>>,
 ) -> Result<(Caller, Option<T>), Error> {
     let key = presented_key(request.headers(), context.mode)?;
-    let (caller, mut read) = (pin!(caller_of(context, &key)), pin!(read));
-    // The error of `read` waits until the key is known to be valid.
-    let (caller, found) = match select(caller, read.as_mut()).await {
-        Either::Left((Ok(caller), read)) => (caller, read.await),
+    let (caller, found) = beside(caller_of(context, &key), read).await?;
+    Ok((caller, found?.filter(|resource| resource.owner() == caller.account)))
+}
+
+/// Reads at once who asks and what they may be told. An error of `read` waits until it is known who asks; when they are
+/// refused, `read` has 20 ms to end.
+async fn beside<A, T>(
+    authenticated: impl Future<Output = Result<A, Error>>,
+    read: impl Future<Output = T>,
+) -> Result<(A, T), Error> {
+    let (authenticated, mut read) = (pin!(authenticated), pin!(read));
+    match select(authenticated, read.as_mut()).await {
+        Either::Left((Ok(authenticated), read)) => Ok((authenticated, read.await)),
         Either::Left((Err(refused), read)) => {
             let _ = tokio::time::timeout(LINGER, read).await;
-            return Err(refused);
+            Err(refused)
         }
-        Either::Right((found, caller)) => (caller.await?, found),
-    };
-    Ok((caller, found?.filter(|resource| resource.owner() == caller.account)))
+        Either::Right((found, authenticated)) => Ok((authenticated.await?, found)),
+    }
 }
 
 /// Whose the key is; one read.
 async fn caller_of(context: &Context, key: &ApiKey) -> Result<Caller, Error> {
-    let record = context.store.api_key(&key.digest()).await?;
+    caller_by(context, &key.digest()).await
+}
+
+/// Whose the key with this digest is; one read.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn caller_by(context: &Context, digest: &Digest) -> Result<Caller, Error> {
+    let record = context.store.api_key(digest).await?;
     match record {
         Some(record) if record.mode == context.mode && record.is_valid(context.now()) => {
             context.record.set_caller(record.account, record.id);
-            Ok(Caller { account: record.account, key: record.id })
+            Ok(Caller { account: record.account, key: record.id, key_expires_at: record.expires_at })
         }
         _ => Err(Error::Unauthorized { token_sent: true }),
     }
@@ -76,6 +97,64 @@ pub struct Institution {
     pub token: TokenRecord,
     /// What is active of the recipient.
     pub active: ActiveRecipient,
+    /// The digest of the token.
+    pub digest: Digest,
+}
+
+/// Who asks where both an API key and an access token open.
+pub enum Asker {
+    /// An account, with the digest of its key.
+    Account(Caller, Digest),
+    /// A recipient.
+    Recipient(Box<Institution>),
+}
+
+impl Asker {
+    /// When its credential ends, if it does.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Account(caller, _) => caller.key_expires_at,
+            Self::Recipient(institution) => Some(institution.token.expires_at),
+        }
+    }
+
+    /// Who may use a ticket that it is given; `submitted` is what an account submitted for the job.
+    pub fn issuer(&self, submitted: &Identifiers) -> Issuer {
+        match self {
+            Self::Account(_, key) => Issuer::Account { key: key.clone(), submitted: submitted.clone() },
+            Self::Recipient(institution) => Issuer::Recipient { token: institution.digest.clone() },
+        }
+    }
+
+    /// The audit entry on an event that its request brings about.
+    pub fn entry(&self, context: &Context, event: Event) -> Entry {
+        match self {
+            Self::Account(caller, _) => context.entry(*caller, event),
+            Self::Recipient(institution) => {
+                context.entry_of_recipient(institution.token.account, institution.token.recipient, event)
+            }
+        }
+    }
+}
+
+/// Returns who asks, by an API key or by an access token, and what `read` finds, which is read at once. It is for the caller to
+/// say whose that is.
+///
+/// # Errors
+/// As [`authenticate_and`].
+pub async fn authenticate_asker<T>(
+    context: &Context,
+    request: &Request,
+    read: impl Future<Output = Result<T, store::Error>>,
+) -> Result<(Asker, T), Error> {
+    if presented(request.headers(), AccessToken::parse).is_ok() {
+        let institution = authenticate_recipient(context, request);
+        let (institution, found) = beside(institution, read).await?;
+        return Ok((Asker::Recipient(Box::new(institution)), found?));
+    }
+    let key = presented_key(request.headers(), context.mode)?;
+    let (caller, found) = beside(caller_of(context, &key), read).await?;
+    Ok((Asker::Account(caller, key.digest()), found?))
 }
 
 /// Returns whose access token the request carries. The token, and all that it depends on, are read at once. A token that
@@ -85,22 +164,35 @@ pub struct Institution {
 /// As [`authenticate`].
 pub async fn authenticate_recipient(context: &Context, request: &Request) -> Result<Institution, Error> {
     let presented = presented(request.headers(), AccessToken::parse)?;
-    let refused = Error::Unauthorized { token_sent: true };
     let recipient = presented.recipient();
+    let digest = presented.digest();
     let (token, active) =
-        tokio::try_join!(context.store.token(&presented), context.store.active_recipient(recipient))?;
-    let Some((token, active)) = token.zip(active) else { return Err(refused) };
+        tokio::try_join!(context.store.token(recipient, &digest), context.store.active_recipient(recipient))?;
+    let (token, active) = token.zip(active).ok_or(Error::Unauthorized { token_sent: true })?;
+    accept(context, Institution { token, active, digest }, connection_certificate(request).as_ref())
+}
+
+/// Returns an institution if its token opens anything now, on a connection with this certificate.
+///
+/// # Errors
+/// [`Error::Unauthorized`].
+pub fn accept(
+    context: &Context,
+    institution: Institution,
+    connection: Option<&Thumbprint>,
+) -> Result<Institution, Error> {
+    let refused = Error::Unauthorized { token_sent: true };
+    let Institution { token, active, .. } = &institution;
     let ActiveItems { secrets, certificates, .. } = &active.items;
     let generation = active.pointer.token_generation;
-    let connection = connection_certificate(request);
-    if !token.is_valid(generation, secrets, certificates, connection.as_ref(), context.now()) {
+    if !token.is_valid(generation, secrets, certificates, connection, context.now()) {
         return Err(refused);
     }
     context.record.set_account(token.account);
-    context.record.add_id(recipient);
+    context.record.add_id(token.recipient);
     context.record.add_id(token.id);
     match token.kind {
-        TokenKind::Institution => Ok(Institution { token, active }),
+        TokenKind::Institution => Ok(institution),
         TokenKind::Unknown => Err(refused),
     }
 }

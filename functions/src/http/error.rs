@@ -24,6 +24,8 @@ pub enum Error {
         /// Whether a bearer token was sent at all (RFC 6750 §3.1).
         token_sent: bool,
     },
+    /// 401: the ticket of a link opens nothing. The same for every cause.
+    InvalidLink,
     /// 400 or 401: a request of an OAuth 2.0 client failed, in the form of RFC 6749 §5.2.
     OAuth {
         /// Why.
@@ -39,6 +41,8 @@ pub enum Error {
     Conflict(&'static str),
     /// 409: another resource has the value that must be unique.
     Taken(Taken),
+    /// 410: what there was is there no longer. The message says what to do instead.
+    Gone(&'static str),
     /// 412: `If-Match` names another state of the resource.
     PreconditionFailed,
     /// 413: the body is larger than the endpoint takes. The message says how large it may be.
@@ -112,6 +116,8 @@ pub enum Resource {
     Group,
     /// `Artifact not found`
     Artifact,
+    /// `Job not found`
+    Job,
     /// `Audit log not found`
     AuditLog,
 }
@@ -128,6 +134,7 @@ impl fmt::Display for Resource {
             Self::Template => "Template",
             Self::Group => "Group",
             Self::Artifact => "Artifact",
+            Self::Job => "Job",
             Self::AuditLog => "Audit log",
         })
     }
@@ -151,11 +158,13 @@ impl Error {
             Self::BadRequest { .. } => "bad_request",
             Self::Invalid(_) => "invalid",
             Self::Unauthorized { .. } => "unauthorized",
+            Self::InvalidLink => "invalid_link",
             Self::OAuth { code, .. } => code.as_str(),
             Self::Forbidden(_) => "forbidden",
             Self::NotFound(_) => "not_found",
             Self::Conflict(_) => "conflict",
             Self::Taken(taken) => taken.kind,
+            Self::Gone(_) => "gone",
             Self::PreconditionFailed => "precondition_failed",
             Self::PayloadTooLarge(_) => "payload_too_large",
             Self::UnsupportedMediaType(_) => "unsupported_media_type",

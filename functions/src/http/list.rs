@@ -35,6 +35,19 @@ pub fn page(
     list: &str,
     is_key: impl Fn(&str) -> bool,
 ) -> Result<PageRequest, Rejected> {
+    page_or(DEFAULT_LIMIT, input, list, is_key)
+}
+
+/// As [`page`], with this limit if none is given.
+///
+/// # Errors
+/// As [`page`].
+pub fn page_or(
+    default: usize,
+    input: &mut Input<'_>,
+    list: &str,
+    is_key: impl Fn(&str) -> bool,
+) -> Result<PageRequest, Rejected> {
     let limit = input.parameter("limit", |text| {
         let limit = text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
         limit.filter(|limit| (1..=MAX_LIMIT).contains(limit)).ok_or("must be an integer from 1 to 1000")
@@ -44,7 +57,7 @@ pub fn page(
             .filter(|last| is_key(last))
             .ok_or("must be a cursor that this list gave in its Link header, unchanged")
     });
-    Ok(PageRequest { limit: limit?.unwrap_or(DEFAULT_LIMIT), after: after? })
+    Ok(PageRequest { limit: limit?.unwrap_or(default), after: after? })
 }
 
 /// Authenticates the caller and reads the page that the request asks for, of the list at `url` of what `id` names; `None`

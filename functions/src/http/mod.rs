@@ -5,7 +5,7 @@
 pub mod auth;
 pub mod body;
 pub mod error;
-mod header;
+pub mod header;
 pub mod idempotency;
 pub mod if_match;
 pub mod input;

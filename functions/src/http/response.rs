@@ -124,8 +124,11 @@ fn header(name: HeaderName, value: Option<&str>) -> Option<(HeaderName, HeaderVa
 /// The response to a handler's result, with the headers that every response carries and errors in the API's form.
 pub fn finish(result: Result<Response<String>, Error>, request_id: &str) -> Response<String> {
     let mut response = result.unwrap_or_else(|error| of_error(error, request_id));
+    let has_body = !response.body().is_empty();
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    if has_body {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
@@ -210,6 +213,10 @@ fn described(error: Error, request_id: &str) -> (StatusCode, ErrorBody, Option<(
             header = Some((WWW_AUTHENTICATE, HeaderValue::from_static(challenge)));
             (StatusCode::UNAUTHORIZED, "Invalid or expired API key".to_owned())
         }
+        Error::InvalidLink => {
+            header = Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+            (StatusCode::UNAUTHORIZED, INVALID_LINK.to_owned())
+        }
         Error::OAuth { description, .. } => (StatusCode::BAD_REQUEST, description),
         Error::Forbidden(Shortfall { factors, identifiers }) => {
             let factors = factors.iter().map(|factor| format!("factors.{factor}"));
@@ -223,6 +230,7 @@ fn described(error: Error, request_id: &str) -> (StatusCode, ErrorBody, Option<(
             (StatusCode::CONFLICT, taken.message.to_owned())
         }
         Error::Conflict(message) => (StatusCode::CONFLICT, message.to_owned()),
+        Error::Gone(message) => (StatusCode::GONE, message.to_owned()),
         Error::PreconditionFailed => (
             StatusCode::PRECONDITION_FAILED,
             "If-Match names another state than the current one; get the resource again, and decide anew"
@@ -264,6 +272,10 @@ fn described(error: Error, request_id: &str) -> (StatusCode, ErrorBody, Option<(
     };
     (status, body, header)
 }
+
+/// What who has a link is told that opens nothing.
+pub const INVALID_LINK: &str =
+    "Invalid or expired link; get the results of the job again, on the same connection as before";
 
 /// What a recipient is told that no policy lets in.
 pub const NOT_GRANTED: &str =

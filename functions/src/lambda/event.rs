@@ -17,6 +17,8 @@ use lambda_http::request::LambdaRequest;
 use serde::{Deserialize, Deserializer, de};
 use serde_json::Value;
 
+use crate::http::header::FORWARDED_HOST;
+
 /// An event of an API Gateway HTTP API, [payload format 2.0][format].
 ///
 /// [format]: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
@@ -49,7 +51,11 @@ fn request(event: &Value) -> Option<ApiGatewayV2httpRequest> {
     context.request_id = text("/requestContext/requestId");
     context.authentication = event.pointer("/requestContext/authentication").and_then(client_certificate);
     request.headers = event.get("headers").map(header_map).unwrap_or_default();
-    request.headers.remove(header::HOST);
+    // `lambda_http` makes a URL of it, and panics where it is none.
+    request.headers.remove(&FORWARDED_HOST);
+    if let Some(host) = request.headers.remove(header::HOST) {
+        request.headers.insert(FORWARDED_HOST, host);
+    }
     request.body = text("/body");
     request.is_base64_encoded = event.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default();
     if request.is_base64_encoded && STANDARD.decode(request.body.as_deref().unwrap_or_default()).is_err() {

@@ -69,12 +69,13 @@ struct GrantingPolicy<'a> {
 }
 
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
-    let Institution { token, active } = auth::authenticate_recipient(context, request).await?;
+    let Institution { token, active, .. } = auth::authenticate_recipient(context, request).await?;
     input::read_none(request)?;
     let now = context.now();
     let found = context.store.subject(token.recipient, active, now).await?;
     let (subject, policies) = found.ok_or(Error::Unauthorized { token_sent: true })?;
     let proof = Proof {
+        method: None,
         factors: token.factors(),
         authenticated_at: token.authenticated_at,
         submitted: &token.submitted,

@@ -202,7 +202,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let (subject, policies) = found.ok_or_else(invalid_client)?;
     let submitted = if counts { submitted } else { submitted.voided() };
     let factors = factors(certificate.is_some());
-    let proof = Proof { factors, authenticated_at: now, submitted: &submitted };
+    let proof = Proof { method: None, factors, authenticated_at: now, submitted: &submitted };
     let opening = match Opening::of(&policies, &subject, &proof, now) {
         Ok(opening) => opening,
         Err(shortfall) => {

@@ -58,7 +58,9 @@ struct Form {
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let token = Zeroizing::new(Parameters::read(request)?.take_required("token")?);
     let Some(token) = AccessToken::parse(&token) else { return response::success() };
-    let Some(record) = context.store.token(&token).await? else { return response::success() };
+    let Some(record) = context.store.token(token.recipient(), &token.digest()).await? else {
+        return response::success();
+    };
     context.record.set_account(record.account);
     context.record.add_id(record.recipient);
     context.record.add_id(record.id);

@@ -106,9 +106,21 @@ impl Subject {
     }
 }
 
+/// The policies that grant an attempt, of those that have something in force, at `now`. Their stages must be those of now.
+pub fn granting<'a>(
+    policies: &'a [EnforcedPolicy],
+    subject: &Subject,
+    attempt: &Attempt<'_>,
+    now: Timestamp,
+) -> impl Iterator<Item = Verdict<'a>> {
+    verdicts(policies, subject, attempt, now).into_iter().filter(|verdict| verdict.decision.is_granted())
+}
+
 /// What a recipient proved, when, and what it submitted.
 #[derive(Clone, Debug)]
 pub struct Proof<'a> {
+    /// How it wants to retrieve; `None` for any method that the policy grants.
+    pub method: Option<Method>,
     /// The factors.
     pub factors: &'a [Factor],
     /// When.
@@ -125,11 +137,12 @@ pub fn verdict_if_proven<'a>(
     now: Timestamp,
 ) -> Option<Verdict<'a>> {
     let factors = subject.factors();
-    let proof = Proof { factors: &factors, authenticated_at: now, submitted: &Identifiers::default() };
+    let submitted = Identifiers::default();
+    let proof = Proof { method: None, factors: &factors, authenticated_at: now, submitted: &submitted };
     verdict_on_proof(policy, subject, &proof, now)
 }
 
-/// Decides on what a recipient proved, by a method that the recipe grants; `None` if nothing of the policy is in force.
+/// Decides on what a recipient proved; `None` if nothing of the policy is in force.
 fn verdict_on_proof<'a>(
     policy: &'a EnforcedPolicy,
     subject: &Subject,
@@ -138,7 +151,7 @@ fn verdict_on_proof<'a>(
 ) -> Option<Verdict<'a>> {
     let (revision, _) = policy.revision_for(subject.recipient.id)?;
     let attempt = Attempt {
-        method: *revision.recipe.methods().first()?,
+        method: proof.method.or(revision.recipe.methods().first().copied())?,
         factors: proof.factors,
         authenticated_at: proof.authenticated_at,
         submitted: proof.submitted,

@@ -16,7 +16,7 @@ use super::recipe::TYPE_KEY;
 use crate::values::clock::Timestamp;
 use crate::values::content_hash::ContentHash;
 use crate::values::field_error::ValueErrors;
-use crate::values::id::{AccountId, ArtifactId, DockId};
+use crate::values::id::{AccountId, ArtifactId, DockId, JobId, RecipientId};
 use crate::values::json::Json;
 use crate::values::text;
 
@@ -245,7 +245,7 @@ impl Owned for Artifact {
 }
 
 /// Its position in lists: when it became available, or else when it was created; and its id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Position {
     /// The time.
     pub at: Timestamp,
@@ -351,6 +351,12 @@ impl Artifact {
     /// That it was deleted.
     pub fn deleted(&self) -> Event {
         Event::new(Action::Delete, self.id).in_dock(self.dock)
+    }
+
+    /// That a recipient got an address for its content, by a link of this job.
+    pub fn retrieved(&self, job: JobId, recipient: RecipientId) -> Event {
+        let event = Event::new(Action::Retrieve, self.id).in_dock(self.dock).also_of(job);
+        event.with("jobId", job.to_string()).with("recipientId", recipient.to_string())
     }
 
     /// Names and metadata of documents say things about people.

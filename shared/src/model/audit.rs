@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use crate::values::clock::Timestamp;
 use crate::values::id::{
-    AccountId, ApiKeyId, ArtifactId, AuditEntryId, CertificateId, DockId, GroupId, PolicyId, RecipientId,
-    SecretId, TokenId,
+    AccountId, ApiKeyId, ArtifactId, AuditEntryId, CertificateId, DockId, GroupId, JobId, PolicyId,
+    RecipientId, SecretId, TokenId,
 };
 use crate::values::json::Json;
 use crate::values::random;
@@ -202,6 +202,7 @@ entities!(
     GroupId: Group,
     CertificateId: Certificate,
     ArtifactId: Artifact,
+    JobId: Job,
     TokenId: Token
 );
 

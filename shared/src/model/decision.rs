@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::identifiers::{Identifiers, VOID, is_same};
+use serde::{Deserialize, Serialize};
+
+use super::identifiers::{Identifiers, VOID, is_same, normal_form};
 use super::recipe::{Factor, Method, Recipe, TYPE_KEY, says_who};
 use super::recipient::Recipient;
 use crate::values::clock::Timestamp;
@@ -169,12 +171,12 @@ enum Resolved<'a> {
 impl<'a> Resolved<'a> {
     /// A submitted value never replaces a stored one, and one that is void matches nothing. The key `email` means the
     /// recipient's address.
-    fn of(key: &str, recipe: &Recipe, facts: &Facts<'a>) -> Self {
+    fn of(key: &str, recipe: &Recipe, recipient: &'a Recipient, submitted: &'a Identifiers) -> Self {
         let stored = match key {
-            "email" => Some(facts.recipient.email.as_str()),
-            key => facts.recipient.identifiers.get(key),
+            "email" => Some(recipient.email.as_str()),
+            key => recipient.identifiers.get(key),
         };
-        match (stored, facts.submitted.get(key)) {
+        match (stored, submitted.get(key)) {
             (None, Some(VOID)) if !recipe.is_stored_only() => Self::Mismatch,
             (Some(stored), Some(submitted)) if !is_same(key, stored, submitted) => Self::Mismatch,
             (Some(stored), _) => Self::Stored(stored),
@@ -203,6 +205,47 @@ impl<'a> Resolved<'a> {
     }
 }
 
+/// The keys of a recipe, and where the value of each comes from.
+fn resolved<'a>(
+    recipe: &'a Recipe,
+    recipient: &'a Recipient,
+    submitted: &'a Identifiers,
+) -> impl Iterator<Item = (&'a str, Resolved<'a>)> {
+    recipe.keys().iter().map(move |key| (key.as_str(), Resolved::of(key, recipe, recipient, submitted)))
+}
+
+/// What the artifacts that a recipe grants have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Scope {
+    /// They are of one of these types; `None` for any type or none.
+    pub types: Option<Vec<String>>,
+    /// Their metadata has these keys with these values, in the form by which they are compared.
+    pub entries: Metadata,
+    /// The identifiers that say who the recipient is, which artifacts need not have; in the same form.
+    pub who: Metadata,
+}
+
+impl Scope {
+    /// What a recipe that grants this recipient something lets it see.
+    pub fn of(recipe: &Recipe, recipient: &Recipient, submitted: &Identifiers) -> Self {
+        let values = resolved(recipe, recipient, submitted)
+            .filter_map(|(key, resolved)| Some((key.to_owned(), normal_form(key, resolved.value()?)?)));
+        let (who, entries) = values.partition(|(key, _)| says_who(key));
+        Self { types: recipe.artifact_types().map(<[String]>::to_vec), entries, who }
+    }
+
+    /// What those have in common that have these entries too; `None` if there can be none.
+    pub fn with(mut self, entries: &Metadata) -> Option<Self> {
+        for (key, value) in entries {
+            let value = normal_form(key, value)?;
+            if *self.entries.entry(key.clone()).or_insert_with(|| value.clone()) != value {
+                return None;
+            }
+        }
+        Some(self)
+    }
+}
+
 /// Decides whether a recipe grants what is asked for, at `now`.
 ///
 /// With an artifact, it decides on that one. Without, it says whether an artifact is conceivable that it would grant.
@@ -225,8 +268,7 @@ pub fn decide(recipe: &Recipe, facts: &Facts<'_>, now: Timestamp) -> Decision {
         let is_proven = facts.factors.contains(factor);
         check(Checked::Factor(*factor), if is_proven { Outcome::Holds } else { Outcome::Missing });
     }
-    let keys: Vec<(&str, Resolved<'_>)> =
-        recipe.keys().iter().map(|key| (key.as_str(), Resolved::of(key, recipe, facts))).collect();
+    let keys: Vec<(&str, Resolved<'_>)> = resolved(recipe, recipient, facts.submitted).collect();
     for (key, resolved) in &keys {
         check(Checked::Identifier((*key).to_owned()), resolved.outcome());
     }

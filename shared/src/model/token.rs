@@ -5,26 +5,20 @@
 //! certificate, and with its recipient's present generation.
 
 use rand::CryptoRng;
-use rand::distr::{Alphanumeric, SampleString};
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use super::audit::{Action, Event};
+use super::bearer::Bearer;
 use super::certificate::TrustedCertificate;
 use super::identifiers::Identifiers;
 use super::recipe::Factor;
 use super::secret::ActiveSecret;
-use crate::values::checksum::{CHECKSUM_LENGTH, checksum};
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
 use crate::values::id::{AccountId, CertificateId, DockId, RecipientId, SecretId, TokenId};
 use crate::values::thumbprint::Thumbprint;
 
 const PREFIX: &str = "dk_tok_";
-const RECIPIENT_PREFIX: &str = "rcp_";
-const ULID_LENGTH: usize = 26;
-const RANDOM_LENGTH: usize = 43;
-const LENGTH: usize = PREFIX.len() + ULID_LENGTH + 1 + RANDOM_LENGTH + CHECKSUM_LENGTH;
 
 /// An access token in the clear. It has no `Debug`, `Display` or `PartialEq`: only [`AccessToken::expose`] shows it.
 /// When it is no longer used, its memory is overwritten.
@@ -33,53 +27,32 @@ const LENGTH: usize = PREFIX.len() + ULID_LENGTH + 1 + RANDOM_LENGTH + CHECKSUM_
 /// let token = docyard_core::model::token::AccessToken::parse("dk_tok_").unwrap();
 /// println!("{token:?}");
 /// ```
-pub struct AccessToken {
-    recipient: RecipientId,
-    text: Zeroizing<String>,
-}
+pub struct AccessToken(Bearer);
 
 impl AccessToken {
-    /// A new token of a recipient: 43 base62 characters hold 256 random bits.
+    /// A new token of a recipient.
     pub fn generate(recipient: RecipientId, rng: &mut impl CryptoRng) -> Self {
-        // As long as it gets, since a text that grows leaves its beginning behind.
-        let mut text = Zeroizing::new(String::with_capacity(LENGTH));
-        text.push_str(PREFIX);
-        text.push_str(recipient.to_string().trim_start_matches(RECIPIENT_PREFIX));
-        text.push('_');
-        Alphanumeric.append_string(rng, &mut text, RANDOM_LENGTH);
-        let checksum = checksum(&text);
-        text.push_str(&checksum);
-        Self { recipient, text }
+        Self(Bearer::generate(PREFIX, recipient, rng))
     }
 
     /// Reads a token; `None` if its shape or its checksum is wrong.
     pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix(PREFIX)?;
-        let (ulid, rest) = rest.split_at_checked(ULID_LENGTH)?;
-        let random = rest.strip_prefix('_')?;
-        if random.len() != RANDOM_LENGTH + CHECKSUM_LENGTH
-            || !random.bytes().all(|b| b.is_ascii_alphanumeric())
-        {
-            return None;
-        }
-        let recipient = RecipientId::parse(&format!("{RECIPIENT_PREFIX}{ulid}"))?;
-        let (body, sum) = text.split_at_checked(LENGTH - CHECKSUM_LENGTH)?;
-        (checksum(body) == sum).then(|| Self { recipient, text: Zeroizing::new(text.to_owned()) })
+        Bearer::parse(PREFIX, text).map(Self)
     }
 
     /// Whose it says it is.
     pub fn recipient(&self) -> RecipientId {
-        self.recipient
+        self.0.recipient
     }
 
     /// Its digest, which is stored in its place.
     pub fn digest(&self) -> Digest {
-        Digest::of(&self.text)
+        self.0.digest()
     }
 
     /// The token in the clear, for the one response that shows it.
     pub fn expose(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 }
 
@@ -305,7 +278,7 @@ mod tests {
         }
 
         #[test]
-        fn one_changed_character_is_noticed(seed: u64, at in 7usize..LENGTH, other in "[0-9A-Za-z]") {
+        fn one_changed_character_is_noticed(seed: u64, at in 7usize..PREFIX.len() + crate::model::bearer::LENGTH, other in "[0-9A-Za-z]") {
             let token = token(seed);
             let mut changed = token.expose().to_owned();
             changed.replace_range(at..=at, &other);

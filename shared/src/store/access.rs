@@ -25,7 +25,7 @@ struct Membership {
 }
 
 /// What is active of a recipient.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct ActiveItems {
     /// The groups that it is in. Some may no longer exist.
     pub groups: BTreeSet<GroupId>,
@@ -45,6 +45,7 @@ impl ActiveItems {
 }
 
 /// Where a recipient is, and what is active of it.
+#[derive(Clone)]
 pub struct ActiveRecipient {
     /// Where it is.
     pub pointer: RecipientPointer,

@@ -5,7 +5,7 @@
 //! A claim, of which a dock has one for each content with its filename and its metadata, makes two requests for the same
 //! document one artifact. All items of an artifact are written together, and together with the claim.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
@@ -15,11 +15,13 @@ use sha2::{Digest, Sha256};
 use super::cleanup::{Cleanup, Leftover};
 use super::retry::{MAX_ATTEMPTS, back_off};
 use super::transaction::{Refusal, Transaction};
-use super::{Error, Item, KeyRange, Partition, QueryPage, Store, text};
-use crate::model::artifact::{Artifact, Content, Filename, MediaType, Metadata, State, Status};
+use super::{Error, Item, KeyRange, Partition, QueryPage, Store, at_once, text};
+use crate::model::artifact::{Artifact, Content, Filename, MediaType, Metadata, Position, State, Status};
 use crate::model::audit::Entry;
+use crate::model::decision::Scope;
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::model::identifiers::normal_form;
+use crate::model::recipe::TYPE_KEY;
 use crate::values::clock::Timestamp;
 use crate::values::content_hash::ContentHash;
 use crate::values::id::{AccountId, ArtifactId, DockId};
@@ -210,6 +212,15 @@ pub enum ArtifactUpdate {
     Duplicate(ArtifactId),
 }
 
+/// Where available artifacts are searched for.
+#[derive(Clone, Copy)]
+struct Search {
+    dock: DockId,
+    after: Option<Position>,
+    until: Position,
+    limit: usize,
+}
+
 impl Store {
     /// Returns the artifact of this id, as it is at `now`; one `GetItem`.
     pub async fn artifact(&self, id: ArtifactId, now: Timestamp) -> Result<Option<Artifact>, Error> {
@@ -258,6 +269,79 @@ impl Store {
         let mut page = Page::of(items, read.is_last, page.limit, position);
         page.items.retain(|artifact| artifact.exists(now));
         Ok(page)
+    }
+
+    /// Returns the artifacts of these ids that there are at `now`, in no order; a `BatchGetItem` for a hundred, many at once.
+    pub async fn artifacts_of(
+        &self,
+        ids: &[ArtifactId],
+        now: Timestamp,
+    ) -> Result<BTreeMap<ArtifactId, Artifact>, Error> {
+        let keys = ids.iter().map(|id| Self::artifact_key(*id)).collect();
+        let items: Vec<ArtifactItem> = self.get_at_once(keys).await?;
+        let found = items.into_iter().map(Artifact::try_from).collect::<Result<Vec<_>, _>>()?.into_iter();
+        Ok(found.filter(|artifact| artifact.exists(now)).map(|artifact| (artifact.id, artifact)).collect())
+    }
+
+    /// Returns artifacts of a dock that are available, oldest first, each once: at most `limit` of those behind `after` and up to
+    /// `until`, and whether these are all. All that are in one of the scopes are among them, up to the last one that is returned, and
+    /// others too. A Query for each entry, or else for each type of a scope, all at once.
+    pub async fn available_artifacts(
+        &self,
+        dock: DockId,
+        scopes: impl IntoIterator<Item = Scope>,
+        after: Option<Position>,
+        until: Position,
+        limit: usize,
+    ) -> Result<(Vec<Artifact>, bool), Error> {
+        if after.is_some_and(|after| after >= until) {
+            return Ok((Vec::new(), true));
+        }
+        let search = Search { dock, after, until, limit };
+        let found = at_once(scopes.into_iter().map(|scope| self.search(search, scope))).await?;
+        let QueryPage { mut items, is_last } = QueryPage::union(found, Artifact::position);
+        let is_cut = items.len() > limit;
+        items.truncate(limit);
+        Ok((items, is_last && !is_cut))
+    }
+
+    /// What one scope finds.
+    async fn search(&self, search: Search, scope: Scope) -> Result<QueryPage<Artifact>, Error> {
+        let of_entry = |(key, value): (&String, &String)| partition_by(search.dock, key, value);
+        if !scope.entries.is_empty() {
+            // A value that means nothing is no artifact's.
+            let partitions: Option<Vec<String>> = scope.entries.iter().map(of_entry).collect();
+            let pages = self.search_all(search, partitions.unwrap_or_default()).await?;
+            // Each has all that are in the scope: the one that reaches furthest has the fewest others.
+            let reach =
+                |page: &QueryPage<Artifact>| (page.is_last, page.items.last().map(Artifact::position));
+            let nothing = QueryPage { items: Vec::new(), is_last: true };
+            return Ok(pages.into_iter().max_by_key(reach).unwrap_or(nothing));
+        }
+        let partitions = match &scope.types {
+            None => vec![partition(search.dock)],
+            Some(types) => {
+                types.iter().filter_map(|name| partition_by(search.dock, TYPE_KEY, name)).collect()
+            }
+        };
+        Ok(QueryPage::union(self.search_all(search, partitions).await?, Artifact::position))
+    }
+
+    async fn search_all(
+        &self,
+        search: Search,
+        partitions: Vec<String>,
+    ) -> Result<Vec<QueryPage<Artifact>>, Error> {
+        let from = copy_sort_key(Status::Available, "");
+        let to = copy_sort_key(Status::Available, search.until);
+        let after = search.after.map(|position| copy_sort_key(Status::Available, position));
+        let read = partitions.into_iter().map(async |pk| {
+            let range = KeyRange { from: &from, to: &to, ascending: true };
+            let read = self.query_page(pk, range, after.clone(), search.limit).await?;
+            let artifacts = read.items.into_iter().map(|item: ArtifactItem| Artifact::try_from(item));
+            Ok(QueryPage { items: artifacts.collect::<Result<_, _>>()?, is_last: read.is_last })
+        });
+        at_once(read).await
     }
 
     /// Creates an artifact, and stores the response if the request carries an idempotency key. Refused with the id of the

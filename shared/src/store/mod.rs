@@ -17,6 +17,7 @@ mod docks;
 mod error;
 mod groups;
 mod idempotency;
+mod jobs;
 mod json_text;
 mod objects;
 mod partition;
@@ -36,6 +37,7 @@ pub use certificates::{CertificateRevocation, FoundCertificate, RegistrationRefu
 pub use cleanup::{CLEANUP_PARTITIONS, CONTENT_MINUTES, Cleanup, Leftover};
 pub use error::{Error, Fault};
 pub use groups::MembersRefused;
+pub use jobs::{JobList, OPEN_JOBS_PARTITIONS, ReadOpenJobs, TooManyJobs, open_job_of_image};
 pub use objects::{DOWNLOAD_MINUTES, Download, Objects, Stored, StoredObject, UPLOAD_MINUTES, Upload};
 pub use partition::Partition;
 pub use policies::PolicyRefused;
@@ -91,6 +93,21 @@ impl<T> QueryPage<T> {
         let mut items: Vec<T> = read.into_iter().flat_map(|read| read.items).collect();
         items.retain(|item| floor.as_ref().is_none_or(|floor| key(item) >= *floor));
         items.sort_by_key(|item| std::cmp::Reverse(key(item)));
+        Self { items, is_last }
+    }
+}
+
+impl<T> QueryPage<T> {
+    /// What several ascending Queries of different partitions read, in the order of `key`, each once. As in [`QueryPage::merge`],
+    /// what some read from beyond the point at which another ended early is left to the next page.
+    fn union<K: Ord>(read: Vec<Self>, key: impl Fn(&T) -> K) -> Self {
+        let reach = |read: &Self| read.items.last().filter(|_| !read.is_last).map(&key);
+        let ceiling = read.iter().filter_map(reach).min();
+        let is_last = read.iter().all(|read| read.is_last);
+        let mut items: Vec<T> = read.into_iter().flat_map(|read| read.items).collect();
+        items.retain(|item| ceiling.as_ref().is_none_or(|ceiling| key(item) <= *ceiling));
+        items.sort_by_key(&key);
+        items.dedup_by(|a, b| key(a) == key(b));
         Self { items, is_last }
     }
 }
@@ -247,6 +264,13 @@ impl Store {
             items.extend(self.get_all(keys.to_vec()).await?);
         }
         Ok(items)
+    }
+
+    /// As [`Store::get_many`], with the calls at once.
+    async fn get_at_once<T: DeserializeOwned>(&self, keys: Vec<Item>) -> Result<Vec<T>, Error> {
+        let batches: Vec<Vec<Item>> = keys.chunks(100).map(<[Item]>::to_vec).collect();
+        let read = at_once(batches.into_iter().map(|keys| self.get_all(keys))).await?;
+        Ok(read.into_iter().flatten().collect())
     }
 
     /// Puts one item, whether its key exists or not, outside of a transaction: for what no audit entry is on.

@@ -27,8 +27,14 @@ pub enum Partition {
     Groups,
     /// The stored response of a request with an idempotency key.
     Idempotency,
+    /// A retrieval job, its results and its tickets.
+    Job,
+    /// The retrieval jobs of a dock, or of a recipient.
+    Jobs,
     /// An API key, by its digest.
     Key,
+    /// A part of the docks that have open retrieval jobs.
+    OpenJobs,
     /// The policies of a dock, and what of them decides.
     Policies,
     /// The versions of a policy.
@@ -54,7 +60,10 @@ impl Partition {
             Self::Group => "GROUP",
             Self::Groups => "GROUPS",
             Self::Idempotency => "IDEMPOTENCY",
+            Self::Job => "JOB",
+            Self::Jobs => "JOBS",
             Self::Key => "KEY",
+            Self::OpenJobs => "OPEN_JOBS",
             Self::Policies => "POLICIES",
             Self::Policy => "POLICY",
             Self::Recipient => "RECIPIENT",

@@ -13,7 +13,7 @@ use super::{Error, Item, Partition, Store, text};
 use crate::model::audit::Entry;
 use crate::model::identifiers::Identifiers;
 use crate::model::submission::{SetDigest, Submission, Submissions, WINDOW_HOURS};
-use crate::model::token::{AccessToken, TokenKind, TokenRecord};
+use crate::model::token::{TokenKind, TokenRecord};
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
 use crate::values::id::{AccountId, CertificateId, DockId, RecipientId, SecretId, TokenId};
@@ -128,10 +128,9 @@ pub enum TokensRevocation {
 }
 
 impl Store {
-    /// Returns what a token was made from; `None` if it is unknown. One `GetItem`.
-    pub async fn token(&self, token: &AccessToken) -> Result<Option<TokenRecord>, Error> {
-        let item: Option<TokenItem> =
-            self.get(partition(token.recipient()), token_sort_key(&token.digest())).await?;
+    /// Returns what a recipient's token with this digest was made from; `None` if it is unknown. One `GetItem`.
+    pub async fn token(&self, recipient: RecipientId, digest: &Digest) -> Result<Option<TokenRecord>, Error> {
+        let item: Option<TokenItem> = self.get(partition(recipient), token_sort_key(digest)).await?;
         Ok(item.map(TokenRecord::from))
     }
 

@@ -173,11 +173,8 @@ impl Store {
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
 
-    /// Writes all `items` and the entry on them, or none. There is no transaction without an entry, so that nothing happens
+    /// Writes all `items` and the entry on them, or none. What a request brings about has an entry, so that nothing happens
     /// without a trace. The entry's writes come last, so that `items` keep their places in a refusal.
-    ///
-    /// Conflicts with other transactions are retried here; throttles are the SDK's to retry, few times and within its token
-    /// bucket ([`crate::aws::dynamodb`]), and not retried again.
     ///
     /// The entry's id, new for every attempt of a caller, is the token by which DynamoDB recognises the retry of an attempt
     /// whose answer was lost.
@@ -186,13 +183,26 @@ impl Store {
         mut items: Vec<TransactWriteItem>,
         entry: &Entry,
     ) -> Result<Transaction, Error> {
-        const OPERATION: &str = "TransactWriteItems";
         items.extend(self.entry_items(entry)?);
+        self.transact_as(items, entry.id.to_string()).await
+    }
+
+    /// Writes all `items` or none, without an entry: for what the worker does behind requests. `token`, of at most 36 characters, is
+    /// new for every attempt of a caller.
+    ///
+    /// Conflicts with other transactions are retried here; throttles are the SDK's to retry, few times and within its token
+    /// bucket ([`crate::aws::dynamodb`]), and not retried again.
+    pub(super) async fn transact_as(
+        &self,
+        items: Vec<TransactWriteItem>,
+        token: String,
+    ) -> Result<Transaction, Error> {
+        const OPERATION: &str = "TransactWriteItems";
         let request = self
             .client
             .transact_write_items()
             .set_transact_items(Some(items))
-            .client_request_token(entry.id.to_string())
+            .client_request_token(token)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         for attempt in 1.. {
             let error = match self.record.call(request.clone().send()).await {

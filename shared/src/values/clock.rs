@@ -55,6 +55,16 @@ impl Timestamp {
         Self(self.0.saturating_add(Duration::minutes(minutes.into())))
     }
 
+    /// This time less `minutes`.
+    pub fn minus_minutes(self, minutes: u16) -> Self {
+        Self(self.0.saturating_sub(Duration::minutes(minutes.into())))
+    }
+
+    /// This time less the time from `from` to `to`.
+    pub fn minus(self, from: Self, to: Self) -> Self {
+        Self(self.0.saturating_sub(to.0 - from.0))
+    }
+
     /// This time and `hours`.
     pub fn plus_hours(self, hours: u8) -> Self {
         Self(self.0.saturating_add(Duration::hours(hours.into())))

@@ -133,8 +133,16 @@ ids! {
     Certificate: CertificateId, "crt_", "certificateId", "a certificate";
     Artifact: ArtifactId, "art_", "artifactId", "an artifact";
     ArtifactBatch: ArtifactBatchId, "batch_", "batchId", "a batch of artifacts";
+    Job: JobId, "job_", "jobId", "a retrieval job";
     Token: TokenId, "tok_", "tokenId", "an access token";
     AuditEntry: AuditEntryId, "aud_", "entryId", "an entry of the audit trail";
+}
+
+impl ArtifactId {
+    /// The lowest id.
+    pub const MIN: Self = Self(Ulid(0));
+    /// The highest id.
+    pub const MAX: Self = Self(Ulid(u128::MAX));
 }
 
 impl AuditEntryId {
@@ -186,7 +194,7 @@ mod tests {
     fn an_id_of_any_kind_tells_its_kind() {
         let id = AnyId::parse("rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0").unwrap();
         assert_eq!((id.name(), id.to_string().as_str()), ("recipientId", "rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"));
-        assert_eq!(AnyId::parse("job_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"), None);
+        assert_eq!(AnyId::parse("moon_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"), None);
     }
 
     #[test]

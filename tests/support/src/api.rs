@@ -160,11 +160,13 @@ impl Api {
         let event = LambdaEvent::new(event, lambda_http::Context::default());
         let Ok(output) = service(endpoint, self.context.clone()).oneshot(event).await;
         let output = serde_json::to_value(output).unwrap();
+        let text = output["body"].as_str().unwrap_or_default();
         Reply {
             status: output["statusCode"].as_u64().unwrap().try_into().unwrap(),
             headers: serde_json::from_value(output["headers"].clone()).unwrap(),
-            text: output["body"].as_str().unwrap().to_owned(),
-            body: serde_json::from_str(output["body"].as_str().unwrap()).unwrap(),
+            text: text.to_owned(),
+            // A redirect has none.
+            body: if text.is_empty() { Value::Null } else { serde_json::from_str(text).unwrap() },
         }
     }
 }

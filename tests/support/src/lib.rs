@@ -26,6 +26,7 @@ pub mod import;
 pub mod operations;
 pub mod proxy;
 pub mod relay;
+pub mod retrieved;
 pub mod sandbox;
 pub mod scene;
 pub mod stream;

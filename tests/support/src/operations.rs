@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::api::Api;
 use crate::dev::Dev;
+use crate::retrieved::drive;
 use crate::scene::Asker;
 
 /// An operation of the API's document, and what a valid request to it takes.
@@ -25,8 +26,8 @@ pub struct DocumentedOperation {
     pub body: Option<Value>,
     /// The status of its success, the first time.
     pub status: u16,
-    /// The credential that it takes, by the name of its security scheme.
-    pub credential: Option<String>,
+    /// The credentials of which it takes one, by the names of their security schemes.
+    pub credentials: Vec<String>,
     /// Whether its body is a form.
     pub takes_form: bool,
     /// Whether its body is a form with a file.
@@ -41,12 +42,15 @@ pub fn operations() -> Vec<DocumentedOperation> {
         for (method, operation) in methods.as_object().unwrap() {
             let statuses = operation["responses"].as_object().unwrap().keys();
             let successes =
-                statuses.map(|status| status.parse::<u16>().unwrap()).filter(|status| *status < 300);
+                statuses.map(|status| status.parse::<u16>().unwrap()).filter(|status| *status < 400);
             let body = &operation["requestBody"];
             let parameters = operation["parameters"].as_array().into_iter().flatten();
             let query = parameters
                 .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
                 .map(|parameter| parameter["name"].as_str().unwrap().to_owned());
+            // Which an API key needs, and an access token does not.
+            let of_key = (operation["operationId"] == "listRetrievalJobs").then(|| "dockId".to_owned());
+            let query = query.chain(of_key);
             operations.push(DocumentedOperation {
                 id: operation["operationId"].as_str().unwrap().to_owned(),
                 method: method.to_uppercase().parse().unwrap(),
@@ -58,12 +62,17 @@ pub fn operations() -> Vec<DocumentedOperation> {
                 }),
                 takes_file: body["content"].get("multipart/form-data").is_some(),
                 takes_form: body["content"].get("application/x-www-form-urlencoded").is_some(),
-                // A repeated request has a success of its own, with a lower status.
-                status: successes.max().unwrap(),
-                credential: operation.get("security").map(|schemes| {
-                    let scheme = schemes[0].as_object().unwrap();
-                    scheme.keys().next().unwrap().clone()
-                }),
+                // A repeated request has a success of its own, with a lower status. The job of a test has ended.
+                status: match operation["operationId"].as_str() {
+                    Some("cancelRetrievalJob") => 409,
+                    _ => successes.max().unwrap(),
+                },
+                credentials: operation["security"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|scheme| scheme.as_object().unwrap().keys().next().unwrap().clone())
+                    .collect(),
             });
         }
     }
@@ -80,6 +89,7 @@ pub struct Ids {
     pub group: String,
     pub certificate: String,
     pub artifact: String,
+    pub job: String,
 }
 
 impl Ids {
@@ -94,6 +104,7 @@ impl Ids {
             group: id("grp"),
             certificate: id("crt"),
             artifact: id("art"),
+            job: id("job"),
         }
     }
 
@@ -102,17 +113,29 @@ impl Ids {
     pub async fn new(dev: &Dev) -> Self {
         let recipient = dev.recipient().await;
         let (secret, _) = dev.secret(&recipient).await;
-        let api = Api::new(Context::new(dev.table.store.clone(), Mode::Live, Clock::system()));
+        let context = Context::new(dev.table.store.clone(), Mode::Live, Clock::system());
+        let api = Api::new(context.clone());
         let asker = Asker { api: &api, key: &dev.key, dock: &dev.dock };
         let policy = asker.policy("A policy", json!({"everyone": true})).await;
         let group = asker.group("A group", &[&recipient]).await;
         let certificate = asker.certificate(&recipient, &crate::certificate::new("one")).await;
         let artifact = dev.artifact().await;
-        Self { dock: dev.dock.clone(), recipient, secret, policy, group, certificate, artifact }
+        let body = json!({"stakeholderClass": "mortgagee", "identifiers": {"lender_id": "LND-4821"}});
+        asker.ask("update-recipient", &[("recipientId", &recipient)], body).await;
+        // One for all.
+        let policies = asker.reply("list-policies", &[], "limit=1000", Value::Null).await.list();
+        if !policies.iter().any(|policy| policy["name"] == "For lenders") {
+            let lenders = asker.policy("For lenders", json!({"everyone": true})).await;
+            asker.publish(&lenders, json!({"stage": "production", "version": 1})).await;
+        }
+        let body = json!({"dockId": dev.dock, "recipientId": recipient});
+        let job = asker.create("create-retrieval-job", &[], body).await;
+        drive(&context, &job).await;
+        Self { dock: dev.dock.clone(), recipient, secret, policy, group, certificate, artifact, job }
     }
 
     /// Each id, and the one that examples in the document have in its place.
-    fn examples(&self) -> [(&'static str, &str); 7] {
+    fn examples(&self) -> [(&'static str, &str); 8] {
         [
             ("dock_01JHMV2B4MP0YHZX6Q3T0V1W2X", &self.dock),
             ("rcp_01JHMV3C5NQ1ZJ0Y7R4V1W2X3Y", &self.recipient),
@@ -121,6 +144,7 @@ impl Ids {
             ("grp_01JHMV7G9SV5DP4CBW8Z5A6B7C", &self.group),
             ("crt_01JHMV8H0TW6EQ5DCX9A6B7C8D", &self.certificate),
             ("art_01JHMV9J1VX7FR6EDYAB7C8D9E", &self.artifact),
+            ("job_01JHMVA9K2Y8GS7FEZBC8D9EAF", &self.job),
         ]
     }
 }
@@ -128,7 +152,16 @@ impl Ids {
 impl DocumentedOperation {
     /// Whether it takes an API key.
     pub fn takes_key(&self) -> bool {
-        self.credential.as_deref() == Some("ApiKey")
+        self.takes("ApiKey")
+    }
+
+    /// Whether it takes an access token.
+    pub fn takes_token(&self) -> bool {
+        self.takes("AccessToken")
+    }
+
+    fn takes(&self, credential: &str) -> bool {
+        self.credentials.iter().any(|taken| taken == credential)
     }
 
     /// Whether its path, its query or its body says which things it is about.
@@ -143,6 +176,7 @@ impl DocumentedOperation {
         let path = path.replace("{secretId}", &ids.secret).replace("{policyId}", &ids.policy);
         let path = path.replace("{groupId}", &ids.group).replace("{version}", "1");
         let path = path.replace("{certificateId}", &ids.certificate).replace("{artifactId}", &ids.artifact);
+        let path = path.replace("{jobId}", &ids.job);
         let path = path.replace("{entityType}", "recipient").replace("{entityId}", &ids.recipient);
         assert!(!path.contains('{'), "{}: which thing does {path} mean?", self.id);
         match self.query.as_slice() {

@@ -94,7 +94,7 @@ pub async fn expire(table: &TestTable, artifact: &str) {
 }
 
 /// Things that were deleted, one of each kind, and what the stream says of that.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Cleanups {
     /// The records that the worker's mapping lets through, one for each.
     pub records: Vec<Value>,

@@ -211,7 +211,7 @@ struct Constraints {
 }
 
 /// The metadata key that holds an artifact's type.
-pub(super) const TYPE_KEY: &str = "document_type";
+pub(crate) const TYPE_KEY: &str = "document_type";
 
 /// The artifact type that stands for any.
 const ANY_TYPE: &str = "*";
@@ -283,6 +283,11 @@ impl Recipe {
     /// The methods that it grants. Not empty.
     pub fn methods(&self) -> &[Method] {
         self.access.method.all()
+    }
+
+    /// The most artifacts that one job delivers by it.
+    pub fn max_batch_size(&self) -> u16 {
+        self.access.max_batch_size.unwrap_or(MAX_BATCH_SIZE)
     }
 
     /// The keys of the identifiers that it matches.

@@ -29,6 +29,7 @@ use serde_json::{Value, json};
 use crate::account::Account;
 use crate::api::Api;
 use crate::fault::InjectedFault;
+use crate::retrieved::Retrieved;
 use crate::scene::{Asker, Scene};
 use crate::{bucket, certificate};
 
@@ -96,6 +97,20 @@ pub enum Thing {
     EmptyArtifact,
     /// An artifact that does not exist.
     MissingArtifact,
+    /// A completed job of the member: a [`Retrieved`], as are the following.
+    Job,
+    /// [`Retrieved::open_job`].
+    OpenJob,
+    /// [`Retrieved::account_job`].
+    AccountJob,
+    /// [`Retrieved::outsider_job`].
+    OutsiderJob,
+    /// [`Retrieved::artifact`].
+    RetrievedArtifact,
+    /// [`Retrieved::outsider_artifact`].
+    OutsiderArtifact,
+    /// A job that does not exist.
+    MissingJob,
 }
 
 /// What a request is sent with.
@@ -122,14 +137,15 @@ pub struct Case {
     /// What distinguishes it from the endpoint's other cases.
     pub what: &'static str,
     pub path: &'static [Thing],
-    /// The query, with a placeholder: `{dock}` for the account's dock.
+    /// The query, with placeholders: `{dock}` for the account's dock, `{ticket}`, `{account_ticket}` and `{outsider_ticket}` for what a
+    /// [`Retrieved`] has.
     pub query: &'static str,
     /// The body, with placeholders: `{n}` for a number, `{value}` for the value of [`Thing::Secret`], `{dock}` for the
     /// account's dock, `{pem}` for a certificate that nobody has registered, `{there}` for [`Thing::Recipient`], and
     /// `{member}`, `{passphrase}`, `{registered}` (its certificate in PEM), `{token}`, `{outsider}`, `{outsider_passphrase}`,
     /// `{artifact}` for [`Thing::Artifact`], `{declared}` and `{uploaded}` for the filenames of [`Thing::DeclaredArtifact`] and [`Thing::UploadedArtifact`],
-    /// `{group}`, `{policy}`, `{crowded}` for what a [`Scene`] has, the last one for a recipient in as many groups as it may be
-    /// in.
+    /// `{group}`, `{policy}`, `{crowded}`, `{scene_dock}` for what a [`Scene`] has, `{crowded}` for a recipient in as many groups as it may
+    /// be in, and `{cursor}` and `{busy}` for what a [`Retrieved`] has.
     pub body: Option<Value>,
     pub status: u16,
     /// Who sends it.
@@ -144,8 +160,10 @@ pub struct Case {
     pub repeated_with_key: Option<u16>,
     /// Transient faults that one request must overcome, by the operation that has them.
     pub overcomes: Vec<(&'static str, Vec<InjectedFault>)>,
-    /// Whether it leaves an audit entry though it changes nothing.
+    /// Whether it is an event of the account's own, which leaves an audit entry though it changes nothing.
     pub is_event: bool,
+    /// Whether it leaves an audit entry each time, though it changes nothing.
+    pub is_recorded: bool,
     /// How many audit entries it leaves, if it changes something.
     pub entries: usize,
     /// Whether the benchmark measures it.
@@ -168,6 +186,7 @@ fn case(endpoint: &'static str) -> Case {
         repeated_with_key: None,
         overcomes: Vec::new(),
         is_event: false,
+        is_recorded: false,
         entries: 1,
         is_measured: false,
     }
@@ -223,6 +242,10 @@ impl Case {
         Self { is_event: true, ..self }
     }
 
+    fn recorded(self) -> Self {
+        Self { is_recorded: true, ..self }
+    }
+
     fn entries(self, entries: usize) -> Self {
         Self { entries, ..self }
     }
@@ -249,9 +272,11 @@ impl Case {
         }
     }
 
-    /// The query of a request to this dock.
-    pub fn query_of(&self, dock: &str) -> String {
-        self.query.replace("{dock}", dock)
+    /// The query of a request to this dock, about these things.
+    pub fn query_of(&self, dock: &str, things: &Things) -> String {
+        let Retrieved { ticket, account_ticket, outsider_ticket, .. } = &things.retrieved;
+        let query = self.query.replace("{dock}", dock).replace("{ticket}", ticket);
+        query.replace("{account_ticket}", account_ticket).replace("{outsider_ticket}", outsider_ticket)
     }
 
     /// The body for the `n`th request to this dock, about these things.
@@ -277,6 +302,9 @@ impl Case {
             ("{artifact}", &things.artifacts.available),
             ("{declared}", &things.artifacts.declared_filename),
             ("{uploaded}", &things.artifacts.uploaded_filename),
+            ("{scene_dock}", &scene.dock),
+            ("{cursor}", &things.retrieved.cursor),
+            ("{busy}", &things.retrieved.busy),
         ] {
             text = text.replace(placeholder, value);
         }
@@ -289,7 +317,18 @@ impl Case {
         let in_body = |it: &&str| self.body.as_ref().is_some_and(|body| body.to_string().contains(*it));
         of_scene.iter().any(|thing| self.path.contains(thing))
             || [Sender::Member, Sender::Outsider].contains(&self.sender)
-            || ["{member}", "{token}", "{outsider}"].iter().any(in_body)
+            || ["{member}", "{token}", "{outsider}", "{scene_dock}"].iter().any(in_body)
+            || self.needs_retrieved()
+    }
+
+    /// Whether it is about jobs that are there.
+    pub fn needs_retrieved(&self) -> bool {
+        let of_jobs =
+            [Thing::Job, Thing::OpenJob, Thing::AccountJob, Thing::OutsiderJob, Thing::RetrievedArtifact];
+        let in_body = |it: &&str| self.body.as_ref().is_some_and(|body| body.to_string().contains(*it));
+        of_jobs.iter().any(|thing| self.path.contains(thing))
+            || ["{cursor}", "{busy}"].iter().any(in_body)
+            || self.endpoint == "list-retrieval-jobs" && self.sender == Sender::Member
     }
 
     /// Whether it is about artifacts that are there.
@@ -309,7 +348,7 @@ impl Case {
     /// The event of the `n`th request of this account.
     pub fn event(&self, account: &Account, things: &Things, n: usize) -> Value {
         let values = self.parameters(account, things);
-        let (query, body) = (self.query_of(&account.dock), self.body_of(n, &account.dock, things));
+        let (query, body) = (self.query_of(&account.dock, things), self.body_of(n, &account.dock, things));
         let mut event = account.request(self.endpoint(), &values, &query, body);
         if let Some((name, value)) = self.header {
             event["headers"][name] = value.into();
@@ -354,6 +393,7 @@ pub struct Things {
     /// A certificate that nobody has registered.
     pub pem: String,
     pub artifacts: Artifacts,
+    pub retrieved: Retrieved,
 }
 
 /// The ids of artifacts in each state.
@@ -427,6 +467,9 @@ impl Things {
         if case.needs_artifacts() {
             things.artifacts = Artifacts::of(account, email).await;
         }
+        if case.needs_retrieved() {
+            things.retrieved = Retrieved::of(account, &things.scene).await;
+        }
         if case.needs_crowded() {
             things.crowded = things.scene.crowded(&account.table.store, &account.key).await;
         }
@@ -466,6 +509,13 @@ impl Things {
             Thing::DeclaredArtifact => &self.artifacts.declared,
             Thing::EmptyArtifact => &self.artifacts.empty,
             Thing::MissingArtifact => "art_00000000000000000000000000",
+            Thing::Job => &self.retrieved.job,
+            Thing::OpenJob => &self.retrieved.open_job,
+            Thing::AccountJob => &self.retrieved.account_job,
+            Thing::OutsiderJob => &self.retrieved.outsider_job,
+            Thing::RetrievedArtifact => &self.retrieved.artifact,
+            Thing::OutsiderArtifact => &self.retrieved.outsider_artifact,
+            Thing::MissingJob => "job_00000000000000000000000000",
         }
     }
 }

@@ -1,7 +1,21 @@
 //! The cases of retrieval.
 
-use super::{Case, READ_AND_QUERY, Sender, WRITE, case};
+use serde_json::json;
+
+use super::Thing::{
+    AccountJob, Job, MissingArtifact, MissingJob, OpenJob, OutsiderArtifact, OutsiderJob, RetrievedArtifact,
+};
+use super::{Calls, Case, READ, READ_AND_QUERY, READ_TWO, READ_TWO_AND_QUERY, Sender, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, Unprocessed};
+use crate::fault::{CONFLICT, MIXED};
+
+const READ_THREE_AND_QUERY: Calls = &["GetItem", "GetItem", "GetItem", "Query"];
+/// The recipient, its groups, the policies, and the open jobs of the dock.
+const DECIDE: Calls = &["BatchGetItem", "GetItem", "GetItem", "Query"];
+/// The recipient, its groups, the policies, and the artifacts.
+const DECIDE_ON_PAGE: Calls = &["BatchGetItem", "BatchGetItem", "GetItem", "Query"];
+/// The credential, the page, the recipient, its groups and the policies.
+const DECIDE_ON_LINK: Calls = &["BatchGetItem", "GetItem", "GetItem", "GetItem", "Query"];
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -18,5 +32,115 @@ pub(super) fn cases() -> Vec<Case> {
             .status(403)
             .calls(&[READ_AND_QUERY, &["GetItem", "Query"], WRITE])
             .repeated(403),
+        case("create-retrieval-job")
+            .by(Sender::Member)
+            .body(json!({"metadata": {"document_type": "declaration-page"}}))
+            .status(201)
+            .calls(&[READ_AND_QUERY, DECIDE, WRITE])
+            .repeated(201)
+            .with_idempotency_key(201)
+            .overcomes("BatchGetItem", [Unprocessed])
+            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
+        case("create-retrieval-job")
+            .what("with a cursor")
+            .by(Sender::Member)
+            .body(json!({"cursor": "{cursor}"}))
+            .status(201)
+            .calls(&[READ_TWO_AND_QUERY, DECIDE, WRITE])
+            .repeated(201),
+        case("create-retrieval-job")
+            .what("by the account")
+            .body(json!({"dockId": "{scene_dock}", "recipientId": "{member}"}))
+            .status(201)
+            .calls(&[READ_TWO_AND_QUERY, DECIDE, WRITE])
+            .repeated(201)
+            .with_idempotency_key(201),
+        case("create-retrieval-job")
+            .what("too many")
+            .body(json!({"dockId": "{scene_dock}", "recipientId": "{busy}"}))
+            .status(409)
+            .repeated(409)
+            .with_idempotency_key(409),
+        case("create-retrieval-job")
+            .what("nothing granted")
+            .by(Sender::Outsider)
+            .body(json!({}))
+            .status(403)
+            .calls(&[READ_AND_QUERY, &["GetItem", "GetItem", "Query"], WRITE])
+            .repeated(403),
+        case("list-retrieval-jobs")
+            .by(Sender::Member)
+            .calls(&[READ_AND_QUERY, &["Query"], &["BatchGetItem"]])
+            .repeated(200)
+            .overcomes("BatchGetItem", [Unprocessed]),
+        case("list-retrieval-jobs")
+            .what("by the account")
+            .query("dockId={dock}")
+            .calls(&[READ_TWO, &["Query"]])
+            .repeated(200),
+        case("get-retrieval-job")
+            .by(Sender::Member)
+            .path(&[Job])
+            .calls(&[READ_TWO_AND_QUERY])
+            .repeated(200)
+            .overcomes("GetItem", [AnswerLost; 2]),
+        case("get-retrieval-job").what("by the account").path(&[AccountJob]).calls(&[READ_TWO]).repeated(200),
+        case("get-retrieval-job").what("none").path(&[MissingJob]).status(404),
+        case("list-retrieval-results")
+            .by(Sender::Member)
+            .path(&[Job])
+            .calls(&[READ_THREE_AND_QUERY, DECIDE_ON_PAGE, WRITE])
+            .repeated(200)
+            .overcomes("BatchGetItem", [Unprocessed])
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
+        case("list-retrieval-results")
+            .what("by the account")
+            .path(&[AccountJob])
+            .calls(&[&["GetItem", "GetItem", "GetItem"], &["Query"], DECIDE_ON_PAGE, WRITE])
+            .repeated(200),
+        case("list-retrieval-results")
+            .what("nothing granted any more")
+            .by(Sender::Outsider)
+            .path(&[OutsiderJob])
+            .status(403)
+            .repeated(403),
+        case("cancel-retrieval-job")
+            .by(Sender::Member)
+            .path(&[OpenJob])
+            .calls(&[READ_TWO_AND_QUERY, READ, WRITE])
+            .repeated(409)
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
+        case("cancel-retrieval-job").what("ended").path(&[AccountJob]).status(409).repeated(409),
+        case("download-artifact")
+            .by(Sender::Anyone)
+            .path(&[Job, RetrievedArtifact])
+            .query("ticket={ticket}")
+            .status(302)
+            .calls(&[READ_TWO_AND_QUERY, DECIDE_ON_LINK, WRITE])
+            .repeated(302)
+            .recorded()
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
+        case("download-artifact")
+            .what("with a link of the account")
+            .by(Sender::Anyone)
+            .path(&[AccountJob, RetrievedArtifact])
+            .query("ticket={account_ticket}")
+            .status(302)
+            .repeated(302)
+            .recorded(),
+        case("download-artifact")
+            .what("withdrawn")
+            .by(Sender::Anyone)
+            .path(&[OutsiderJob, OutsiderArtifact])
+            .query("ticket={outsider_ticket}")
+            .status(403)
+            .repeated(403),
+        case("download-artifact")
+            .what("of another page")
+            .by(Sender::Anyone)
+            .path(&[Job, MissingArtifact])
+            .query("ticket={ticket}")
+            .status(404)
+            .repeated(404),
     ]
 }

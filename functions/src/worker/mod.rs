@@ -1,4 +1,4 @@
-//! The worker: what is done behind requests. It cleans up what is gone.
+//! The worker: what is done behind requests. It cleans up what is gone, and puts retrieval jobs together.
 //!
 //! DynamoDB's stream feeds it with the writes that the mapping in `template.yaml` lets through ([`Record::is_for_worker`] says which),
 //! at least once, and a schedule has it sweep: what failed for the stream is left to that. Whatever it does can be interrupted anywhere
@@ -9,11 +9,17 @@
 use std::time::Duration;
 
 use docyard_core::context::Context;
-use docyard_core::store::{CLEANUP_PARTITIONS, Cleanup, Error, Fault, Leftover, Partition, pending_of_image};
+use docyard_core::store::{
+    CLEANUP_PARTITIONS, Cleanup, Error, Fault, Leftover, OPEN_JOBS_PARTITIONS, Partition, open_job_of_image,
+    pending_of_image,
+};
+use docyard_core::values::id::JobId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Action, Grant};
+
+mod jobs;
 
 /// The name of its function and of its binary.
 pub const NAME: &str = "worker";
@@ -26,11 +32,21 @@ pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
 /// What it does on the table, and its role may do.
 pub const GRANTS: &[Grant] = &[
-    Grant { action: Action::PutItem, partitions: &[Partition::Cleanup] },
+    Grant { action: Action::GetItem, partitions: &[Partition::Dock, Partition::Job, Partition::OpenJobs] },
+    Grant { action: Action::BatchGetItem, partitions: &[Partition::Artifact, Partition::Groups] },
     Grant {
         action: Action::Query,
-        partitions: &[Partition::Cleanup, Partition::Group, Partition::Policy, Partition::Recipient],
+        partitions: &[
+            Partition::Artifacts,
+            Partition::Cleanup,
+            Partition::Group,
+            Partition::OpenJobs,
+            Partition::Policies,
+            Partition::Policy,
+            Partition::Recipient,
+        ],
     },
+    Grant { action: Action::PutItem, partitions: &[Partition::Cleanup, Partition::Job, Partition::OpenJobs] },
     Grant {
         action: Action::BatchWriteItem,
         partitions: &[Partition::Cleanup, Partition::Group, Partition::Policy, Partition::Recipient],
@@ -76,6 +92,8 @@ enum Task {
     CleanUp(Cleanup),
     /// To have cleaned up what is left of what has expired.
     Expired(Leftover),
+    /// To take the next step of a retrieval job.
+    Step(JobId),
 }
 
 impl Record {
@@ -89,16 +107,19 @@ impl Record {
         &self.dynamodb.sequence_number
     }
 
-    /// Whether the mapping lets it through: a new task, or an artifact that DynamoDB deleted since it had waited in vain for its
-    /// content.
+    /// Whether the mapping lets it through: a new task, an artifact that DynamoDB deleted since it had waited in vain for its content, or
+    /// an open retrieval job.
     pub fn is_for_worker(&self) -> bool {
         self.task().is_some()
     }
 
     fn task(&self) -> Option<Task> {
         let is_expired = self.user_identity.as_ref().is_some_and(|by| by.principal_id == TTL);
+        let image = &self.dynamodb.new_image;
+        let step = || open_job_of_image(image).map(Task::Step);
         match self.event_name.as_str() {
-            "INSERT" => Cleanup::of_image(&self.dynamodb.new_image).map(Task::CleanUp),
+            "INSERT" => Cleanup::of_image(image).map(Task::CleanUp).or_else(step),
+            "MODIFY" => step(),
             "REMOVE" if is_expired => {
                 let (dock, artifact) = pending_of_image(&self.dynamodb.old_image)?;
                 Some(Task::Expired(Leftover::Content { dock, artifact }))
@@ -140,6 +161,7 @@ fn failed(error: Error) -> Fault {
 
 async fn work(context: &Context, task: Task) -> Result<(), Error> {
     match task {
+        Task::Step(job) => jobs::step(context, job).await,
         Task::Expired(leftover) => context.store.clean_up(leftover, context.now()).await,
         Task::CleanUp(cleanup) => {
             let is_done = clean_up(context, cleanup.leftover).await?;
@@ -168,12 +190,18 @@ struct Sweep {
     is_without_s3: bool,
 }
 
-/// Finishes every task that is due, and returns how many were. What fails is left to the next sweep, and does not hold up the others.
+/// Finishes every task that is due, has stalled jobs go on, and returns how many these were. What fails is left to the next sweep, and does not hold up the others.
 async fn sweep(context: &Context) -> Result<usize, Error> {
     let mut sweep = Sweep::default();
     for n in 0..CLEANUP_PARTITIONS {
         if let Err(error) = sweep_partition(context, n, &mut sweep).await {
             sweep.failure = Some(error);
+        }
+    }
+    for n in 0..OPEN_JOBS_PARTITIONS {
+        match jobs::sweep(context, n).await {
+            Ok(touched) => sweep.finished += touched,
+            Err(error) => sweep.failure = Some(error),
         }
     }
     sweep.failure.map_or(Ok(sweep.finished), Err)
