@@ -15,6 +15,8 @@ mod fuzz;
 mod jobs;
 mod model;
 mod races;
+mod races_of_retrieval;
+mod retrieval;
 mod tokens;
 mod trail;
 mod worker;

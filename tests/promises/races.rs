@@ -33,15 +33,15 @@ const DOCUMENT: &[u8] = b"%PDF-1.7";
 /// A request: when it began and ended, by a clock that only counts, and what it was. Of one that was answered 503
 /// nobody knows whether it happened, or when.
 #[derive(Clone, Debug)]
-struct Event<A> {
+pub(crate) struct Event<A> {
     began: u64,
     ended: u64,
-    action: A,
-    is_unknown: bool,
+    pub(crate) action: A,
+    pub(crate) is_unknown: bool,
 }
 
 /// What a thing is, and what requests do to it.
-trait Specification: Clone + Debug + Eq + Hash + Default {
+pub(crate) trait Specification: Clone + Debug + Eq + Hash + Default {
     /// A request with its answer.
     type Action: Clone + Debug;
 
@@ -60,7 +60,7 @@ trait Specification: Clone + Debug + Eq + Hash + Default {
 /// kept).
 ///
 /// [Wing and Gong]: https://doi.org/10.1006/jpdc.1993.1015
-fn is_linearisable<S: Specification>(events: &[Event<S::Action>]) -> bool {
+pub(crate) fn is_linearisable<S: Specification>(events: &[Event<S::Action>]) -> bool {
     fn search<S: Specification>(
         events: &[Event<S::Action>],
         done: u128,
@@ -532,25 +532,25 @@ impl Specification for Assignment {
 }
 
 /// The API over a table that fails at random, and the history of what was asked of it.
-struct Race<A> {
-    table: TestTable,
-    api: Api,
-    key: String,
-    dock: String,
-    seed: usize,
+pub(crate) struct Race<A> {
+    pub(crate) table: TestTable,
+    pub(crate) api: Api,
+    pub(crate) key: String,
+    pub(crate) dock: String,
+    pub(crate) seed: usize,
     clock: AtomicU64,
     history: Mutex<Vec<Event<A>>>,
     /// What is known to everyone by now: ids, and the values of secrets.
-    known: Mutex<Vec<(String, String)>>,
+    pub(crate) known: Mutex<Vec<(String, String)>>,
     /// What [`Race::with_institution`] created.
     institution: Mutex<Institution>,
     rng: Mutex<TestRng>,
     /// Whether DynamoDB fails: only once everything is set up.
-    fails: Arc<AtomicBool>,
+    pub(crate) fails: Arc<AtomicBool>,
 }
 
 impl<A> Race<A> {
-    async fn new(seed: u64) -> Arc<Self> {
+    pub(crate) async fn new(seed: u64) -> Arc<Self> {
         let table = TestTable::start().await;
         let account = table.account().await;
         let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
@@ -597,7 +597,7 @@ impl<A> Race<A> {
         })
     }
 
-    fn random(&self, below: usize) -> usize {
+    pub(crate) fn random(&self, below: usize) -> usize {
         usize::try_from(self.rng.lock().unwrap().next_u64() % below as u64).unwrap()
     }
 
@@ -620,7 +620,7 @@ impl<A> Race<A> {
         self.ask_about(function, &parameters, query, body, action).await
     }
 
-    async fn ask_about(
+    pub(crate) async fn ask_about(
         &self,
         function: &str,
         parameters: &[(&str, &str)],
@@ -641,6 +641,8 @@ impl<A> Race<A> {
             "publish-policy" => &[200, 409, 503],
             "rollback-policy" => &[201, 409, 503],
             "create-artifact" => &[201, 503],
+            "create-retrieval-job" => &[201, 409, 503],
+            "cancel-retrieval-job" => &[200, 409, 503],
             "update-artifact" => &[200, 404, 409, 503],
             "assign-policy"
             | "unassign-policy"
@@ -711,7 +713,7 @@ impl<A> Race<A> {
         [0, 1, 2].map(|at| known[at].0.clone())
     }
 
-    fn remember(&self, reply: &Reply) {
+    pub(crate) fn remember(&self, reply: &Reply) {
         if reply.status == 201 {
             let value = reply.body["secret"].as_str().unwrap_or_default().to_owned();
             self.known.lock().unwrap().push((reply.id(201), value));
@@ -721,18 +723,18 @@ impl<A> Race<A> {
 
 /// A recipient with a secret and a certificate, and a policy that lets it in.
 #[derive(Clone, Default)]
-struct Institution {
-    recipient: String,
-    passphrase: String,
-    secret: String,
-    certificate: String,
-    policy: String,
-    pem: String,
+pub(crate) struct Institution {
+    pub(crate) recipient: String,
+    pub(crate) passphrase: String,
+    pub(crate) secret: String,
+    pub(crate) certificate: String,
+    pub(crate) policy: String,
+    pub(crate) pem: String,
 }
 
 impl<A> Race<A> {
     /// Creates an institution, before anything fails.
-    async fn with_institution(&self) {
+    pub(crate) async fn with_institution(&self) {
         self.with_policy(true).await;
         let [recipient, _, policy] = self.of_policy();
         let asker = Asker { api: &self.api, key: &self.key, dock: &self.dock };
@@ -748,13 +750,13 @@ impl<A> Race<A> {
         *self.known.lock().unwrap() = vec![("no token".to_owned(), String::new())];
     }
 
-    fn institution(&self) -> Institution {
+    pub(crate) fn institution(&self) -> Institution {
         self.institution.lock().unwrap().clone()
     }
 
     /// Makes a request, and records what `action` makes of the answer; of a 503 it is told as of an answer that says
     /// nothing.
-    async fn record(
+    pub(crate) async fn record(
         &self,
         request: impl Future<Output = Reply>,
         expected: &[u16],
@@ -779,6 +781,14 @@ impl<A> Race<A> {
         self.history.lock().unwrap().extend(events);
         reply
     }
+
+    /// Does something else than a request, and records it.
+    pub(crate) async fn record_done(&self, doing: impl Future<Output = ()>, action: A) {
+        let began = self.clock.fetch_add(1, Ordering::SeqCst);
+        doing.await;
+        let ended = self.clock.fetch_add(1, Ordering::SeqCst);
+        self.history.lock().unwrap().push(Event { began, ended, action, is_unknown: false });
+    }
 }
 
 fn id_in(reply: &Reply, field: &str) -> String {
@@ -787,7 +797,7 @@ fn id_in(reply: &Reply, field: &str) -> String {
 
 /// Runs callers at once, each with requests one after the other, and gives what they saw. Asserts that the trail tells what
 /// happened, also of requests that were answered 503.
-async fn run<A, F>(race: Arc<Race<A>>, request: fn(Arc<Race<A>>) -> F) -> Vec<Event<A>>
+pub(crate) async fn run<A, F>(race: Arc<Race<A>>, request: fn(Arc<Race<A>>) -> F) -> Vec<Event<A>>
 where
     A: Send + Clone + 'static,
     F: Future<Output = ()> + Send + 'static,
@@ -1105,7 +1115,7 @@ async fn on_tokens(race: Arc<Race<TokenAction>>) {
     }
 }
 
-fn seeds() -> std::ops::Range<u64> {
+pub(crate) fn seeds() -> std::ops::Range<u64> {
     0..if is_thorough() { 400 } else { 8 }
 }
 
