@@ -18,6 +18,7 @@ use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipe::{Factor, Method, Recipe};
 use docyard_core::model::recipient::{Recipient, StakeholderClass};
 use docyard_core::model::secret::{Grace, Lifetime};
+use docyard_core::model::ticket::Ticket;
 use docyard_core::model::token::AccessToken;
 use docyard_core::store::Store;
 use docyard_core::values::clock::{Clock, Timestamp};
@@ -119,6 +120,14 @@ pub fn oauth(data: &[u8]) {
         assert!(parameters.take("client_secret").is_none(), "it was taken");
     }
     let _ = std::str::from_utf8(data).map(|text| AccessToken::parse(text).is_some());
+}
+
+/// The ticket of a link: what is read is the text that was sent.
+pub fn ticket(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if let Some(ticket) = Ticket::parse(text) {
+        assert!(ticket.expose() == text && text.contains(&ticket.recipient().to_string()[4..]));
+    }
 }
 
 /// A form with a file, whose parts `--b` separates: nothing of it is more than what was sent.

@@ -15,4 +15,5 @@ mod layers;
 mod logging;
 mod permissions;
 mod round_trips;
+mod seven_steps;
 mod template;

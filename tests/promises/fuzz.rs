@@ -36,6 +36,7 @@ const READERS: &[(&str, Reader)] = &[
     ("oauth", readers::oauth),
     ("path", readers::path),
     ("recipe", readers::recipe),
+    ("ticket", readers::ticket),
 ];
 
 /// What was kept of a reader's inputs.
