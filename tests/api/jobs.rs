@@ -81,8 +81,8 @@ impl By<'_> {
             let page = reply.body["items"].as_array().unwrap();
             assert!(page.len() <= limit);
             items.extend(page.iter().cloned());
-            match reply.headers.get("link") {
-                Some(link) => link.split(['?', '>']).nth(1).unwrap().clone_into(&mut query),
+            match reply.next_query() {
+                Some(next) => query = next,
                 None => return items,
             }
         }

@@ -79,7 +79,7 @@ async fn observe_worker() -> Vec<String> {
     records.push(retrieved::record(&Retrieved::of(&account, &scene).await.open_job));
     records.push(retrieved::record(&named_job(&account, &scene).await));
     assert_eq!(sandbox.invoke(stream::event(&records)).await.unwrap()["batchItemFailures"], json!([]));
-    sandbox.invoke(json!({"source": "aws.events", "detail-type": "Scheduled Event"})).await.unwrap();
+    sandbox.invoke(stream::schedule()).await.unwrap();
     let calls = proxy.calls();
     let needed = proxy.take_actions();
     let template = template();

@@ -19,6 +19,7 @@ use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::bucket;
 use docyard_test_support::clock::TestClock;
 use docyard_test_support::is_thorough;
+use docyard_test_support::stream::schedule;
 use docyard_test_support::table::TestTable;
 use docyard_test_support::trail;
 use proptest::prelude::*;
@@ -301,7 +302,7 @@ impl System {
     /// Asserts that the worker, when no upload can be under way any more, leaves the contents of what was not deleted.
     async fn assert_contents(&self, model: &Model) {
         self.clock.set(self.clock.now().plus_minutes(CONTENT_MINUTES + 1));
-        worker::handle(&self.context, &json!({"detail-type": "Scheduled Event"})).await.unwrap();
+        worker::handle(&self.context, &schedule()).await.unwrap();
         for (at, artifact) in model.artifacts.iter().enumerate() {
             let is_there = self.objects.head(&self.declared[at]).await.unwrap().is_some();
             assert_eq!(
@@ -357,8 +358,8 @@ impl System {
                 let since = artifact["availableAt"].as_str().map(str::to_owned);
                 (field("id"), field("status"), field("filename"), since)
             }));
-            match reply.headers.get("link") {
-                Some(link) => link.split(['?', '>']).nth(1).unwrap().clone_into(&mut next),
+            match reply.next_query() {
+                Some(following) => next = following,
                 None => return listed,
             }
         }

@@ -26,6 +26,11 @@ use crate::worker::{FAULTS, World};
 /// What the imported artifacts have.
 const LENDER: &str = "LND-4821";
 
+/// How much smaller than in the promise what the tests go through is.
+fn scale() -> usize {
+    if is_thorough() { 1 } else { 10 }
+}
+
 /// An account whose dock has artifacts that a lender is granted, and its API at a later minute.
 struct Lending {
     account: Account,
@@ -180,7 +185,7 @@ async fn a_job_that_cannot_go_on_fails_within_20_minutes_and_makes_room() {
 /// 25,000 artifacts in three jobs; or a tenth of that.
 #[tokio::test]
 async fn one_job_after_the_other_delivers_everything_once_while_documents_come_and_go() {
-    let scale = if is_thorough() { 1 } else { 10 };
+    let scale = scale();
     // The second policy delivers nothing that the first does not, of other sizes.
     let lending = Lending::new(25_000 / scale, &[10_000 / scale, 4_000 / scale]).await;
     let objects = bucket::objects_beside(&lending.account.table.url);
@@ -220,4 +225,38 @@ async fn one_job_after_the_other_delivers_everything_once_while_documents_come_a
     expected.insert(late);
     assert_eq!(all.into_iter().collect::<BTreeSet<String>>(), expected);
     assert!((2..=3).contains(&jobs), "{jobs}");
+}
+
+/// Ten thousand of a hundred thousand artifacts, on ten pages; or a tenth of these, on one.
+#[tokio::test]
+async fn of_many_artifacts_a_job_delivers_what_is_granted_page_by_page() {
+    let granted = 10_000 / scale();
+    let lending = Lending::new(granted - 1, &[10_000]).await;
+    let objects = bucket::objects_beside(&lending.account.table.url);
+    // Of the same type, for another lender; available before and after.
+    let other = available(&lending.asker(), &objects, "other.pdf", "LND-9999").await;
+    let other = lending.account.items_of_artifact(&other).await;
+    lending.account.import_artifacts_like(&other, 9 * granted);
+    lending.clock.set(lending.clock.now().plus_minutes(20));
+    let id = lending.create(json!({})).await;
+    drive(&lending.context, &id).await;
+
+    let job = lending.asker().ask("get-retrieval-job", &[("jobId", &id)], Value::Null).await;
+    assert_eq!((&job["readyCount"], &job["hasMore"]), (&json!(granted), &json!(false)));
+    let (mut pages, mut delivered, mut query) = (0, Vec::new(), String::new());
+    loop {
+        let page =
+            lending.asker().reply("list-retrieval-results", &[("jobId", &id)], &query, Value::Null).await;
+        assert_eq!(page.status, 200, "{}", page.shown());
+        let items = page.body["items"].as_array().unwrap();
+        assert!(items.iter().all(|item| item["url"].is_string() && item["metadata"]["lender_id"] == LENDER));
+        delivered.extend(items.iter().map(|item| item["artifactId"].as_str().unwrap().to_owned()));
+        pages += 1;
+        match page.next_query() {
+            Some(next) => query = next,
+            None => break,
+        }
+    }
+    assert_eq!((pages, delivered.len()), (granted.div_ceil(1_000), granted));
+    assert_eq!(delivered.into_iter().collect::<BTreeSet<String>>(), lending.artifacts);
 }

@@ -443,8 +443,8 @@ impl System {
                 return Err(reply.status);
             }
             things.extend(reply.list());
-            match reply.headers.get("link") {
-                Some(link) => link.split(['?', '>']).nth(1).unwrap().clone_into(&mut query),
+            match reply.next_query() {
+                Some(next) => query = next,
                 None => return Ok(things),
             }
         }
@@ -469,8 +469,8 @@ impl System {
             told.extend(
                 entries.iter().map(|entry| ["entityId", "action"].map(|field| text(entry, field).to_owned())),
             );
-            match reply.headers.get("link") {
-                Some(link) => link.split(['?', '>']).nth(1).unwrap().clone_into(&mut query),
+            match reply.next_query() {
+                Some(next) => query = next,
                 None => break,
             }
         }

@@ -19,6 +19,7 @@ use docyard_test_support::api::{Api, Reply};
 use docyard_test_support::clock::TestClock;
 use docyard_test_support::retrieved::drive;
 use docyard_test_support::scene::{Asker, recipe};
+use docyard_test_support::stream::schedule;
 use docyard_test_support::{bucket, is_thorough, trail};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -493,8 +494,7 @@ impl StateMachineTest for System {
             }
             Step::Wait(minutes) => {
                 system.clock.set(system.clock.now().plus_minutes(minutes));
-                let schedule = json!({"detail-type": "Scheduled Event"});
-                runtime.block_on(worker::handle(&system.context, &schedule)).unwrap();
+                runtime.block_on(worker::handle(&system.context, &schedule())).unwrap();
             }
             _ => {
                 let reply = runtime.block_on(system.carry_out(&step));

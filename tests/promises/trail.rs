@@ -148,8 +148,7 @@ async fn pages(api: &Api, account: &Account, parameters: &str) -> Vec<Vec<Value>
     while let Some(asked) = query {
         let reply = api.ask("list-audit-logs", &[], &asked, &headers, None).await;
         pages.push(reply.list());
-        let link = reply.headers.get("link");
-        query = link.map(|link| link.split(['?', '>']).nth(1).unwrap().to_owned());
+        query = reply.next_query();
     }
     pages
 }

@@ -14,7 +14,7 @@ use docyard_functions::worker;
 use docyard_test_support::account::Account;
 use docyard_test_support::clock::TestClock;
 use docyard_test_support::fault::InjectedFault;
-use docyard_test_support::stream::{Cleanups, Stream, cleanups, event};
+use docyard_test_support::stream::{Cleanups, Stream, cleanups, event, schedule};
 use docyard_test_support::table::{TABLE, TestTable};
 use docyard_test_support::{bucket, faulty_client};
 use serde_json::{Value, json};
@@ -29,11 +29,6 @@ pub(crate) const FAULTS: [(InjectedFault, Option<InjectedFault>); 6] = [
     (InjectedFault::BrokenAfter, Some(InjectedFault::Unreachable)),
     (InjectedFault::Unprocessed, Some(InjectedFault::Unprocessed)),
 ];
-
-/// What a schedule sends.
-fn schedule() -> Value {
-    json!({"source": "aws.events", "detail-type": "Scheduled Event"})
-}
 
 /// Which calls fail, and how.
 #[derive(Default)]

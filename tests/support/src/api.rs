@@ -49,6 +49,12 @@ impl Reply {
         self.body.as_array().unwrap().clone()
     }
 
+    /// The query of the next page; `None` after the last.
+    pub fn next_query(&self) -> Option<String> {
+        let link = self.headers.get("link")?;
+        Some(link.split(['?', '>']).nth(1).unwrap().to_owned())
+    }
+
     /// Status and body, as a test that fails may print them.
     pub fn shown(&self) -> String {
         format!("{} {}", self.status, redacted(&self.body.to_string()))

@@ -83,10 +83,13 @@ impl Account {
 
     /// The items of an artifact that [`Account::import_artifacts_like`] copies. It reads the whole table, so it comes first.
     pub async fn artifact_to_import(&self) -> Vec<Item> {
-        let original = Artifacts::of(self, "original").await.available;
+        self.items_of_artifact(&Artifacts::of(self, "original").await.available).await
+    }
+
+    /// The items of an artifact with two entries of metadata.
+    pub async fn items_of_artifact(&self, artifact: &str) -> Vec<Item> {
         let items = self.table.items().await;
-        let is_original =
-            |item: &&Item| [find(item, "id"), find(item, "artifact")].contains(&Some(original.as_str()));
+        let is_original = |item: &&Item| [find(item, "id"), find(item, "artifact")].contains(&Some(artifact));
         let originals: Vec<Item> = items.iter().filter(is_original).cloned().collect();
         assert_eq!(originals.len(), 5, "the artifact, three copies and its claim");
         originals

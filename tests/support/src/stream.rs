@@ -68,6 +68,11 @@ impl Stream {
     }
 }
 
+/// The event that has the worker sweep.
+pub fn schedule() -> Value {
+    json!({"source": "aws.events", "detail-type": "Scheduled Event"})
+}
+
 /// The event of a batch.
 pub fn event(records: &[Value]) -> Value {
     json!({"Records": records})
