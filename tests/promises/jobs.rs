@@ -5,20 +5,23 @@
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::model::job::{Failure, Job, Status};
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::{ArtifactId, JobId};
+use docyard_functions::worker;
 use docyard_test_support::account::Account;
 use docyard_test_support::api::Api;
 use docyard_test_support::bucket;
 use docyard_test_support::clock::TestClock;
 use docyard_test_support::fault::InjectedFault;
 use docyard_test_support::is_thorough;
-use docyard_test_support::retrieved::{available, drive, record};
+use docyard_test_support::retrieved::{available, drive, open_jobs, record};
 use docyard_test_support::scene::{Asker, recipe};
-use docyard_test_support::stream::{Cleanups, event};
+use docyard_test_support::stream::{Cleanups, event, schedule};
+use docyard_test_support::table::TABLE;
 use serde_json::{Value, json};
 
 use crate::worker::{FAULTS, World};
@@ -112,8 +115,10 @@ async fn assert_right(world: &World, id: &str, artifacts: &BTreeSet<String>, wha
     let ids = delivered(&world.context, id).await;
     let set: BTreeSet<String> = ids.iter().cloned().collect();
     assert_eq!((set.len(), &set), (ids.len(), artifacts), "{what}");
-    let open = world.context.store.open_jobs(job(&world.context, id).await.dock).await.unwrap();
-    assert!(open.is_empty(), "{what}: it is open nowhere");
+    assert!(
+        !open_jobs(&world.context).await.contains(&JobId::parse(id).unwrap()),
+        "{what}: it is open nowhere"
+    );
 }
 
 #[tokio::test]
@@ -179,7 +184,38 @@ async fn a_job_that_cannot_go_on_fails_within_20_minutes_and_makes_room() {
     }
     let failed = job(&world.context, &id).await;
     assert_eq!((failed.status, failed.failure), (Status::Failed, Some(Failure::TimedOut)));
-    assert!(world.context.store.open_jobs(failed.dock).await.unwrap().is_empty());
+    assert!(open_jobs(&world.context).await.is_empty());
+}
+
+/// A batch with records of several jobs, in any order, of which one cannot be read.
+#[tokio::test]
+async fn a_job_that_cannot_be_read_holds_up_no_other_in_a_batch_or_a_sweep() {
+    let lending = Lending::new(3, &[10_000]).await;
+    let [first, poisoned, last] =
+        [lending.create(json!({})).await, lending.create(json!({})).await, lending.create(json!({})).await];
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("table");
+    lending.account.table.save(&file);
+    let mut world = World::of(&file, &Cleanups::default()).await;
+    world.clock.set(lending.clock.now().plus_minutes(1));
+    let key = |text: &str| AttributeValue::S(text.to_owned());
+    let update = world.table.client.update_item().table_name(TABLE);
+    let update = update.key("pk", key(&format!("JOB#{poisoned}"))).key("sk", key("JOB"));
+    let update = update.update_expression("SET job = :job").expression_attribute_values(":job", key("{}"));
+    update.send().await.unwrap();
+
+    let numbered = |number: &str, job: &str| {
+        let mut record = record(job);
+        record["dynamodb"]["SequenceNumber"] = json!(number);
+        record
+    };
+    let batch = [numbered("2", &poisoned), numbered("3", &first), numbered("1", &poisoned)];
+    assert_eq!(world.give(&event(&batch)).await, ["2", "1"]);
+    assert_right(&world, &first, &lending.artifacts, "behind it in a batch").await;
+    world.clock.set(world.clock.now().plus_minutes(6));
+    worker::handle(&world.context, &schedule()).await.unwrap_err();
+    world.drain_as_far_as_it_goes().await;
+    assert_right(&world, &last, &lending.artifacts, "beside it in a sweep").await;
 }
 
 /// 25,000 artifacts in three jobs; or a tenth of that.

@@ -154,11 +154,6 @@ pub struct ReadOpenJobs {
 }
 
 impl ReadOpenJobs {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.jobs.0.is_empty()
-    }
-
     /// Why there cannot be one more for this recipient; `None` if there can.
     pub fn refusal(&self, recipient: RecipientId) -> Option<TooManyJobs> {
         let of_recipient = self.jobs.0.iter().filter(|open| open.recipient == recipient).count();

@@ -1,8 +1,10 @@
 //! Retrieval jobs of a scene's recipients, and what they delivered.
 
+use std::collections::BTreeSet;
+
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
-use docyard_core::store::Objects;
+use docyard_core::store::{OPEN_JOBS_PARTITIONS, Objects};
 use docyard_core::values::clock::Clock;
 use docyard_core::values::content_hash::ContentHash;
 use docyard_core::values::id::{ArtifactId, JobId};
@@ -53,6 +55,15 @@ pub async fn drive(context: &Context, job: &str) {
         let answer = worker::handle(context, &json!({"Records": [record(job)]})).await.unwrap();
         assert_eq!(answer["batchItemFailures"], json!([]));
     }
+}
+
+/// All open jobs, as sweeps find them.
+pub async fn open_jobs(context: &Context) -> BTreeSet<JobId> {
+    let mut open = BTreeSet::new();
+    for n in 0..OPEN_JOBS_PARTITIONS {
+        open.extend(context.store.open_jobs_of_partition(n).await.unwrap());
+    }
+    open
 }
 
 /// The ticket in a link.
