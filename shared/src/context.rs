@@ -21,6 +21,8 @@ pub struct Context {
     pub record: RequestRecord,
     /// The key of the digests of submitted identifiers, where the endpoint needs it.
     pub submission_key: Option<SubmissionKey>,
+    /// The host, with its port, that is reached without TLS: that of a server on a laptop.
+    pub plain_authority: Option<String>,
     objects: Option<Objects>,
     /// Where the request comes from.
     origin: Origin,
@@ -41,12 +43,26 @@ impl Context {
     /// A context for all requests; [`Context::for_request`] makes one for each.
     pub fn new(store: Store, mode: Mode, clock: Clock) -> Self {
         let record = RequestRecord::default();
-        Self { store, mode, clock, record, submission_key: None, objects: None, origin: Origin::default() }
+        Self {
+            store,
+            mode,
+            clock,
+            record,
+            submission_key: None,
+            plain_authority: None,
+            objects: None,
+            origin: Origin::default(),
+        }
     }
 
     /// The same context with a submission key.
     pub fn with_submission_key(self, submission_key: SubmissionKey) -> Self {
         Self { submission_key: Some(submission_key), ..self }
+    }
+
+    /// The same context for a host that is reached without TLS, if it is.
+    pub fn with_plain_authority(self, plain_authority: Option<String>) -> Self {
+        Self { plain_authority, ..self }
     }
 
     /// The same context with the contents of artifacts.

@@ -618,3 +618,22 @@ async fn a_job_whose_grounds_are_gone_fails_and_says_why() {
         assert_eq!(by(&key).results(&it, &failed, "").await.status, 400);
     }
 }
+
+#[tokio::test]
+async fn a_cursor_is_not_taken_once_a_submitted_identifier_is_a_registered_one() {
+    let it = Institution::new().await;
+    it.policy(with(recipe(), "/match/identifiers", json!(["lender_id", "policy_number"]))).await;
+    let lender = it.lender("a").await;
+    let key = it.account.key.clone();
+    let body = json!({
+        "dockId": it.account.dock, "recipientId": lender, "identifiers": {"policy_number": "POL-1"},
+    });
+    it.pass(MINUTE);
+    let job = by(&key).done(&it, body.clone()).await;
+    let next = with(body, "/cursor", job["cursor"].clone());
+    by(&key).done(&it, next.clone()).await;
+    it.update(&lender, json!({"identifiers": {"policy_number": "POL-1"}})).await;
+    // What is granted may be more now, and behind the cursor.
+    let refused = by(&key).create(&it, next).await;
+    assert_eq!(refused.status, 409, "{}", refused.shown());
+}

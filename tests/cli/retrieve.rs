@@ -1,15 +1,18 @@
 //! `docyard retrieve`, as a process, against `docyard dev`; and against a network that fails in every way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use docyard_core::values::clock::Timestamp;
 use docyard_core::values::content_hash::ContentHash;
 use docyard_test_support::dev::Dev;
 use docyard_test_support::scene::recipe;
-use docyard_test_support::{PATIENCE, redacted};
+use docyard_test_support::table::{TABLE, TestTable};
+use docyard_test_support::{PATIENCE, redacted, trail};
 use serde_json::{Value, json};
 
 use crate::operator::{printed, program, refusal_in_one_line, run};
@@ -25,8 +28,13 @@ struct World {
 
 impl World {
     async fn new(factors: &[&str]) -> Self {
-        let dev = Dev::start().await;
+        Self::of(Dev::start().await, factors, 10_000).await
+    }
+
+    /// With a policy that delivers so many documents at a time.
+    async fn of(dev: Dev, factors: &[&str], most: usize) -> Self {
         let mut recipe = recipe();
+        recipe["access"]["max_batch_size"] = json!(most);
         recipe["auth"]["factors"] = json!(factors);
         let policy = format!("/v1/docks/{}/policies", dev.dock);
         let body = json!({"name": "A policy", "recipe": recipe});
@@ -192,10 +200,77 @@ async fn a_command_that_cannot_work_says_why_in_one_line() {
     let mut none = world.command(&world.dev.url, &[]);
     none.env_remove("DOCYARD_SECRET");
     assert!(fails(none).await.contains("set DOCYARD_SECRET"));
+    let manifest =
+        std::fs::File::options().append(true).create(true).open(world.out.path().join("manifest.jsonl"));
+    let manifest = manifest.unwrap();
+    manifest.lock().unwrap();
+    assert!(fails(world.command(&world.dev.url, &[])).await.contains("another run uses"));
+    manifest.unlock().unwrap();
     std::fs::write(world.out.path().join("state"), "x").unwrap();
     let state = world.out.path().join("state");
     let bad_state = world.command(&world.dev.url, &["--state", state.to_str().unwrap()]);
     assert!(fails(bad_state).await.contains("is no state"));
     let plain = run(world.command("http://access.example.com", &[]), "").await;
     assert_eq!(plain.status.code(), Some(2));
+}
+
+/// Has what became available at this time have become so an hour before, so that its job's cursor is behind it.
+async fn make_older(table: &TestTable, since: &str) {
+    let older = Timestamp::parse(since).unwrap().minus_minutes(60).to_string();
+    for item in table.items().await {
+        let new: HashMap<String, AttributeValue> = item
+            .iter()
+            .map(|(name, value)| match value {
+                AttributeValue::S(text) => (name.clone(), AttributeValue::S(text.replace(since, &older))),
+                other => (name.clone(), other.clone()),
+            })
+            .collect();
+        if new != item && !trail::is_entry(&item) {
+            let delete = table.client.delete_item().table_name(TABLE);
+            let key = |name: &str| item[name].clone();
+            delete.key("pk", key("pk")).key("sk", key("sk")).send().await.unwrap();
+            table.client.put_item().table_name(TABLE).set_item(Some(new)).send().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_document_that_cannot_be_fetched_keeps_none_behind_it_back_and_is_told_each_time() {
+    let data = tempfile::tempdir().unwrap();
+    let world = World::of(Dev::start_in(data.path(), &[]).await, &["shared_passphrase"], 1).await;
+    world.upload(&documents(3), "LND-1").await;
+    let listed = world.dev.get(&format!("/v1/docks/{}/artifacts", world.dev.dock)).await.expect(200);
+    for artifact in listed.as_array().unwrap() {
+        let since = artifact["availableAt"].as_str().unwrap();
+        make_older(&world.dev.table, since).await;
+    }
+    // As after a restore of the table alone.
+    let oldest = listed[2]["id"].as_str().unwrap();
+    let content = data.path().join("objects").join(&world.dev.dock).join(oldest);
+    std::fs::remove_dir_all(content).unwrap();
+    let state = data.path().join("state");
+    for (retrieved, existing) in [(2, 0), (0, 2)] {
+        let (outcome, code) = world.outcome(&world.dev.url, &["--state", state.to_str().unwrap()]).await;
+        assert_eq!((&outcome["failed"], code), (&json!(1), Some(1)), "{outcome}");
+        assert_eq!((&outcome["retrieved"], &outcome["existing"]), (&json!(retrieved), &json!(existing)));
+        assert!(!state.exists(), "the next run begins there again");
+    }
+}
+
+#[tokio::test]
+async fn the_manifest_tells_what_a_document_is_now() {
+    let world = World::new(&["shared_passphrase"]).await;
+    world.upload(&documents(1), "LND-1").await;
+    assert_eq!(world.outcome(&world.dev.url, &[]).await.0, counts(1, 0));
+    let artifacts = format!("/v1/docks/{}/artifacts", world.dev.dock);
+    let listed = world.dev.get(&artifacts).await.expect(200);
+    let path = format!("{artifacts}/{}", listed[0]["id"].as_str().unwrap());
+    world.dev.patch(&path, json!({"metadata": {"state": "CA"}})).await.expect(200);
+    for lines in [2, 2] {
+        assert_eq!(world.outcome(&world.dev.url, &[]).await.0, counts(0, 1));
+        let manifest = std::fs::read_to_string(world.out.path().join("manifest.jsonl")).unwrap();
+        assert_eq!(manifest.lines().count(), lines);
+        let last: Value = serde_json::from_str(manifest.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["file"], &last["metadata"]["state"]), (&json!("0.txt"), &json!("CA")));
+    }
 }

@@ -118,7 +118,10 @@ async fn a_lender_that_is_registered_today_has_its_document_by_the_functions_bin
     assert_eq!((&item["artifactId"], &item["hash"]), (&artifact["id"], &declared["hash"]));
 
     let (path, query) = text(&item["url"]).split_once('?').unwrap();
-    assert!(path.ends_with(&format!("/v1/retrieval/jobs/{job}/artifacts/{}", text(&artifact["id"]))));
+    let domain = account.create_recipient()["requestContext"]["domainName"].clone();
+    let expected =
+        format!("https://{}/v1/retrieval/jobs/{job}/artifacts/{}", text(&domain), text(&artifact["id"]));
+    assert_eq!(path, expected);
     let path = [job, text(&artifact["id"])];
     let download = async |pem: Option<&str>, status: u16| {
         let caller = Caller { credential: None, pem };

@@ -162,8 +162,10 @@ impl Model {
             Step::Wait(minutes) => {
                 self.minute += minutes;
                 let minute = self.minute;
-                let is_stalled =
-                    |job: &&mut Job| job.status == Status::Pending && job.made + STALLED_MINUTES <= minute;
+                let is_stalled = |job: &&mut Job| {
+                    let patience = STALLED_MINUTES * (u16::from(job.touches) + 1);
+                    job.status == Status::Pending && job.made + patience <= minute
+                };
                 for job in self.jobs.iter_mut().filter(is_stalled) {
                     match job.touches {
                         2 => job.status = Status::Failed,

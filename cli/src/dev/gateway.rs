@@ -137,16 +137,24 @@ impl Gateway {
             .map_err(|error| if error.is::<LengthLimitError>() { BODY_TOO_LARGE } else { BAD_REQUEST })?;
         let body = body.to_bytes();
         let event = event(endpoint.route, &head, &path, path_parameters, &body, gateway.context.now());
-        gateway.invoke(endpoint, event).await
+        // The server has no connection with TLS without a certificate.
+        let has_tls = head.extensions.get::<ClientCertificate>().is_some();
+        let plain_authority = head.headers.get(HOST).map(text).filter(|_| !has_tls);
+        gateway.invoke(endpoint, gateway.context.clone().with_plain_authority(plain_authority), event).await
     }
 
     /// Calls the function, which runs to its end even if the client disconnects.
-    async fn invoke(&self, endpoint: &'static Endpoint, event: Value) -> Result<Response<Body>, Refusal> {
+    async fn invoke(
+        &self,
+        endpoint: &'static Endpoint,
+        context: Context,
+        event: Value,
+    ) -> Result<Response<Body>, Refusal> {
         let event: Event = serde_json::from_value(event).map_err(|error| {
             tracing::error!(%error, "an event was not read");
             FUNCTION_FAILED
         })?;
-        let function = service(endpoint, self.context.clone());
+        let function = service(endpoint, context);
         let call = function.oneshot(LambdaEvent::new(event, lambda_http::Context::default()));
         let permit = self.running.clone().acquire_owned().await.map_err(|_closed| FUNCTION_FAILED)?;
         let run = async move {
@@ -233,14 +241,14 @@ fn event(
     now: Timestamp,
 ) -> Value {
     let path = format!("/{}", path.join("/"));
+    // With its port, which API Gateway does not have.
     let host = head.headers.get(HOST).map(text).unwrap_or_default();
-    let domain = host.split(':').next().unwrap_or_default();
     let (body, is_base64) = encoded_body(&head.headers, body);
     let mut context = json!({
         "accountId": "000000000000",
         "apiId": "local",
-        "domainName": domain,
-        "domainPrefix": domain.split('.').next(),
+        "domainName": host,
+        "domainPrefix": host.split(['.', ':']).next(),
         "http": {
             "method": head.method.as_str(),
             "path": path,
@@ -483,7 +491,7 @@ mod tests {
                 },
                 "queryStringParameters": {"x": "1,2", "y": "é z"},
                 "requestContext": {
-                    "accountId": "000000000000", "apiId": "local", "domainName": "localhost",
+                    "accountId": "000000000000", "apiId": "local", "domainName": "localhost:3000",
                     "domainPrefix": "localhost",
                     "http": {
                         "method": "POST", "path": "/v1/docks/a/b c/recipients", "protocol": "HTTP/1.1",

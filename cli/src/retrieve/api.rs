@@ -160,6 +160,12 @@ pub(super) enum Fetched {
     Failed(String),
 }
 
+/// What the storage gave.
+enum Received {
+    All,
+    NotThere,
+}
+
 impl Api {
     pub(super) fn new(url: String, credentials: Credentials) -> Result<Arc<Self>, String> {
         let Credentials { recipient, passphrase, identity, authority } = credentials;
@@ -270,7 +276,12 @@ impl Api {
     /// Reads a page of results.
     pub(super) async fn results(&self, path: &str) -> Result<Page, String> {
         let url = format!("{}{path}", self.url);
-        let answer = self.send(|| self.client.get(&url)).await?;
+        let mut answer = self.send(|| self.client.get(&url)).await?;
+        if answer.status == StatusCode::FORBIDDEN {
+            // The session of the policy is over, and a new token has a new one.
+            self.authenticate().await?;
+            answer = self.send(|| self.client.get(&url)).await?;
+        }
         if answer.status != StatusCode::OK {
             return Err(answer.message());
         }
@@ -330,11 +341,12 @@ impl Api {
             let address = answer.headers.get(LOCATION).and_then(|address| address.to_str().ok());
             let address = address.filter(|address| http::url(address).is_ok());
             let address = address.ok_or_else(|| Fetched::Failed("the link leads nowhere".to_owned()))?;
-            let failure = match self.receive(address, link, place).await {
-                Ok(()) => return Ok(()),
-                Err(failure) => failure,
+            let (failure, is_lost) = match self.receive(address, link, place).await {
+                Ok(Received::All) => return Ok(()),
+                Ok(Received::NotThere) => ("the storage does not have it".to_owned(), true),
+                Err(failure) => (failure, false),
             };
-            if attempt == http::MAX_ATTEMPTS {
+            if is_lost || attempt == http::MAX_ATTEMPTS {
                 return Err(Fetched::Failed(failure));
             }
             tokio::time::sleep(http::growing_pause(attempt)).await;
@@ -343,11 +355,11 @@ impl Api {
     }
 
     /// Receives what is missing of a content.
-    async fn receive(&self, address: &str, link: &Link, place: &Place) -> Result<(), String> {
+    async fn receive(&self, address: &str, link: &Link, place: &Place) -> Result<Received, String> {
         let io = |error: std::io::Error| format!("cannot be written: {error}");
         let mut have = fs::metadata(&place.partial).await.map_or(0, |metadata| metadata.len());
         if have == link.size {
-            return Ok(());
+            return Ok(Received::All);
         }
         if have > link.size {
             have = 0;
@@ -360,6 +372,7 @@ impl Api {
                 OpenOptions::new().append(true).open(&place.partial).await.map_err(io)?
             }
             StatusCode::OK => File::create(&place.partial).await.map_err(io)?,
+            StatusCode::NOT_FOUND => return Ok(Received::NotThere),
             status => return Err(format!("the storage answered {status}")),
         };
         let mut chunks = response.bytes_stream();
@@ -371,7 +384,8 @@ impl Api {
         if have < link.size {
             return Err(format!("the connection broke after {have} of {} bytes", link.size));
         }
-        file.sync_all().await.map_err(io)
+        file.sync_all().await.map_err(io)?;
+        Ok(Received::All)
     }
 }
 

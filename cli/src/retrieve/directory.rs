@@ -3,13 +3,13 @@
 //! `manifest.jsonl` has a line of JSON for each file, written just before the file comes into its place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use docyard_core::values::id::ArtifactId;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::api::Link;
 use crate::files;
@@ -19,21 +19,40 @@ const MANIFEST: &str = "manifest.jsonl";
 /// The longest name of a file, in bytes: what most file systems take, less what tells two of one name apart.
 const MAX_NAME: usize = 200;
 
-/// What the manifest says of a file.
-#[derive(Clone, Deserialize, Serialize)]
+/// What the manifest says of a file. Of two lines about one artifact the last one holds.
+#[derive(Clone, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
     artifact_id: ArtifactId,
     /// Its name in the directory.
     file: String,
+    /// As the API says, from here on.
+    filename: String,
+    content_type: String,
+    size: u64,
     hash: String,
+    metadata: Map<String, Value>,
+}
+
+impl Entry {
+    fn new(link: &Link, file: &str) -> Self {
+        Self {
+            artifact_id: link.artifact_id,
+            file: file.to_owned(),
+            filename: link.filename.clone(),
+            content_type: link.content_type.clone(),
+            size: link.size,
+            hash: link.hash.clone(),
+            metadata: link.metadata.clone(),
+        }
+    }
 }
 
 /// The directory.
 pub(super) struct Directory {
     path: PathBuf,
     manifest: File,
-    /// By the artifact's id: the hash, and the name of the file.
+    /// By the artifact's id.
     entries: BTreeMap<ArtifactId, Entry>,
     /// The names that are taken, in lower case, since there are file systems without another.
     names: BTreeSet<String>,
@@ -51,20 +70,24 @@ pub(super) struct Place {
 }
 
 impl Directory {
-    /// Opens a directory, which is made if it is not there. No document gets the name of the state's file.
+    /// Opens a directory, which is made if it is not there, for this run alone. No document gets the name of the state's file.
     ///
     /// # Errors
-    /// It cannot be read or written, or its manifest is none.
+    /// It cannot be read or written, its manifest is none, or another run uses it.
     pub(super) fn open(path: &Path, state: Option<&Path>) -> Result<Self, String> {
         let failed = |error: io::Error| format!("cannot use {}: {error}", path.display());
         fs::create_dir_all(path).map_err(failed)?;
         let manifest_path = path.join(MANIFEST);
+        let manifest = OpenOptions::new().append(true).create(true).open(&manifest_path).map_err(failed)?;
+        match manifest.try_lock() {
+            Err(TryLockError::WouldBlock) => {
+                return Err(format!("another run uses {}; wait until it ends", path.display()));
+            }
+            // There are file systems without locks.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
+        }
         let mut entries = BTreeMap::new();
-        let written = match fs::read_to_string(&manifest_path) {
-            Ok(written) => written,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(failed(error)),
-        };
+        let written = fs::read_to_string(&manifest_path).map_err(failed)?;
         // Without the line that was being written when the command was killed.
         let whole = written.rfind('\n').map_or(0, |end| end + 1);
         for line in written.get(..whole).unwrap_or_default().lines() {
@@ -72,7 +95,6 @@ impl Directory {
                 .map_err(|_| format!("{} is not as it was written", manifest_path.display()))?;
             entries.insert(entry.artifact_id, entry);
         }
-        let manifest = OpenOptions::new().append(true).create(true).open(&manifest_path).map_err(failed)?;
         manifest.set_len(u64::try_from(whole).unwrap_or_default()).map_err(failed)?;
         let state = state.and_then(Path::file_name).map(|name| name.to_string_lossy().to_lowercase());
         let mut names: BTreeSet<String> = state.into_iter().chain([MANIFEST.to_owned()]).collect();
@@ -112,17 +134,35 @@ impl Directory {
     /// # Errors
     /// The manifest or the file cannot be written.
     pub(super) fn settle(&mut self, link: &Link, place: &Place) -> Result<(), String> {
-        let line = json!({
-            "artifactId": link.artifact_id, "file": place.name, "filename": link.filename, "contentType": link.content_type,
-            "size": link.size, "hash": link.hash, "metadata": link.metadata,
-        });
-        let written = self.manifest.write_all(format!("{line}\n").as_bytes());
-        written.map_err(|error| format!("cannot write {MANIFEST}: {error}"))?;
-        let entry =
-            Entry { artifact_id: link.artifact_id, file: place.name.clone(), hash: link.hash.clone() };
-        self.entries.insert(link.artifact_id, entry);
+        self.write(Entry::new(link, &place.name))?;
         let settled = fs::rename(&place.partial, &place.path);
         settled.map_err(|error| format!("cannot write {}: {error}", place.path.display()))
+    }
+
+    /// Has the manifest tell of an artifact whose file is there what it is now.
+    ///
+    /// # Errors
+    /// The manifest cannot be written.
+    pub(super) fn renew(&mut self, link: &Link) -> Result<(), String> {
+        let Some(entry) = self.entries.get(&link.artifact_id) else { return Ok(()) };
+        let renewed = Entry::new(link, &entry.file);
+        if renewed == *entry { Ok(()) } else { self.write(renewed) }
+    }
+
+    fn write(&mut self, entry: Entry) -> Result<(), String> {
+        let written = self.manifest.write_all(format!("{}\n", json!(entry)).as_bytes());
+        written.map_err(|error| format!("cannot write {MANIFEST}: {error}"))?;
+        self.entries.insert(entry.artifact_id, entry);
+        Ok(())
+    }
+
+    /// Returns once everything is on the disk that is in its place.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub(super) fn sync(&self) -> Result<(), String> {
+        let synced = self.manifest.sync_all().and_then(|()| File::open(&self.path)?.sync_all());
+        synced.map_err(|error| format!("cannot write {}: {error}", self.path.display()))
     }
 }
 
@@ -135,20 +175,21 @@ fn safe(filename: &str) -> String {
     let stem = name.split('.').next().unwrap_or_default().trim().to_ascii_uppercase();
     let is_device = ["CON", "PRN", "AUX", "NUL"].contains(&stem.as_str())
         || (stem.len() == 4 && (stem.starts_with("COM") || stem.starts_with("LPT")));
-    match name {
+    match name.as_str() {
         "" => "_".to_owned(),
-        name if is_device => format!("_{name}"),
-        name => name.to_owned(),
+        _ if is_device => format!("_{name}"),
+        _ => name,
     }
 }
 
-/// At most so many bytes of a name, with its extension.
-fn cut(name: &str, most: usize) -> &str {
-    let mut end = name.len().min(most);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    name.get(..end).unwrap_or_default()
+/// At most so many bytes of a name, with its extension, if that is a short one.
+fn cut(name: &str, most: usize) -> String {
+    let (stem, extension) = match name.rfind('.') {
+        Some(at) if name.len() - at <= 20 => name.split_at(at),
+        _ => (name, ""),
+    };
+    let stem = stem.split_at(stem.floor_char_boundary(most - extension.len())).0;
+    format!("{stem}{extension}")
 }
 
 /// The same name with the artifact's id, before the extension.
@@ -222,7 +263,8 @@ mod tests {
         ] {
             assert_eq!(safe(name), expected, "{name:?}");
         }
-        assert!(safe(&"é".repeat(255)).len() <= MAX_NAME);
+        let long = safe(&("é".repeat(251) + ".pdf"));
+        assert!(long.len() <= MAX_NAME && long.ends_with("é.pdf"), "{long}");
         assert_eq!(told_apart("a.pdf", "art_1"), "a (art_1).pdf");
         assert_eq!(told_apart("a", "art_1"), "a (art_1)");
     }

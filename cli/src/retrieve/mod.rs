@@ -104,10 +104,11 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let api = Api::new(options.url, credentials)?;
     let mut directory = Directory::open(&options.out, options.state.as_deref())?;
     let mut state = options.state.map(State::read).transpose()?;
-    api.authenticate().await?;
     let progress = progress();
     let (mut outcome, mut cursor) = (Outcome::new(), state.as_ref().and_then(State::cursor));
     loop {
+        // Each job by a new token: what an older one opens shrinks, as sessions of policies end.
+        api.authenticate().await?;
         let since = options.since.filter(|_| cursor.is_none());
         let is_first = outcome.is_empty();
         let job = match api.create_job(since, cursor.as_deref()).await? {
@@ -126,10 +127,10 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
         let before = outcome.len();
         retrieve(&api, &job, &mut directory, options.jobs, &mut outcome, &progress).await?;
         cursor = job.cursor;
-        if outcome.values().any(|became| matches!(became, Became::Failed(..))) {
-            break;
-        }
-        if let (Some(state), Some(cursor)) = (&mut state, &cursor) {
+        // Of what failed the next run begins again; what is behind it does not wait.
+        let is_whole = !outcome.values().any(|became| matches!(became, Became::Failed(..)));
+        if let (Some(state), Some(cursor)) = (state.as_mut().filter(|_| is_whole), &cursor) {
+            directory.sync()?;
             state.write(cursor)?;
         }
         if !job.has_more || cursor.is_none() {
@@ -201,7 +202,10 @@ async fn read_page(
         }
         match item {
             Item::Gone(_) => drop(outcome.insert(id, Became::Gone)),
-            Item::Link(link) if directory.has(&link) => drop(outcome.entry(id).or_insert(Became::Existing)),
+            Item::Link(link) if directory.has(&link) => {
+                directory.renew(&link)?;
+                outcome.entry(id).or_insert(Became::Existing);
+            }
             Item::Link(link) => {
                 let place = directory.place(&link);
                 wanted.push((link, place));

@@ -52,9 +52,11 @@ fn request(event: &Value) -> Option<ApiGatewayV2httpRequest> {
     context.authentication = event.pointer("/requestContext/authentication").and_then(client_certificate);
     request.headers = event.get("headers").map(header_map).unwrap_or_default();
     // `lambda_http` makes a URL of it, and panics where it is none.
+    request.headers.remove(header::HOST);
     request.headers.remove(&FORWARDED_HOST);
-    if let Some(host) = request.headers.remove(header::HOST) {
-        request.headers.insert(FORWARDED_HOST, host);
+    let domain = text("/requestContext/domainName").and_then(|domain| HeaderValue::try_from(domain).ok());
+    if let Some(domain) = domain {
+        request.headers.insert(FORWARDED_HOST, domain);
     }
     request.body = text("/body");
     request.is_base64_encoded = event.get("isBase64Encoded").and_then(Value::as_bool).unwrap_or_default();
@@ -136,7 +138,7 @@ mod tests {
         event["headers"]["x-\u{1}"] = json!("no header");
         let request = request(&event);
         assert_eq!(request.headers()["user-agent"].as_bytes(), "Benoît 🔑".as_bytes());
-        assert_eq!(request.headers().len(), 2);
+        assert_eq!(request.headers().len(), 3);
     }
 
     #[test]
@@ -189,6 +191,15 @@ mod tests {
             event["pathParameters"]["thing"] = json!(hostile);
             assert_eq!(request(&event).path_parameters_ref().unwrap().first("thing"), Some(hostile));
         }
+    }
+
+    #[test]
+    fn the_host_is_that_of_api_gateway_and_of_no_header() {
+        let mut event = event();
+        event["headers"] = json!({"host": "a.example", "x-forwarded-host": "b.example"});
+        assert_eq!(request(&event).headers()[FORWARDED_HOST], "api.example.com");
+        event["requestContext"].as_object_mut().unwrap().remove("domainName");
+        assert!(request(&event).headers().get(FORWARDED_HOST).is_none());
     }
 
     #[test]

@@ -22,7 +22,8 @@ use crate::worker;
 
 /// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
 /// `AUDIT_RETENTION_DAYS` (how long audit entries are kept), `STAGE` (the deployment's name in the metrics), `SUBMISSION_KEY`
-/// and `BUCKET_NAME` where the endpoint needs them, and what [`dynamodb::function_client`] and [`Bucket::of_function`] read. If one is missing or malformed, it logs which and exits with code 1.
+/// and `BUCKET_NAME` where the endpoint needs them, and what [`dynamodb::function_client`] and [`Bucket::of_function`] read. If one is missing
+/// or malformed, it logs which and exits with code 1. On a laptop `DOCYARD_PLAIN_AUTHORITY` is the host that is reached without TLS.
 pub fn run(endpoint: &'static Endpoint) -> ExitCode {
     block_on(async {
         let (context, metrics) = match (context(endpoint.needs), metrics()) {
@@ -98,7 +99,8 @@ fn context(needs: &[Need]) -> Result<Context, String> {
     let days = variable("AUDIT_RETENTION_DAYS")?.parse().ok().filter(|days| *days > 0);
     let days = days.ok_or("AUDIT_RETENTION_DAYS must be a number of days, 1 to 65535")?;
     let store = Store::new(dynamodb::function_client()?, table).keeping_audit_entries(days);
-    let mut context = Context::new(store, mode, Clock::system());
+    let plain_authority = std::env::var("DOCYARD_PLAIN_AUTHORITY").ok();
+    let mut context = Context::new(store, mode, Clock::system()).with_plain_authority(plain_authority);
     for need in needs {
         context = match need {
             Need::SubmissionKey => context.with_submission_key(submission_key()?),

@@ -27,7 +27,7 @@ use crate::operation::Operation;
 pub const ENDPOINT: Endpoint = endpoint! {
     "list-retrieval-jobs": Get "/v1/retrieval/jobs",
     description: "List retrieval jobs",
-    memory: 128,
+    memory: 512,
     credentials: [ApiKey, AccessToken],
     grants: [GetItem on [Dock, Key, Token], BatchGetItem on [Job], Query on [Jobs, Recipient]],
 };

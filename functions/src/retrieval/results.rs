@@ -225,7 +225,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let ticket = Ticket::generate(job.recipient, &mut random::system());
     let ends = [Some(now.plus_minutes(TICKET_MINUTES)), asker.expires_at()];
     let ticket_ends = ends.into_iter().flatten().fold(expires_at, Timestamp::min);
-    let base = header::base_url(request);
+    let base = header::base_url(context, request);
     // What this credential cannot have found is not for it, not even that it was there.
     let knows = facts.submitted == job.proof.submitted
         && job.proof.factors.iter().all(|factor| facts.factors.contains(factor));

@@ -67,7 +67,16 @@ pub(super) async fn step(context: &Context, id: JobId) -> Result<(), Error> {
 
 async fn fail(context: &Context, job: Job, failure: Failure) -> Result<(), Error> {
     let failed = job.clone().failed(failure, context.now());
-    context.store.change_job(&job, &failed, None::<fn() -> Entry>).await.map(drop)
+    change(context, &job, &failed).await.map(drop)
+}
+
+/// Replaces a job by what a sweep or a failure makes of it; the log tells of a failure.
+async fn change(context: &Context, before: &Job, after: &Job) -> Result<bool, Error> {
+    let is_changed = context.store.change_job(before, after, None::<fn() -> Entry>).await?;
+    if let Some(failure) = after.failure.filter(|_| is_changed) {
+        tracing::warn!("{} failed: {}", after.id, failure.message());
+    }
+    Ok(is_changed)
 }
 
 /// Has the jobs of a partition go on whose last step is long ago, or fail. Returns how many.
@@ -86,7 +95,7 @@ pub(super) async fn sweep(context: &Context, partition: u8) -> Result<usize, Err
 async fn sweep_job(context: &Context, id: JobId) -> Result<bool, Error> {
     let job = context.store.job(id, context.now()).await?;
     match job.and_then(|job| job.swept(context.now()).map(|swept| (job, swept))) {
-        Some((job, swept)) => context.store.change_job(&job, &swept, None::<fn() -> Entry>).await,
+        Some((job, swept)) => change(context, &job, &swept).await,
         None => Ok(false),
     }
 }

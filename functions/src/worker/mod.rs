@@ -6,6 +6,7 @@
 //!
 //! It may read every account's items, and so holds no parser of anything that a caller sends.
 
+use std::fmt;
 use std::time::Duration;
 
 use docyard_core::context::Context;
@@ -96,6 +97,16 @@ enum Task {
     Step(JobId),
 }
 
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CleanUp(_) => f.write_str("a clean-up"),
+            Self::Expired(_) => f.write_str("an artifact that expired"),
+            Self::Step(job) => write!(f, "{job}"),
+        }
+    }
+}
+
 impl Record {
     /// Reads a record; `None` if it is none.
     pub fn read(record: &Value) -> Option<Self> {
@@ -144,9 +155,10 @@ pub async fn handle(context: &Context, event: &Value) -> Result<Value, Fault> {
     // Those behind one that fails are tried too, though Lambda brings them again with it: it may give up all of them.
     for record in records.iter().filter_map(Record::read) {
         let Some(task) = record.task() else { continue };
+        let what = task.to_string();
         if let Err(error) = work(context, task).await {
             let fault = failed(error);
-            tracing::warn!("a record failed: {fault}");
+            tracing::warn!("a record of {what} failed: {fault}");
             failures.push(json!({"itemIdentifier": record.sequence_number()}));
         }
     }
@@ -190,18 +202,20 @@ struct Sweep {
     is_without_s3: bool,
 }
 
-/// Finishes every task that is due, has stalled jobs go on, and returns how many these were. What fails is left to the next sweep, and does not hold up the others.
+/// Has stalled jobs go on, finishes every task that is due, and returns how many these were. What fails is left to the next sweep, and
+/// does not hold up the others.
 async fn sweep(context: &Context) -> Result<usize, Error> {
     let mut sweep = Sweep::default();
-    for n in 0..CLEANUP_PARTITIONS {
-        if let Err(error) = sweep_partition(context, n, &mut sweep).await {
-            sweep.failure = Some(error);
-        }
-    }
+    // Of tasks there may be more than a sweep has time for; of open jobs there are few, and somebody waits for them.
     for n in 0..OPEN_JOBS_PARTITIONS {
         match jobs::sweep(context, n).await {
             Ok(touched) => sweep.finished += touched,
             Err(error) => sweep.failure = Some(error),
+        }
+    }
+    for n in 0..CLEANUP_PARTITIONS {
+        if let Err(error) = sweep_partition(context, n, &mut sweep).await {
+            sweep.failure = Some(error);
         }
     }
     sweep.failure.map_or(Ok(sweep.finished), Err)

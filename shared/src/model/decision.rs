@@ -3,7 +3,7 @@
 //! [`decide`] is one total function without I/O. It evaluates every check and stops at none, and what it returns is that
 //! evaluation: there is no second account of it. Everything that decides calls it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -223,6 +223,9 @@ pub struct Scope {
     pub entries: Metadata,
     /// The identifiers that say who the recipient is, which artifacts need not have; in the same form.
     pub who: Metadata,
+    /// The keys that are only claimed: that decides which others an artifact must have.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub claimed: BTreeSet<String>,
 }
 
 impl Scope {
@@ -231,7 +234,9 @@ impl Scope {
         let values = resolved(recipe, recipient, submitted)
             .filter_map(|(key, resolved)| Some((key.to_owned(), normal_form(key, resolved.value()?)?)));
         let (who, entries) = values.partition(|(key, _)| says_who(key));
-        Self { types: recipe.artifact_types().map(<[String]>::to_vec), entries, who }
+        let claimed = resolved(recipe, recipient, submitted).filter(|(_, resolved)| resolved.is_claim());
+        let claimed = claimed.map(|(key, _)| key.to_owned()).collect();
+        Self { types: recipe.artifact_types().map(<[String]>::to_vec), entries, who, claimed }
     }
 
     /// What those have in common that have these entries too; `None` if there can be none.

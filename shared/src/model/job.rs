@@ -334,8 +334,8 @@ impl Job {
         let scopes = granted
             .filter(|(policy, _)| self.looks_at(*policy))
             .filter_map(|(_, scope)| scope.with(&self.selection.metadata));
-        // Who it is does not say where it is.
-        scopes.map(|scope| Scope { who: Metadata::new(), ..scope }).collect()
+        // Who it is, and how that is known, does not say where it is.
+        scopes.map(|scope| Scope { who: Metadata::new(), claimed: BTreeSet::new(), ..scope }).collect()
     }
 
     /// Up to where each policy has delivered everything, for the job that goes on: at most up to a minute before this one was
@@ -469,9 +469,10 @@ impl Job {
     }
 
     /// It as a sweep at `now` leaves it: touched, if its last step is long ago, which has it go on; failed, if that did not help.
-    /// `None` if there is nothing to do.
+    /// `None` if there is nothing to do. However often sweeps come, it has [`STALLED_MINUTES`] after each touch.
     pub fn swept(&self, now: Timestamp) -> Option<Self> {
-        let is_stalled = self.status.is_open() && self.stepped_at.plus_minutes(STALLED_MINUTES) <= now;
+        let patience = STALLED_MINUTES * (u16::from(self.touches) + 1);
+        let is_stalled = self.status.is_open() && self.stepped_at.plus_minutes(patience) <= now;
         let swept = match self.touches < MAX_TOUCHES {
             true => Self { touches: self.touches + 1, version: self.version + 1, ..self.clone() },
             false => self.clone().failed(Failure::TimedOut, now),
@@ -548,7 +549,8 @@ mod tests {
     /// A job of these policies, made at this minute.
     fn job(policies: usize, minutes: u16) -> Job {
         let at = start().plus_minutes(minutes);
-        let scope = Scope { types: None, entries: Metadata::new(), who: Metadata::new() };
+        let scope =
+            Scope { types: None, entries: Metadata::new(), who: Metadata::new(), claimed: BTreeSet::new() };
         let grant = |n| Grant {
             policy: policy(n),
             scope: scope.clone(),
@@ -756,6 +758,7 @@ mod tests {
         for touches in 1..=2 {
             stalled = stalled.swept(start().plus_minutes(5 * touches)).unwrap();
             assert!(stalled.status.is_open() && u16::from(stalled.touches) == touches);
+            assert_eq!(stalled.swept(start().plus_minutes(5 * touches + 4)), None, "sweeps that come often");
             assert_eq!(stalled.stepped_at, start());
         }
         let failed = stalled.swept(start().plus_minutes(15)).unwrap();
