@@ -137,7 +137,12 @@ impl Operation {
     }
 
     /// The request body: a form with a file (RFC 7578) and the fields of a `T`.
-    pub fn multipart_body<T: ToSchema>(mut self, example: Value) -> Self {
+    pub fn multipart_body<T: ToSchema>(
+        mut self,
+        example: Value,
+        description: &str,
+        too_large: &'static str,
+    ) -> Self {
         self.schemas.push((T::name().into_owned(), closed(T::schema())));
         T::schemas(&mut self.schemas);
         let content = ContentBuilder::new()
@@ -145,12 +150,12 @@ impl Operation {
             .example(Some(example))
             .build();
         let body = RequestBodyBuilder::new()
-            .description(Some("A file of at most 4 MiB"))
+            .description(Some(description))
             .required(Some(Required::True))
             .content("multipart/form-data", content);
         let operation = self.operation.request_body(Some(body.build()));
         Self { operation, ..self }
-            .error(413, "The file has more than 4 MiB", json!({"message": multipart::FILE_TOO_LARGE}))
+            .error(413, "The file has more than 4 MiB", json!({"message": too_large}))
             .error(415, "The body is no form", json!({"message": multipart::SEND_FORM}))
     }
 

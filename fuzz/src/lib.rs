@@ -135,7 +135,7 @@ pub fn form(data: &[u8]) {
     let mut request = Request::new(Body::Binary(data.to_vec()));
     let content_type = HeaderValue::from_static("multipart/form-data; boundary=b");
     request.headers_mut().insert(CONTENT_TYPE, content_type);
-    match wait(multipart::read(&request)) {
+    match wait(multipart::read(&request, "too large")) {
         Ok(form) => {
             let parts = [form.file.map(|file| file.content), form.metadata];
             assert!(parts.iter().flatten().map(|part| part.len()).sum::<usize>() <= data.len());

@@ -49,7 +49,7 @@ fn document(operation: Operation) -> Operation {
         )
         .multipart_body::<Input>(serde_json::json!({
             "file": "(the file)", "metadata": "{\"document_type\":\"declaration-page\"}",
-        }))
+        }), "A file of at most 4 MiB", TOO_LARGE)
         .response::<super::ArtifactOutput>(201, "The artifact, which is available")
         .etag()
         .location("/v1/docks/dock_01JHMV2B4MP0YHZX6Q3T0V1W2X/artifacts/art_01JHMV9J1VX7FR6EDYAB7C8D9E")
@@ -71,11 +71,14 @@ struct Input {
     metadata: Option<String>,
 }
 
+const TOO_LARGE: &str = "The file is larger than 4 MiB; create an artifact with its hash and size, and send the content to the address \
+                         in upload";
+
 async fn handle(context: &Context, request: &Request) -> Result<Response<String>, Error> {
     let dock = path::lookup(path::id(request), |id| context.store.dock(id));
     let (caller, dock) = auth::authenticate_and(context, request, dock).await?;
     input::read_none(request)?;
-    let (declared, file) = parse(multipart::read(request).await?, context.now())?;
+    let (declared, file) = parse(multipart::read(request, TOO_LARGE).await?, context.now())?;
     let dock = dock.ok_or(Error::NotFound(Resource::Dock))?.id;
     let (artifact, is_duplicate) = declare_without_key(context, caller, dock, &declared).await?;
     if let State::Pending { content, .. } = &artifact.state {

@@ -18,8 +18,6 @@ pub const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 /// How much more a body may have than its file: the other fields, and what separates them.
 const MAX_OVERHEAD: usize = 64 * 1024;
 
-pub(crate) const FILE_TOO_LARGE: &str = "The file is larger than 4 MiB; create an artifact with its hash and size, and send the \
-                                         content to the address in upload";
 pub(crate) const SEND_FORM: &str = "Send the file as multipart/form-data, in a field called file";
 const NOT_A_FORM: &str = "The request body is not a valid multipart/form-data form";
 
@@ -45,14 +43,14 @@ pub struct Form {
     pub errors: Vec<FieldError>,
 }
 
-/// Reads the form that is a request's body.
+/// Reads the form that is a request's body. `too_large` is what is said of one with a larger file.
 ///
 /// # Errors
 /// 400 if it is none, 413, 415.
-pub async fn read(request: &Request) -> Result<Form, Error> {
+pub async fn read(request: &Request, too_large: &'static str) -> Result<Form, Error> {
     let body: &[u8] = request.body();
     if body.len() > MAX_FILE_BYTES + MAX_OVERHEAD {
-        return Err(Error::PayloadTooLarge(FILE_TOO_LARGE));
+        return Err(Error::PayloadTooLarge(too_large));
     }
     check_encoding(request)?;
     let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -80,7 +78,7 @@ pub async fn read(request: &Request) -> Result<Form, Error> {
         }
     }
     match &form.file {
-        Some(file) if file.content.len() > MAX_FILE_BYTES => Err(Error::PayloadTooLarge(FILE_TOO_LARGE)),
+        Some(file) if file.content.len() > MAX_FILE_BYTES => Err(Error::PayloadTooLarge(too_large)),
         _ => Ok(form),
     }
 }
@@ -98,7 +96,7 @@ mod tests {
         if let Some(media_type) = media_type {
             request.headers_mut().insert(CONTENT_TYPE, media_type.parse().unwrap());
         }
-        read(&request).now_or_never().unwrap()
+        read(&request, "too large").now_or_never().unwrap()
     }
 
     fn of_parts(parts: &[(&str, &[u8])]) -> Result<Form, Error> {
@@ -148,7 +146,7 @@ mod tests {
         assert!(of_parts(&[("name=file", &vec![0; MAX_FILE_BYTES])]).is_ok());
         for size in [MAX_FILE_BYTES + 1, MAX_FILE_BYTES + MAX_OVERHEAD] {
             let refused = of_parts(&[("name=file", &vec![0; size])]);
-            assert!(matches!(refused, Err(Error::PayloadTooLarge(FILE_TOO_LARGE))), "{size}");
+            assert!(matches!(refused, Err(Error::PayloadTooLarge("too large"))), "{size}");
         }
     }
 

@@ -147,15 +147,15 @@ const MAX_DETAILS: usize = 100;
 pub struct ErrorBody {
     /// The status of the response.
     #[cfg_attr(feature = "openapi", schema(required = false))]
-    status_code: u16,
+    pub(crate) status_code: u16,
     /// What is wrong and what to do about it.
-    message: String,
+    pub(crate) message: String,
     /// The status in words.
     #[cfg_attr(feature = "openapi", schema(required = false))]
     error: &'static str,
     /// With 400: everything that is wrong with fields, query parameters and headers. With 403: what is missing.
     #[cfg_attr(feature = "openapi", schema(required = false))]
-    details: Vec<FieldError>,
+    pub(crate) details: Vec<FieldError>,
     /// With 409 for a value that is taken: the resource that has it, under the name of its id, such as `recipientId`.
     #[cfg_attr(feature = "openapi", schema(ignore))]
     taken_by: Option<AnyId>,

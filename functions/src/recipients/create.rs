@@ -6,7 +6,7 @@
 //!
 //! Two round trips to DynamoDB: reads the key and the dock at once, then writes the recipient.
 
-use docyard_core::context::Context;
+use docyard_core::context::{Caller, Context};
 use docyard_core::model::idempotency::{Outcome, StoredResponse};
 use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipient::{Recipient, StakeholderClass};
@@ -14,7 +14,7 @@ use docyard_core::values::clock::Timestamp;
 use docyard_core::values::email::Email;
 use docyard_core::values::field_error::Rejected;
 use docyard_core::values::fields::{Fields, string};
-use docyard_core::values::id::RecipientId;
+use docyard_core::values::id::{DockId, RecipientId};
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
 use lambda_http::Request;
@@ -66,15 +66,15 @@ fn document(operation: Operation) -> Operation {
 }
 
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CreateRecipient, rename_all = "camelCase"))]
-struct Input {
+pub(super) struct Input {
     name: Text,
-    email: Email,
+    pub(super) email: Email,
     stakeholder_class: Option<StakeholderClass>,
     identifiers: Option<Identifiers>,
 }
 
 impl Input {
-    fn parse(fields: &mut Fields, now: Timestamp) -> Result<Self, Rejected> {
+    pub(super) fn parse(fields: &mut Fields, now: Timestamp) -> Result<Self, Rejected> {
         let name = fields.required("name", string(Text::parse));
         let email = fields.required("email", string(Email::parse));
         let stakeholder_class = fields.optional("stakeholderClass", string(StakeholderClass::parse));
@@ -85,6 +85,22 @@ impl Input {
             stakeholder_class: stakeholder_class?,
             identifiers: identifiers?,
         })
+    }
+
+    /// The recipient that it makes in a dock.
+    pub(super) fn recipient(self, caller: Caller, dock: DockId, now: Timestamp) -> Recipient {
+        Recipient {
+            id: RecipientId::generate(now, &mut random::system()),
+            dock,
+            account: caller.account,
+            name: self.name,
+            email: self.email,
+            stakeholder_class: self.stakeholder_class,
+            identifiers: self.identifiers.unwrap_or_default(),
+            created_at: now,
+            updated_at: None,
+            version: 0,
+        }
     }
 }
 
@@ -101,18 +117,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let list = list_url(dock.id);
     let attempt = Attempt::new(key, caller.account, &list, request, now);
 
-    let recipient = Recipient {
-        id: RecipientId::generate(now, &mut random::system()),
-        dock: dock.id,
-        account: caller.account,
-        name: body.name,
-        email: body.email,
-        stakeholder_class: body.stakeholder_class,
-        identifiers: body.identifiers.unwrap_or_default(),
-        created_at: now,
-        updated_at: None,
-        version: 0,
-    };
+    let recipient = body.recipient(caller, dock.id, now);
     let created = StoredResponse {
         body: response::to_json(&RecipientOutput::from(&recipient))?,
         location: Some(format!("{list}/{}", recipient.id)),

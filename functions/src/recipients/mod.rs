@@ -16,16 +16,27 @@ use crate::http::error::{Error, Taken};
 use crate::http::{auth, path};
 
 pub mod create;
+pub mod create_batch;
 pub mod delete;
 pub mod get;
+pub mod import_csv;
 pub mod list;
+mod many;
 pub mod update;
 
 /// The endpoints of recipients.
 pub const ENDPOINTS: Endpoints = Endpoints {
     resource: "Recipients",
     description: "The parties who may fetch documents from a dock",
-    list: &[&create::ENDPOINT, &list::ENDPOINT, &get::ENDPOINT, &update::ENDPOINT, &delete::ENDPOINT],
+    list: &[
+        &create::ENDPOINT,
+        &create_batch::ENDPOINT,
+        &import_csv::ENDPOINT,
+        &list::ENDPOINT,
+        &get::ENDPOINT,
+        &update::ENDPOINT,
+        &delete::ENDPOINT,
+    ],
 };
 
 /// The path of a dock's recipients.

@@ -19,6 +19,7 @@ pub mod owned;
 pub mod policy;
 pub mod recipe;
 pub mod recipient;
+pub mod recipient_csv;
 pub mod secret;
 pub mod submission;
 pub mod ticket;
