@@ -1,11 +1,13 @@
-//! `docyard`: runs the whole API on this machine (`dev`), uploads files by it (`upload`) and fetches them (`retrieve`), and has an operator's commands: on a
+//! `docyard`: runs the whole API on this machine (`dev`), uploads files (`upload`) and recipients (`import`) by it and fetches files (`retrieve`), and has an operator's commands: on a
 //! deployed one, and before it is deployed.
 
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod account;
 mod dev;
 mod files;
 mod http;
+mod import;
 mod operator;
 mod output;
 mod retrieve;
@@ -51,6 +53,12 @@ enum Command {
     /// A file that is there already, by its content, its name and its metadata, is not sent again: interrupted, or after an error, run it
     /// again. The exit code is 0 if all files are there, 1 if some are not, and 2 if the command cannot be understood.
     Upload(upload::Options),
+    /// Create the recipients of a CSV file in a dock.
+    ///
+    /// One that is there already with equal fields is none to create: interrupted, or after an error, run it again. Rows that are no
+    /// recipient are written to FILE.errors.csv, with the reason. The exit code is 0 if there are none, 1 if there are some, and 2 if the
+    /// command cannot be understood.
+    Import(import::Options),
     /// Retrieve what a recipient is granted into a directory.
     ///
     /// A file that is there already is not fetched again: interrupted, or after an error, run it again. The exit code is 0 if all files are
@@ -105,6 +113,7 @@ fn run() -> Result<ExitCode, Failure> {
             Command::Docks(command) => operator::docks::run(command).await,
             Command::Truststore(command) => operator::truststore::run(command),
             Command::Upload(options) => upload::run(options).await,
+            Command::Import(options) => import::run(options).await,
             Command::Retrieve(options) => retrieve::run(options).await,
         }
     });

@@ -442,7 +442,8 @@ async fn try_fault(
 ) -> bool {
     let what = describe(&trial, n, is_lasting, fault);
     let status = trial.case.status;
-    let is_batch = trial.case.endpoint == "create-artifact-batch";
+    let is_batch = ["create-artifact-batch", "create-recipient-batch", "import-recipients"]
+        .contains(&trial.case.endpoint);
     let is_upload = trial.case.endpoint == "upload-artifact";
     let mut world = World::new(&table, &trial.case).await;
     assert_eq!(world.state(&trial.case).await, clean.before);
@@ -478,7 +479,9 @@ async fn try_fault(
                 || is_upload && clean.once.artifacts.contains(&artifact.replace("PENDING", "AVAILABLE"))
         });
     assert!(is_done || after == clean.before || is_half_done, "{what} left {after:?}");
-    let is_answered = reply.status == status && !(is_batch && reply.text.contains("\"statusCode\":503"));
+    let is_unavailable = |field: &str| reply.text.contains(&format!("\"{field}\":503"));
+    let is_answered =
+        reply.status == status && !(is_batch && (is_unavailable("statusCode") || is_unavailable("status")));
     assert!(is_done || !is_answered, "{what}: it was answered, and is not done");
 
     let again = world.try_once(&trial).await;

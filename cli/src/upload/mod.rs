@@ -15,6 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
+use crate::account;
 use crate::http::{self, Sent};
 use crate::output::{self, Failure};
 use files::Source;
@@ -32,7 +33,7 @@ pub(crate) struct Options {
     /// The directory whose files are uploaded, with those below it.
     directory: PathBuf,
     /// The dock.
-    #[arg(long, env = "DOCYARD_DOCK_ID", value_parser = dock)]
+    #[arg(long, env = "DOCYARD_DOCK_ID", value_parser = account::dock)]
     dock: DockId,
     /// The address of the API, such as `https://access.example.com`.
     #[arg(long, env = "DOCYARD_URL", value_parser = http::url)]
@@ -49,10 +50,6 @@ pub(crate) struct Options {
     /// Print the outcome as one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-fn dock(text: &str) -> Result<DockId, &'static str> {
-    DockId::parse(text).ok_or("must be the id of a dock, such as dock_…")
 }
 
 /// What became of a file.
@@ -75,7 +72,7 @@ struct Dock {
 /// # Errors
 /// Some files are not there. What was uploaded stays.
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
-    let key = key(options.key_file.as_ref())?;
+    let key = account::key(options.key_file.as_deref())?;
     let metadata = options.metadata_from.as_deref();
     let sources = files::find(&options.directory, metadata, &[metadata, options.key_file.as_deref()])?;
     let dock = Arc::new(Dock {
@@ -113,16 +110,6 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     }
     progress.finish_and_clear();
     report(options.json, uploaded, existing, errors)
-}
-
-fn key(file: Option<&PathBuf>) -> Result<ApiKey, String> {
-    let text = match file {
-        Some(path) => std::fs::read_to_string(path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?,
-        None => std::env::var("DOCYARD_API_KEY")
-            .map_err(|_| "no API key: set DOCYARD_API_KEY, or name a file that holds it with --key-file")?,
-    };
-    ApiKey::parse(text.trim()).ok_or_else(|| "what is given as the API key is none".to_owned())
 }
 
 /// A bar on the standard error output, if that is a terminal.

@@ -237,10 +237,12 @@ impl<'a> Import<'a> {
     ) -> Vec<(usize, (Option<String>, Result<Judged, Error>))> {
         let mut judged = Vec::new();
         let mut planned: Option<Recipient> = None;
+        let mut is_interrupted = false;
         for (number, email, input) in group {
             let recipient = input.recipient(self.caller, self.dock, self.context.now());
             let outcome = match &planned {
-                _ if Instant::now() >= self.ends => {
+                // In their order, also when they are sent again.
+                _ if is_interrupted || Instant::now() >= self.ends => {
                     Err(Error::Unavailable(Fault::new("import: no time left")))
                 }
                 Some(planned) if is_same(planned, &recipient) => Ok(Judged::Existing(None)),
@@ -251,6 +253,7 @@ impl<'a> Import<'a> {
             if self.is_dry_run && matches!(outcome, Ok(Judged::Created(_))) {
                 planned = Some(recipient);
             }
+            is_interrupted |= matches!(outcome, Err(Error::Unavailable(_)));
             judged.push((number, (email, outcome)));
         }
         judged

@@ -23,6 +23,43 @@ pub(super) fn cases() -> Vec<Case> {
             .with_idempotency_key(201)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost, CONFLICT])
             .measured(),
+        case("create-recipient-batch")
+            .what("1 recipient")
+            .path(&[Dock])
+            .body(json!({"recipients": [
+                {"name": "First National Bank", "email": "batch{n}@firstnational.example"}, {"name": ""},
+            ]}))
+            .calls(&[READ_TWO, WRITE])
+            .repeated(200)
+            .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
+            .measured(),
+        case("create-recipient-batch")
+            .what("two of one email")
+            .path(&[Dock])
+            .body(json!({"recipients": [
+                {"name": "One", "email": "twice{n}@example.com"}, {"name": "Two", "email": "twice{n}@example.com"},
+            ]}))
+            .calls(&[READ_TWO, WRITE, WRITE, READ])
+            .repeated(200),
+        case("create-recipient-batch")
+            .what("a dry run")
+            .path(&[Dock])
+            .query("dryRun=true")
+            .body(json!({"recipients": [{"name": "Another", "email": "dry{n}@example.com"}]}))
+            .calls(&[READ_TWO, READ])
+            .repeated(200)
+            .entries(0),
+        case("import-recipients")
+            .what("1 recipient")
+            .path(&[Dock])
+            .header("content-type", "multipart/form-data; boundary=b")
+            .body(json!(
+                "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n\
+                 name,email,lender_id\nFirst National Bank,csv{n}@firstnational.example,LND-4821\nnone\n\r\n--b--\r\n"
+            ))
+            .calls(&[READ_TWO, WRITE])
+            .repeated(200)
+            .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("list-recipients")
             .what("a page of 10")
             .path(&[Dock])
