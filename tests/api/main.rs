@@ -20,6 +20,7 @@ mod conditions;
 mod docks;
 mod groups;
 mod idempotency;
+mod imports;
 mod institution;
 mod jobs;
 mod oauth;

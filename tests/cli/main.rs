@@ -11,6 +11,7 @@ mod dev_artifacts;
 mod dev_damage;
 mod dev_server;
 mod dev_tls;
+mod import;
 mod openapi;
 mod operator;
 mod operator_network;
