@@ -17,6 +17,7 @@ use docyard_core::model::idempotency::StoredResponse;
 use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::recipe::{Factor, Method, Recipe};
 use docyard_core::model::recipient::{Recipient, StakeholderClass};
+use docyard_core::model::recipient_csv;
 use docyard_core::model::secret::{Grace, Lifetime};
 use docyard_core::model::ticket::Ticket;
 use docyard_core::model::token::AccessToken;
@@ -120,6 +121,14 @@ pub fn oauth(data: &[u8]) {
         assert!(parameters.take("client_secret").is_none(), "it was taken");
     }
     let _ = std::str::from_utf8(data).map(|text| AccessToken::parse(text).is_some());
+}
+
+/// A CSV file of recipients: each row that is read has its place, and no more cells than were sent.
+pub fn recipient_csv(data: &[u8]) {
+    let Ok(csv) = recipient_csv::read(data) else { return };
+    assert!(csv.rows.iter().is_sorted_by(|a, b| a.number < b.number));
+    let cells: usize = csv.rows.iter().map(|row| row.cells.iter().map(String::len).sum::<usize>()).sum();
+    assert!(cells <= data.len());
 }
 
 /// The ticket of a link: what is read is the text that was sent.

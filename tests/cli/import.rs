@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use axum::{Json, Router};
 use docyard_test_support::dev::Dev;
 use docyard_test_support::{PATIENCE, is_thorough, redacted};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::operator::{program, refusal_in_one_line, run};
 use crate::unreliable::Unreliable;
@@ -131,6 +134,43 @@ async fn whatever_passes_on_the_way_no_row_is_lost_and_none_comes_twice() {
     assert_eq!((&outcome["failed"], code), (&json!(0), Some(0)), "{outcome}");
     assert!(unreliable.faults.load(Ordering::SeqCst) > 0);
     assert_eq!(dev.table.recipients().await.0.len(), 40);
+}
+
+/// What the table had no room for is sent again, in its order, and counts once.
+#[tokio::test]
+async fn rows_that_were_not_tried_are_sent_again() {
+    let sent: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let seen = sent.clone();
+    let answer = async move |Json(body): Json<Value>| {
+        let recipients = body["recipients"].as_array().unwrap();
+        let emails: Vec<String> =
+            recipients.iter().map(|recipient| recipient["email"].as_str().unwrap().to_owned()).collect();
+        let mut sent = seen.lock().unwrap();
+        // Each time it has room for two.
+        let errors: Vec<Value> =
+            (2..emails.len()).map(|row| json!({"row": row, "status": 503, "message": "busy"})).collect();
+        let success = emails.len() - errors.len();
+        sent.push(emails);
+        Json(
+            json!({"success": success, "existing": 0, "failed": errors.len(), "recipients": [], "errors": errors}),
+        )
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("recipients.csv");
+    std::fs::write(
+        &path,
+        "name,email\nA,a@x.example\nB,b@x.example\nC,c@x.example\nD,d@x.example\nE,e@x.example\n",
+    )
+    .unwrap();
+    let dev = Dev::start().await;
+    let (outcome, code) = outcome(command(&dev, &url, &path)).await;
+    assert_eq!((&outcome["created"], &outcome["failed"], code), (&json!(5), &json!(0), Some(0)));
+    let rounds: Vec<usize> = sent.lock().unwrap().iter().map(Vec::len).collect();
+    assert_eq!(rounds, [5, 3, 1]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// The most crates that a function may depend on; macros count, what build scripts use does not. Before raising it,
 /// look at what the new ones are for: `cargo tree -p docyard-functions -e normal`.
-const MOST: usize = 157;
+const MOST: usize = 159;
 
 fn crates() -> BTreeSet<String> {
     let tree = Command::new(env!("CARGO"))

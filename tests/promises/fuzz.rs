@@ -36,6 +36,7 @@ const READERS: &[(&str, Reader)] = &[
     ("oauth", readers::oauth),
     ("path", readers::path),
     ("recipe", readers::recipe),
+    ("recipient_csv", readers::recipient_csv),
     ("ticket", readers::ticket),
 ];
 

@@ -12,6 +12,7 @@ mod artifacts;
 mod decisions;
 mod faults;
 mod fuzz;
+mod imports;
 mod jobs;
 mod model;
 mod races;
