@@ -527,7 +527,8 @@ async fn each_thing_is_counted_once_when_it_is_done() {
         }
     }
     let expected = [
-        (metrics::RECIPIENTS_CREATED, 1),
+        // One by itself, two in batches, one of a file.
+        (metrics::RECIPIENTS_CREATED, 4),
         (metrics::SECRETS_GENERATED, 1),
         (metrics::SECRETS_ROTATED, 1),
         (metrics::SECRETS_REVOKED, 1),

@@ -213,5 +213,9 @@ impl DocumentedOperation {
 /// A form with a file, of the document's example of one.
 fn form(example: &Value) -> Form {
     let file = Part::text(example["file"].as_str().unwrap().to_owned()).file_name("page.pdf");
-    Form::new().part("file", file).text("metadata", example["metadata"].as_str().unwrap().to_owned())
+    let form = Form::new().part("file", file);
+    match example["metadata"].as_str() {
+        Some(metadata) => form.text("metadata", metadata.to_owned()),
+        None => form,
+    }
 }
