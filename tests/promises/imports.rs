@@ -1,7 +1,7 @@
 //! Many recipients at once over a table that throttles: each row is done or told, and sent again all are there, once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
@@ -20,7 +20,7 @@ async fn a_table_that_throttles_slows_an_import_down_and_loses_no_row() {
     let decide = move |operation: &str| {
         let n = calls.fetch_add(1, Ordering::SeqCst);
         // In no period.
-        let fault = match (n * 2_654_435_761 >> 8) % 10 {
+        let fault = match ((n * 2_654_435_761) >> 8) % 10 {
             0..7 => InjectedFault::Refused("ThrottlingException"),
             7 => InjectedFault::HalfAnswer,
             _ => return None,
@@ -49,4 +49,42 @@ async fn a_table_that_throttles_slows_an_import_down_and_loses_no_row() {
     assert!(rounds > 1, "some had to wait");
     assert_eq!((there, account.table.recipients().await.0.len()), (40, 40));
     trail::assert_explains(&account.table).await;
+}
+
+/// A thousand rows, for which there is no time: what is not tried is told, and nothing is half a recipient.
+#[tokio::test]
+async fn what_was_not_tried_before_the_time_ran_out_is_an_error_of_its_row() {
+    let account = Account::new().await;
+    let is_slow = Arc::new(AtomicBool::new(true));
+    let decide = {
+        let is_slow = is_slow.clone();
+        move |operation: &str| {
+            let is_slow = is_slow.load(Ordering::SeqCst) && operation == "TransactWriteItems";
+            is_slow.then_some(InjectedFault::Slow(600, 0))
+        }
+    };
+    let store = faulty_client::store(&account.table.url, Arc::new(decide));
+    let api = Api::new(Context::new(store, Mode::Live, Clock::system()));
+    let rows: String = (0..1_000).map(|n| format!("N{n},l{n}@example.com\n")).collect();
+    let head = "Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"";
+    let body = format!("--b\r\n{head}\r\n\r\nname,email\n{rows}\r\n--b--\r\n");
+    let headers = [
+        ("authorization", format!("Bearer {}", account.key)),
+        ("content-type", "multipart/form-data; boundary=b".to_owned()),
+    ];
+    let import = async || {
+        let of = [("dockId", account.dock.as_str())];
+        let reply = api.ask("import-recipients", &of, "", &headers, Some(body.clone())).await;
+        assert_eq!(reply.status, 200, "{}", reply.shown());
+        reply.body
+    };
+    let first = import().await;
+    let errors = first["errors"].as_array().unwrap();
+    let created = account.table.recipients().await.0.len();
+    assert!(created > 0 && !errors.is_empty());
+    assert_eq!((&first["success"], &first["failed"]), (&json!(created), &json!(1_000 - created)));
+    assert!(errors.iter().all(|error| error["status"] == 503));
+    is_slow.store(false, Ordering::SeqCst);
+    let again = import().await;
+    assert_eq!((&again["existing"], &again["success"]), (&json!(created), &json!(1_000 - created)));
 }
