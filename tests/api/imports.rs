@@ -167,3 +167,17 @@ async fn what_is_too_much_or_no_file_of_recipients_writes_nothing_and_says_what_
     assert_eq!(it.count().await, 0);
     assert_eq!(counts(&it.import("", &file(1_000)).await), [1_000, 0, 0]);
 }
+
+#[tokio::test]
+async fn however_much_is_wrong_the_answer_fits_into_one_of_lambda() {
+    // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    const MAX_ANSWER: usize = 6 * 1024 * 1024;
+    let it = World::new().await;
+    let columns: String = (0..50).map(|n| format!(",k{n}")).collect();
+    let rows = format!("N,no email{}\n", ",\u{1}".repeat(50)).repeat(1_000);
+    let reply = it.import("", &format!("name,email{columns}\n{rows}")).await;
+    assert_eq!(counts(&reply), [0, 0, 1_000]);
+    assert_eq!(reply.body["errors"][0]["details"].as_array().unwrap().len(), 10);
+    // As a text of JSON.
+    assert!(json!(reply.text).to_string().len() < MAX_ANSWER / 2, "{} bytes", reply.text.len());
+}

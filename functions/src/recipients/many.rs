@@ -34,6 +34,9 @@ use crate::operation::Operation;
 /// and the request must be answered after that.
 const TIME: Duration = Duration::from_secs(8);
 
+/// The most validation errors of one row, so that all rows fit into an answer of Lambda.
+const MAX_DETAILS: usize = 10;
+
 /// A recipient as it was sent.
 pub(super) struct Row {
     /// Its number, as errors name it.
@@ -132,7 +135,7 @@ struct RowError {
     status: u16,
     /// What is wrong and what to do about it.
     message: String,
-    /// Everything that is wrong with its fields.
+    /// What is wrong with its fields, 10 at most.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "openapi", schema(required = false))]
     details: Vec<FieldError>,
@@ -295,8 +298,9 @@ impl<'a> Import<'a> {
             Error::Taken(Taken { by: AnyId::Recipient(holder), .. }) => Some(*holder),
             _ => None,
         };
-        let ErrorBody { status_code, message, details, .. } =
+        let ErrorBody { status_code, message, mut details, .. } =
             response::error_body(error, &request_id(self.request));
+        details.truncate(MAX_DETAILS);
         RowError { row, email, status: status_code, message, details, recipient_id }
     }
 }
