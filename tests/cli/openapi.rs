@@ -151,7 +151,7 @@ fn a_body_has_one_media_type() {
         let media_type = match operation {
             // OAuth clients send forms.
             "issueToken" | "revokeToken" => "application/x-www-form-urlencoded",
-            "uploadArtifact" => "multipart/form-data",
+            "uploadArtifact" | "importRecipients" => "multipart/form-data",
             _ => "application/json",
         };
         assert!(body["content"].get(media_type).is_some(), "{operation}");
