@@ -11,8 +11,6 @@ use std::path::{Path, PathBuf};
 use csv::WriterBuilder;
 use docyard_core::model::api_key::ApiKey;
 use docyard_core::model::recipient_csv::{self, RecipientCsv, Row};
-use docyard_core::values::id::DockId;
-use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -33,15 +31,8 @@ const MAX_TOLD: usize = 20;
 pub(crate) struct Options {
     /// The CSV file: a heading with `name`, `email` and `stakeholder_class`, and any other column is an identifier of that name.
     file: PathBuf,
-    /// The dock.
-    #[arg(long, env = "DOCYARD_DOCK_ID", value_parser = account::dock)]
-    dock: DockId,
-    /// The address of the API, such as `https://access.example.com`.
-    #[arg(long, env = "DOCYARD_URL", value_parser = http::url)]
-    url: String,
-    /// A file that holds the API key. Without it the key is taken from the variable DOCYARD_API_KEY.
-    #[arg(long)]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    dock: account::Dock,
     /// Print the outcome as one JSON object.
     #[arg(long)]
     json: bool,
@@ -86,15 +77,15 @@ struct Outcome {
 /// Some rows are no recipients. What was created stays.
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let path = &options.file;
-    let key = account::key(options.key_file.as_deref())?;
+    let key = options.dock.key()?;
     let content = fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let csv = recipient_csv::read(&content).map_err(|message| format!("{} {message}", path.display()))?;
     let dock = Dock {
-        client: http::client(&options.url)?,
-        batch: format!("{}/v1/docks/{}/recipients/batch", options.url, options.dock),
+        client: http::client(&options.dock.url)?,
+        batch: format!("{}/recipients/batch", options.dock.address()),
         key,
     };
-    let progress = progress(csv.rows.len());
+    let progress = output::progress(csv.rows.len(), "rows");
     let mut outcome = Outcome::default();
     let mut valid = Vec::new();
     for row in &csv.rows {
@@ -128,16 +119,6 @@ fn batch_length(rows: &[(usize, String)]) -> usize {
         bytes <= BATCH_BYTES
     };
     rows.iter().take(BATCH).take_while(fits).count().max(1)
-}
-
-/// A bar on the standard error output, if that is a terminal.
-fn progress(rows: usize) -> ProgressBar {
-    let style = "{wide_bar} {pos}/{len} rows, {per_sec}, {eta} left";
-    let bar = ProgressBar::new(u64::try_from(rows).unwrap_or(u64::MAX));
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 impl Dock {

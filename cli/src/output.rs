@@ -6,6 +6,8 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
+use indicatif::{ProgressBar, ProgressStyle};
+
 /// Writes a line to the standard output. Returns once the operating system has taken all of it, or why it did not.
 pub(crate) fn print(text: impl Display) -> io::Result<()> {
     let mut output = io::stdout().lock();
@@ -16,6 +18,16 @@ pub(crate) fn print(text: impl Display) -> io::Result<()> {
 /// Writes a line to the standard error output, or returns why it could not.
 pub(crate) fn print_error(text: impl Display) -> io::Result<()> {
     io::stderr().write_all(format!("{text}\n").as_bytes())
+}
+
+/// A bar on the standard error output, if that is a terminal, for so many of what `unit` names.
+pub(crate) fn progress(count: usize, unit: &str) -> ProgressBar {
+    let style = format!("{{wide_bar}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left");
+    let bar = ProgressBar::new(u64::try_from(count).unwrap_or(u64::MAX));
+    match ProgressStyle::with_template(&style) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
 }
 
 /// Whether [`print()`] succeeds though nobody can read it: the standard output is the null device. So it is also where it

@@ -15,7 +15,7 @@ use std::time::Duration;
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::id::{ArtifactId, RecipientId};
 use futures_util::{StreamExt, stream};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use crate::http;
@@ -104,7 +104,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     let api = Api::new(options.url, credentials)?;
     let mut directory = Directory::open(&options.out, options.state.as_deref())?;
     let mut state = options.state.map(State::read).transpose()?;
-    let progress = progress();
+    let progress = output::progress(0, "files");
     let (mut outcome, mut cursor) = (Outcome::new(), state.as_ref().and_then(State::cursor));
     loop {
         // Each job by a new token: what an older one opens shrinks, as sessions of policies end.
@@ -234,16 +234,6 @@ async fn read_page(
         outcome.insert(id, became);
     }
     Ok(())
-}
-
-/// A bar on the standard error output, if that is a terminal.
-fn progress() -> ProgressBar {
-    let style = "{wide_bar} {pos}/{len} files, {per_sec}, {eta} left";
-    let bar = ProgressBar::new(0);
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn report(as_json: bool, outcome: Outcome) -> Result<(), Failure> {

@@ -9,9 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use docyard_core::model::api_key::ApiKey;
-use docyard_core::values::id::DockId;
 use futures_util::{StreamExt, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
@@ -32,15 +30,8 @@ const MAX_TOLD: usize = 20;
 pub(crate) struct Options {
     /// The directory whose files are uploaded, with those below it.
     directory: PathBuf,
-    /// The dock.
-    #[arg(long, env = "DOCYARD_DOCK_ID", value_parser = account::dock)]
-    dock: DockId,
-    /// The address of the API, such as `https://access.example.com`.
-    #[arg(long, env = "DOCYARD_URL", value_parser = http::url)]
-    url: String,
-    /// A file that holds the API key. Without it the key is taken from the variable DOCYARD_API_KEY.
-    #[arg(long)]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    dock: account::Dock,
     /// A CSV file with the metadata: a column `file` with the paths from the directory, and one for each key.
     #[arg(long)]
     metadata_from: Option<PathBuf>,
@@ -72,16 +63,16 @@ struct Dock {
 /// # Errors
 /// Some files are not there. What was uploaded stays.
 pub(crate) async fn run(options: Options) -> Result<(), Failure> {
-    let key = account::key(options.key_file.as_deref())?;
+    let key = options.dock.key()?;
     let metadata = options.metadata_from.as_deref();
-    let sources = files::find(&options.directory, metadata, &[metadata, options.key_file.as_deref()])?;
+    let sources = files::find(&options.directory, metadata, &[metadata, options.dock.key_file.as_deref()])?;
     let dock = Arc::new(Dock {
-        client: http::client(&options.url)?,
-        artifacts: format!("{}/v1/docks/{}/artifacts", options.url, options.dock),
+        client: http::client(&options.dock.url)?,
+        artifacts: format!("{}/artifacts", options.dock.address()),
         key,
     });
     dock.check().await?;
-    let progress = progress(sources.len());
+    let progress = output::progress(sources.len(), "files");
     let batches: Vec<Vec<Source>> = sources.chunks(BATCH).map(<[Source]>::to_vec).collect();
     // The next batch is hashed and declared while the files of this one are sent.
     let declared = stream::iter(batches).map(|batch| declare(&dock, batch)).buffered(2);
@@ -110,16 +101,6 @@ pub(crate) async fn run(options: Options) -> Result<(), Failure> {
     }
     progress.finish_and_clear();
     report(options.json, uploaded, existing, errors)
-}
-
-/// A bar on the standard error output, if that is a terminal.
-fn progress(files: usize) -> ProgressBar {
-    let style = "{wide_bar} {pos}/{len} files, {per_sec}, {eta} left";
-    let bar = ProgressBar::new(u64::try_from(files).unwrap_or(u64::MAX));
-    match ProgressStyle::with_template(style) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }
 
 fn report(

@@ -9,7 +9,6 @@
 //! the recipient, its groups, the policies in force for its class and the dock's open jobs; then writes the job.
 
 use docyard_core::context::Context;
-use docyard_core::model::access::{Opening, Proof};
 use docyard_core::model::artifact::{self, Position};
 use docyard_core::model::decision::{Metadata, Scope};
 use docyard_core::model::idempotency::{Outcome, Replay, StoredResponse};
@@ -26,12 +25,12 @@ use docyard_core::values::random;
 use lambda_http::Request;
 use lambda_http::http::Response;
 
-use super::{Facts, JobOutput, LIST, may_see, read_cursor};
+use super::{Facts, JobOutput, LIST, may_see, open, read_cursor};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::auth::{self, Asker, Institution};
 use crate::http::error::{Error, Resource};
 use crate::http::idempotency::Attempt;
-use crate::http::{idempotency, input, path, refusal, response};
+use crate::http::{idempotency, input, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -230,26 +229,12 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
             (Requester::Recipient, token.dock, token.recipient, active.clone())
         }
     };
-    let (found, open) =
+    let (found, open_jobs) =
         tokio::try_join!(context.store.subject(recipient, active, now), context.store.open_jobs(dock))?;
     let (subject, policies) = found.ok_or(Error::NotFound(Resource::Recipient))?;
 
     let facts = Facts::of(&asker, &body.identifiers.unwrap_or_default(), now);
-    let proof = Proof {
-        method: Some(body.method),
-        factors: facts.factors,
-        authenticated_at: facts.authenticated_at,
-        submitted: &facts.submitted,
-    };
-    let opening = match Opening::of(&policies, &subject, &proof, now) {
-        Ok(opening) => opening,
-        Err(shortfall) => {
-            if let Asker::Recipient(institution) = &asker {
-                refusal::record(context, &subject.recipient, institution.token.id, &shortfall).await?;
-            }
-            return Err(Error::Forbidden(shortfall));
-        }
-    };
+    let opening = open(context, &asker, &facts.proof(body.method), &subject, &policies, now).await?;
     let since = body.since_timestamp.map(|at| Position { at, id: ArtifactId::MAX });
     let grants = opening.granting().iter().map(|verdict| Grant {
         policy: verdict.policy.id,
@@ -309,7 +294,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     let attempt = Attempt::new(key, job.account, &path, request, now);
     let response = created(&job)?;
     let entry = || asker.entry(context, job.created());
-    match context.store.create_job(&job, open, entry, attempt.storing(&response)).await? {
+    match context.store.create_job(&job, open_jobs, entry, attempt.storing(&response)).await? {
         Outcome::Done => {
             context.record.add_id(job.id);
             Ok(response::created_immutable(response))

@@ -4,10 +4,11 @@
 //! seen by those of the kind that made it alone.
 
 use docyard_core::context::Context;
-use docyard_core::model::access::Attempt;
+use docyard_core::model::access::{Attempt, Opening, Proof, Subject};
 use docyard_core::model::decision::Metadata;
 use docyard_core::model::identifiers::Identifiers;
 use docyard_core::model::job::{Failure, Job, Requester, Status};
+use docyard_core::model::policy::EnforcedPolicy;
 use docyard_core::model::recipe::{Factor, Method};
 use docyard_core::store;
 use docyard_core::values::clock::Timestamp;
@@ -18,7 +19,7 @@ use serde::Serialize;
 use crate::endpoint::Endpoints;
 use crate::http::auth::{self, Asker};
 use crate::http::error::Error;
-use crate::http::{list, path};
+use crate::http::{list, path, refusal};
 
 pub mod access;
 pub mod cancel_job;
@@ -73,6 +74,16 @@ impl Facts {
         }
     }
 
+    /// What is decided on where it is anything at all.
+    fn proof(&self, method: Method) -> Proof<'_> {
+        Proof {
+            method: Some(method),
+            factors: self.factors,
+            authenticated_at: self.authenticated_at,
+            submitted: &self.submitted,
+        }
+    }
+
     /// What is decided on: an artifact with this metadata, or anything at all.
     fn attempt<'a>(&'a self, method: Method, artifact: Option<&'a Metadata>) -> Attempt<'a> {
         Attempt {
@@ -81,6 +92,29 @@ impl Facts {
             authenticated_at: self.authenticated_at,
             submitted: &self.submitted,
             artifact,
+        }
+    }
+}
+
+/// What grants who asks anything at `now`; where nothing does, a recipient's refusal leaves an entry.
+///
+/// # Errors
+/// [`Error::Forbidden`] if nothing does.
+async fn open<'a>(
+    context: &Context,
+    asker: &Asker,
+    proof: &Proof<'_>,
+    subject: &Subject,
+    policies: &'a [EnforcedPolicy],
+    now: Timestamp,
+) -> Result<Opening<'a>, Error> {
+    match Opening::of(policies, subject, proof, now) {
+        Ok(opening) => Ok(opening),
+        Err(shortfall) => {
+            if let Asker::Recipient(institution) = asker {
+                refusal::record(context, &subject.recipient, institution.token.id, &shortfall).await?;
+            }
+            Err(Error::Forbidden(shortfall))
         }
     }
 }

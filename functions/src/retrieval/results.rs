@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use docyard_core::context::Context;
-use docyard_core::model::access::{Opening, Proof, granting};
+use docyard_core::model::access::granting;
 use docyard_core::model::artifact::{
     Artifact, Content, Filename, MediaType, Metadata, Status as ArtifactStatus,
 };
@@ -24,12 +24,12 @@ use lambda_http::Request;
 use lambda_http::http::Response;
 use serde::Serialize;
 
-use super::{Facts, LIST, find};
+use super::{Facts, LIST, find, open};
 use crate::endpoint::{Endpoint, endpoint};
 use crate::http::auth::Asker;
 use crate::http::error::{Error, Resource};
 use crate::http::input::{self, Input};
-use crate::http::{header, list, path, refusal, response};
+use crate::http::{header, list, path, response};
 #[cfg(feature = "openapi")]
 use crate::operation::Operation;
 
@@ -209,18 +209,7 @@ async fn handle(context: &Context, request: &Request) -> Result<Response<String>
     )?;
     let (subject, policies) = found.ok_or_else(|| Error::Forbidden(Default::default()))?;
     let facts = Facts::of(&asker, &job.proof.submitted, now);
-    let proof = Proof {
-        method: Some(job.method),
-        factors: facts.factors,
-        authenticated_at: facts.authenticated_at,
-        submitted: &facts.submitted,
-    };
-    if let Err(shortfall) = Opening::of(&policies, &subject, &proof, now) {
-        if let Asker::Recipient(institution) = &asker {
-            refusal::record(context, &subject.recipient, institution.token.id, &shortfall).await?;
-        }
-        return Err(Error::Forbidden(shortfall));
-    }
+    open(context, &asker, &facts.proof(job.method), &subject, &policies, now).await?;
 
     let ticket = Ticket::generate(job.recipient, &mut random::system());
     let ends = [Some(now.plus_minutes(TICKET_MINUTES)), asker.expires_at()];
