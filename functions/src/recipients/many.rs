@@ -22,7 +22,9 @@ use tokio::time::Instant;
 use super::create;
 use super::email_taken;
 use crate::http::body::not_an_object;
-use crate::http::error::{Error, Resource, Taken};
+#[cfg(feature = "openapi")]
+use crate::http::error::Resource;
+use crate::http::error::{Error, Taken};
 use crate::http::input::Input;
 use crate::http::response::ErrorBody;
 use crate::http::{request_id, response};
