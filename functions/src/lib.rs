@@ -5,7 +5,7 @@
 //! server belongs in the command-line tool.
 //!
 //! Modules import downwards only: [`http`], [`metrics`], [`route`] ← [`endpoint`] ← resources ← [`endpoints`].
-//! [`lambda`] serves one endpoint, or the [`worker`], and knows no resource. A test holds this.
+//! [`lambda`] serves one endpoint, or the [`worker`] or the [`sealer`], and knows no resource. A test holds this.
 
 pub mod access;
 pub mod artifacts;
@@ -27,6 +27,8 @@ pub mod policies;
 pub mod recipients;
 pub mod retrieval;
 pub mod route;
+pub mod sealer;
 pub mod secrets;
+pub mod stream;
 pub mod tokens;
 pub mod worker;

@@ -34,6 +34,8 @@ pub const TOKENS_ISSUED: &str = "TokensIssued";
 pub const ACCESS_REFUSALS: &str = "AccessRefusals";
 /// Requests without a valid API key or access token, and requests for a token with a wrong passphrase.
 pub const AUTHENTICATION_FAILURES: &str = "AuthenticationFailures";
+/// Items of the audit trail that were changed, deleted before their time, or written by somebody else.
+pub const AUDIT_ALTERATIONS: &str = "AuditAlterations";
 /// How long requests took inside the function, in milliseconds.
 pub const LATENCY: &str = "Latency";
 /// Requests that were the first of their sandbox.
@@ -50,6 +52,7 @@ pub const ALL: &[&str] = &[
     TOKENS_ISSUED,
     ACCESS_REFUSALS,
     AUTHENTICATION_FAILURES,
+    AUDIT_ALTERATIONS,
     LATENCY,
     COLD_STARTS,
 ];

@@ -1,15 +1,18 @@
 //! The objects of `docyard dev` and of the tests: a bucket in a directory, behind the API of S3.
 //!
-//! Here: what S3 does with the four calls that the service, its clients and its worker make, `PutObject`, `GetObject`,
-//! `HeadObject` and `DeleteObject`. Crate `s3s` speaks the protocol and checks the signatures, also of signed addresses. Not
-//! here: versions, multipart uploads, lists, and what IAM and bucket policies decide.
+//! Here: what S3 does with the calls that the service, its clients and its worker make, `PutObject`, `GetObject`, `HeadObject` and
+//! `DeleteObject`, with those of the sealer, `ListObjectsV2` and what Object Lock does to the others, and with the operator's
+//! `ListObjectVersions`. Crate `s3s` speaks the protocol and checks the signatures, also of signed addresses. Not here: more than one
+//! version of an object, multipart uploads, lists in several parts, and what IAM and bucket policies decide.
 //!
 //! Of two uploads at once for a key the first that is complete is kept, and an upload that is killed leaves nothing: an object
 //! is a directory, which is filled elsewhere and then moved to its place. The storage that comes with `s3s` puts a body in place
 //! before it knows its checksum, and writes that after it.
 
 use std::io;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -22,8 +25,9 @@ use futures_util::TryStreamExt;
 use rand::Rng;
 use s3s::auth::SimpleAuth;
 use s3s::dto::{
-    ChecksumMode, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,
-    HeadObjectInput, HeadObjectOutput, PutObjectInput, PutObjectOutput, StreamingBlob, Timestamp,
+    ChecksumMode, CommonPrefix, DeleteObjectInput, DeleteObjectOutput, ETag, GetObjectInput, GetObjectOutput,
+    HeadObjectInput, HeadObjectOutput, ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, ObjectLockMode, ObjectVersion, PutObjectInput, PutObjectOutput, StreamingBlob,
 };
 use s3s::service::S3ServiceBuilder;
 use s3s::{HttpError, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
@@ -75,13 +79,19 @@ impl BucketServer {
     /// The directory cannot be used.
     pub async fn open(directory: &Path, key: AccessKey) -> io::Result<Self> {
         fs::create_dir_all(directory).await?;
-        let bucket = Bucket { directory: fs::canonicalize(directory).await? };
+        let bucket = Bucket { directory: fs::canonicalize(directory).await?, lock_days: None };
         let work = bucket.directory.join(WORK);
         match fs::remove_dir_all(&work).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::create_dir(&work).await?,
         }
         Ok(Self { bucket, key })
+    }
+
+    /// The same bucket under Object Lock: for so many days after it was put, no object is deleted.
+    pub fn locked(mut self, days: NonZeroU16) -> Self {
+        self.bucket.lock_days = Some(days);
+        self
     }
 
     /// Serves it until `stopped` ends.
@@ -104,6 +114,7 @@ impl BucketServer {
 /// The objects.
 struct Bucket {
     directory: PathBuf,
+    lock_days: Option<NonZeroU16>,
 }
 
 /// What is known of an object besides its content.
@@ -119,7 +130,7 @@ struct Attributes {
 struct Object {
     content: File,
     size: u64,
-    modified: Timestamp,
+    modified: SystemTime,
     attributes: Attributes,
 }
 
@@ -150,6 +161,27 @@ impl Bucket {
         Ok(self.directory.join(key))
     }
 
+    /// Until when an object is locked.
+    fn locked_until(&self, object: &Object) -> Option<SystemTime> {
+        Some(object.modified + Duration::from_secs(u64::from(self.lock_days?.get()) * 24 * 60 * 60))
+    }
+
+    /// The names in a directory, in their order.
+    async fn names(&self, bucket: &str, directory: &str) -> S3Result<Vec<String>> {
+        let path = if directory.is_empty() { self.directory.clone() } else { self.path(bucket, directory)? };
+        let mut entries = match fs::read_dir(path).await {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(internal(error)),
+        };
+        let mut names = Vec::new();
+        while let Some(entry) = entries.next_entry().await.map_err(internal)? {
+            names.extend(entry.file_name().into_string().ok().filter(|name| name != WORK));
+        }
+        names.sort();
+        Ok(names)
+    }
+
     /// A new path to work at.
     fn work_path(&self) -> PathBuf {
         self.directory.join(WORK).join(random_name())
@@ -161,7 +193,7 @@ impl Bucket {
             let content = File::open(path.join(CONTENT)).await?;
             let file = content.metadata().await?;
             let attributes = serde_json::from_slice(&fs::read(path.join(ATTRIBUTES)).await?)?;
-            Ok(Object { content, size: file.len(), modified: Timestamp::from(file.modified()?), attributes })
+            Ok(Object { content, size: file.len(), modified: file.modified()?, attributes })
         };
         open.await.map_err(|error: io::Error| match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => s3_error!(NoSuchKey),
@@ -236,7 +268,7 @@ impl S3 for Bucket {
             content_length: Some(size(object.size)?),
             content_type: object.attributes.content_type.clone(),
             content_encoding: object.attributes.content_encoding.clone(),
-            last_modified: Some(object.modified.clone()),
+            last_modified: Some(object.modified.into()),
             e_tag: Some(object.e_tag()),
             checksum_sha256: object.checksum(input.checksum_mode.as_ref()),
             ..HeadObjectOutput::default()
@@ -249,10 +281,14 @@ impl S3 for Bucket {
         let mut output = GetObjectOutput {
             content_type: object.attributes.content_type.clone(),
             content_encoding: object.attributes.content_encoding.clone(),
-            last_modified: Some(object.modified.clone()),
+            last_modified: Some(object.modified.into()),
             e_tag: Some(object.e_tag()),
             ..GetObjectOutput::default()
         };
+        if let Some(until) = self.locked_until(&object) {
+            output.object_lock_mode = Some(ObjectLockMode::from_static(ObjectLockMode::COMPLIANCE));
+            output.object_lock_retain_until_date = Some(until.into());
+        }
         let length = match input.range {
             None => {
                 output.checksum_sha256 = object.checksum(input.checksum_mode.as_ref());
@@ -277,6 +313,11 @@ impl S3 for Bucket {
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let path = self.path(&request.input.bucket, &request.input.key)?;
+        if let Ok(object) = self.object(&request.input.bucket, &request.input.key).await
+            && self.locked_until(&object).is_some_and(|until| SystemTime::now() < until)
+        {
+            return Err(s3_error!(AccessDenied, "the object is locked"));
+        }
         // Gone at once, and whole.
         let work = self.work_path();
         match fs::rename(&path, &work).await {
@@ -285,6 +326,47 @@ impl S3 for Bucket {
             Err(error) => return Err(internal(error)),
         }
         Ok(S3Response::new(DeleteObjectOutput::default()))
+    }
+
+    /// The objects of a directory, whose name and a slash is the prefix.
+    async fn list_objects_v2(
+        &self,
+        request: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        let input = request.input;
+        let prefix = input.prefix.unwrap_or_default();
+        let directory = prefix.strip_suffix('/').ok_or_else(|| s3_error!(NotImplemented))?;
+        let names = self.names(&input.bucket, directory).await?;
+        let keys = names.into_iter().map(|name| format!("{prefix}{name}"));
+        let behind = input.start_after.unwrap_or_default();
+        let most = usize::try_from(input.max_keys.unwrap_or(1000)).unwrap_or_default();
+        let contents = keys.filter(|key| *key > behind).take(most);
+        let contents = contents.map(|key| s3s::dto::Object { key: Some(key), ..Default::default() }).collect();
+        Ok(S3Response::new(ListObjectsV2Output { contents: Some(contents), ..Default::default() }))
+    }
+
+    /// The objects of a directory, each a version, or without a prefix the directories.
+    async fn list_object_versions(
+        &self,
+        request: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        let input = request.input;
+        let prefix = input.prefix.unwrap_or_default();
+        let names = self.names(&input.bucket, prefix.trim_end_matches('/')).await?;
+        let mut output = ListObjectVersionsOutput { is_truncated: Some(false), ..Default::default() };
+        if prefix.is_empty() {
+            let prefixes = names.into_iter().map(|name| CommonPrefix { prefix: Some(format!("{name}/")) });
+            output.common_prefixes = Some(prefixes.collect());
+        } else {
+            let version = |name| ObjectVersion {
+                key: Some(format!("{prefix}{name}")),
+                is_latest: Some(true),
+                version_id: Some("null".to_owned()),
+                ..Default::default()
+            };
+            output.versions = Some(names.into_iter().map(version).collect());
+        }
+        Ok(S3Response::new(output))
     }
 }
 

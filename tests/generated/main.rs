@@ -24,7 +24,7 @@ use docyard_core::store::Store;
 use docyard_core::values::clock::Clock;
 use docyard_functions::endpoint::{Endpoint, Endpoints, Need};
 use docyard_functions::endpoints::{self, RESOURCES};
-use docyard_functions::{openapi, worker};
+use docyard_functions::{openapi, sealer, worker};
 use docyard_test_support::account::Account;
 use docyard_test_support::api::Api;
 use docyard_test_support::table::TABLE;
@@ -394,8 +394,10 @@ fn stale_binaries(files: &BTreeMap<String, String>) -> Vec<String> {
     let binaries = std::fs::read_dir(root().join("functions/src/bin")).unwrap();
     let names =
         binaries.map(|file| format!("functions/src/bin/{}", file.unwrap().file_name().to_str().unwrap()));
-    let is_workers = |name: &String| *name == format!("functions/src/bin/{}.rs", worker::NAME);
-    names.filter(|name| !files.contains_key(name) && !is_workers(name)).collect()
+    let is_by_hand = |name: &String| {
+        [worker::NAME, sealer::NAME].iter().any(|by_hand| *name == format!("functions/src/bin/{by_hand}.rs"))
+    };
+    names.filter(|name| !files.contains_key(name) && !is_by_hand(name)).collect()
 }
 
 /// Prints a line past the test runner, which keeps what a successful test prints.

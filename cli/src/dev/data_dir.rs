@@ -11,7 +11,7 @@ use dynoxide::Database;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::disk::DiskFailure;
-use super::worker::prepare_stream;
+use super::stream::prepare_stream;
 use super::{TABLE, Urls};
 use crate::files;
 
@@ -196,9 +196,14 @@ impl DataDir {
         self.path.join("objects")
     }
 
-    /// The file that says how far the worker has read the stream.
-    pub(super) fn stream_position_path(&self) -> PathBuf {
-        self.path.join("stream-position")
+    /// The directory of the sealed copy of the audit trail, which may not exist.
+    pub(super) fn sealed_path(&self) -> PathBuf {
+        self.path.join("sealed")
+    }
+
+    /// The file of this name, which says how far one has read the stream.
+    pub(super) fn stream_position_path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     fn env_path(&self) -> PathBuf {

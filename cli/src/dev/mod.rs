@@ -5,19 +5,23 @@
 //!
 //! Here: its options, and the order in which everything starts and stops. In [`server`]: connections. In [`gateway`]:
 //! what API Gateway does. In [`data_dir`]: the files. In [`tls`]: the certificates for mutual TLS. In [`disk`]: whether
-//! the disk failed a request. In [`worker`]: what feeds the worker. In [`documentation`]: the API's document and its page.
+//! the disk failed a request. In [`stream`], [`worker`] and [`sealer`]: what is done behind requests. In [`documentation`]: the API's
+//! document and its page.
 
 mod data_dir;
 mod disk;
 mod documentation;
 mod gateway;
+mod sealer;
 mod server;
+mod stream;
 mod tls;
 mod worker;
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,25 +31,28 @@ use docyard_core::aws::s3::Bucket;
 use docyard_core::context::Context;
 use docyard_core::model::account::Account;
 use docyard_core::model::api_key::{ApiKey, ApiKeyRecord, Mode};
-use docyard_core::model::audit::{Author, Origin};
+use docyard_core::model::audit::{Author, DEFAULT_RETENTION_DAYS, Origin};
 use docyard_core::model::dock::{Dock, Profile};
 use docyard_core::model::submission::SubmissionKey;
-use docyard_core::store::{Error, Fault, Objects, Store};
+use docyard_core::store::{Error, Fault, Objects, SealedCopy, Store};
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::{AccountId, ApiKeyId, DockId};
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
+use docyard_functions::sealer::Sealer;
 use docyard_local_s3::{AccessKey, BUCKET, BucketServer};
 use dynoxide::Database;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use data_dir::DataDir;
 use gateway::Gateway;
 use server::Port;
-use worker::Feeder;
+use stream::Stream;
+use worker::Worker;
 
 /// The table's name in the embedded database.
 const TABLE: &str = "docyard";
@@ -154,17 +161,18 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let temporary = options.ephemeral.then(tempfile::tempdir).transpose();
     let temporary = temporary.map_err(|error| format!("cannot make a temporary directory: {error}"))?;
     let objects_path = match &temporary {
-        Some(temporary) => temporary.path().to_owned(),
+        Some(temporary) => temporary.path().join("objects"),
         None => data_dir.objects_path(),
     };
-    let s3_listener = listen((Ipv4Addr::LOCALHOST, 0), "127.0.0.1", "port").await?;
-    let s3_url = format!("http://{}/{BUCKET}", local_address(&s3_listener)?);
-    let s3_key = AccessKey::generate();
-    let bucket = Bucket::local(s3_url, &s3_key.id, &s3_key.secret);
-    let bucket_server = BucketServer::open(&objects_path, s3_key).await;
-    let bucket_server =
-        bucket_server.map_err(|error| format!("cannot use {}: {error}", objects_path.display()))?;
-    let s3_server = tokio::spawn(bucket_server.serve(s3_listener, until_stopped(stopped.clone())));
+    let (bucket, s3_server) = serve_bucket(&objects_path, None, until_stopped(stopped.clone())).await?;
+    // The sealed copy of the audit trail, beside them.
+    let sealed_path = match &temporary {
+        Some(temporary) => temporary.path().join("sealed"),
+        None => data_dir.sealed_path(),
+    };
+    let lock_days = NonZeroU16::new(DEFAULT_RETENTION_DAYS);
+    let (sealed, sealed_server) =
+        serve_bucket(&sealed_path, lock_days, until_stopped(stopped.clone())).await?;
     let context = Context::new(store, Mode::Live, Clock::system())
         .with_submission_key(SubmissionKey::development())
         .with_objects(Objects::new(bucket, Clock::system()));
@@ -175,8 +183,14 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let acceptor = tls::acceptor(&data_dir.tls_path(), context.now())?;
     data_dir.write_env(&urls, &key, dock)?;
     let sweeper = tokio::spawn(sweep(database.clone()));
-    let position = (!options.ephemeral).then(|| data_dir.stream_position_path());
-    let worker = tokio::spawn(Feeder::new(database, context.for_request(Origin::default()), position).run());
+    let stream = |name| {
+        let position = (!options.ephemeral).then(|| data_dir.stream_position_path(name));
+        Stream::new(database.clone(), position)
+    };
+    let worker =
+        tokio::spawn(Worker::new(stream("stream-position"), context.for_request(Origin::default())).run());
+    let sealer = Sealer::new(SealedCopy::new(sealed, Clock::system()));
+    let sealer = tokio::spawn(sealer::run(sealer, stream("sealed-position")));
 
     let router = documentation::router()?.merge(Gateway::new(context, data_dir.clone()).router());
     let plain = plain.into_iter().map(|listener| Port { listener, tls: None });
@@ -193,10 +207,29 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let _ = stop.send(true);
     sweeper.abort();
     worker.abort();
+    sealer.abort();
     // A client with a half-sent request does not delay the end.
-    let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, s3_server, dynamodb_server) })
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, s3_server, sealed_server, dynamodb_server) })
         .await;
     result
+}
+
+/// Serves a bucket in a directory until `stopped` ends, locked for some days or not, and returns how it is reached.
+async fn serve_bucket(
+    path: &Path,
+    lock_days: Option<NonZeroU16>,
+    stopped: impl Future<Output = ()> + Send + 'static,
+) -> Result<(Bucket, JoinHandle<io::Result<()>>), String> {
+    let listener = listen((Ipv4Addr::LOCALHOST, 0), "127.0.0.1", "port").await?;
+    let url = format!("http://{}/{BUCKET}", local_address(&listener)?);
+    let key = AccessKey::generate();
+    let bucket = Bucket::local(url, &key.id, &key.secret);
+    let server = BucketServer::open(path, key).await;
+    let mut server = server.map_err(|error| format!("cannot use {}: {error}", path.display()))?;
+    if let Some(days) = lock_days {
+        server = server.locked(days);
+    }
+    Ok((bucket, tokio::spawn(server.serve(listener, stopped))))
 }
 
 /// Waits until the data is no longer where it was opened, and gives the reason to stop.

@@ -1,4 +1,4 @@
-//! The `main` of every function and of the worker: reads the environment, opens the connections, then serves events.
+//! The `main` of every function, of the worker and of the sealer: reads the environment, opens the connections, then serves events.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,8 @@ use docyard_core::context::Context;
 use docyard_core::model::api_key::Mode;
 use docyard_core::model::audit::Origin;
 use docyard_core::model::submission::{MIN_KEY_BYTES, SubmissionKey};
-use docyard_core::store::{Objects, Store};
+use docyard_core::request_record::RequestRecord;
+use docyard_core::store::{Objects, SealedCopy, Store};
 use docyard_core::values::clock::Clock;
 use lambda_http::lambda_runtime::{LambdaEvent, service_fn};
 use lambda_http::tower::ServiceExt;
@@ -18,6 +19,7 @@ use super::logging::{self, Format};
 use super::service::service;
 use crate::endpoint::{Action, Endpoint, Need};
 use crate::metrics::Recorder;
+use crate::sealer::Sealer;
 use crate::worker;
 
 /// Serves `endpoint` on Lambda until the sandbox ends. Environment: `TABLE_NAME`, `DOCYARD_MODE` (`live` or `test`),
@@ -73,6 +75,32 @@ pub fn run_worker() -> ExitCode {
             result.map_err(|fault| fault.to_string())
         });
         match lambda_http::lambda_runtime::run(work).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("the Lambda runtime ended: {error}")),
+        }
+    })
+}
+
+/// Seals what the audit trail gets, on Lambda, until the sandbox ends. Environment: `STAGE`, and what [`Bucket::of_function`] reads.
+pub fn run_sealer() -> ExitCode {
+    block_on(async {
+        let (copy, metrics) = match (Bucket::of_function(), metrics()) {
+            (Ok(bucket), Ok(metrics)) => (SealedCopy::new(bucket, Clock::system()), metrics),
+            (Err(reason), _) | (_, Err(reason)) => return fail(&reason),
+        };
+        let sealer = &Sealer::new(copy);
+        let seal = service_fn(async |event: LambdaEvent<Value>| {
+            let record = RequestRecord::default();
+            let result = sealer.handle(&event.payload, &record).await;
+            metrics.flush();
+            let (lambda_request_id, round_trips) = (event.context.request_id, record.values().round_trips);
+            match &result {
+                Ok(done) => tracing::info!(lambda_request_id, round_trips, "sealer: {done}"),
+                Err(fault) => tracing::error!(lambda_request_id, "sealer: {fault}"),
+            }
+            result.map_err(|fault| fault.to_string())
+        });
+        match lambda_http::lambda_runtime::run(seal).await {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("the Lambda runtime ended: {error}")),
         }

@@ -1,6 +1,6 @@
 //! The worker: what is done behind requests. It cleans up what is gone, and puts retrieval jobs together.
 //!
-//! DynamoDB's stream feeds it with the writes that the mapping in `template.yaml` lets through ([`Record::is_for_worker`] says which),
+//! DynamoDB's stream feeds it with the writes that the mapping in `template.yaml` lets through ([`is_for_worker`] says which),
 //! at least once, and a schedule has it sweep: what failed for the stream is left to that. Whatever it does can be interrupted anywhere
 //! and repeated.
 //!
@@ -15,10 +15,10 @@ use docyard_core::store::{
     pending_of_image,
 };
 use docyard_core::values::id::JobId;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Action, Grant};
+use crate::stream::{EventName, Record};
 
 mod jobs;
 
@@ -54,38 +54,6 @@ pub const GRANTS: &[Grant] = &[
     },
 ];
 
-/// The service that deletes what has expired, as a stream's record names it.
-const TTL: &str = "dynamodb.amazonaws.com";
-
-/// A record of the table's stream.
-///
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html>
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Record {
-    event_name: String,
-    dynamodb: Change,
-    #[serde(default)]
-    user_identity: Option<Identity>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Change {
-    sequence_number: String,
-    #[serde(default)]
-    new_image: Value,
-    #[serde(default)]
-    old_image: Value,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Identity {
-    #[serde(default)]
-    principal_id: String,
-}
-
 /// What a record asks for.
 #[derive(Debug, PartialEq, Eq)]
 enum Task {
@@ -107,37 +75,26 @@ impl fmt::Display for Task {
     }
 }
 
-impl Record {
-    /// Reads a record; `None` if it is none.
-    pub fn read(record: &Value) -> Option<Self> {
-        Self::deserialize(record).ok()
-    }
-
-    /// Its place in the stream.
-    pub fn sequence_number(&self) -> &str {
-        &self.dynamodb.sequence_number
-    }
-
-    /// Whether the mapping lets it through: a new task, an artifact that DynamoDB deleted since it had waited in vain for its content, or
-    /// an open retrieval job.
-    pub fn is_for_worker(&self) -> bool {
-        self.task().is_some()
-    }
-
-    fn task(&self) -> Option<Task> {
-        let is_expired = self.user_identity.as_ref().is_some_and(|by| by.principal_id == TTL);
-        let image = &self.dynamodb.new_image;
-        let step = || open_job_of_image(image).map(Task::Step);
-        match self.event_name.as_str() {
-            "INSERT" => Cleanup::of_image(image).map(Task::CleanUp).or_else(step),
-            "MODIFY" => step(),
-            "REMOVE" if is_expired => {
-                let (dock, artifact) = pending_of_image(&self.dynamodb.old_image)?;
-                Some(Task::Expired(Leftover::Content { dock, artifact }))
+impl Task {
+    fn of(record: &Record) -> Option<Self> {
+        let image = record.new_image();
+        let step = || open_job_of_image(image).map(Self::Step);
+        match record.event_name() {
+            EventName::Insert => Cleanup::of_image(image).map(Self::CleanUp).or_else(step),
+            EventName::Modify => step(),
+            EventName::Remove if record.is_expiry() => {
+                let (dock, artifact) = pending_of_image(record.old_image())?;
+                Some(Self::Expired(Leftover::Content { dock, artifact }))
             }
-            _ => None,
+            EventName::Remove => None,
         }
     }
+}
+
+/// Whether the worker's mapping lets a record through: a new task, an artifact that DynamoDB deleted since it had waited in vain for its
+/// content, or an open retrieval job.
+pub fn is_for_worker(record: &Record) -> bool {
+    Task::of(record).is_some()
 }
 
 /// Does what an event asks for: a batch of the stream's records, or a sweep. Returns what Lambda is answered: of a batch the records that
@@ -148,13 +105,13 @@ impl Record {
 ///
 /// [partial batch responses]: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
 pub async fn handle(context: &Context, event: &Value) -> Result<Value, Fault> {
-    let Some(records) = event.get("Records").and_then(Value::as_array) else {
+    let Some(records) = Record::of_event(event) else {
         return sweep(context).await.map(|swept| json!({"swept": swept})).map_err(failed);
     };
     let mut failures = Vec::new();
     // Those behind one that fails are tried too, though Lambda brings them again with it: it may give up all of them.
-    for record in records.iter().filter_map(Record::read) {
-        let Some(task) = record.task() else { continue };
+    for record in records {
+        let Some(task) = Task::of(&record) else { continue };
         let what = task.to_string();
         if let Err(error) = work(context, task).await {
             let fault = failed(error);
@@ -280,7 +237,7 @@ mod tests {
     }
 
     fn is_for_worker(record: Value) -> bool {
-        Record::read(&record).is_some_and(|record| record.is_for_worker())
+        Record::read(&record).is_some_and(|record| super::is_for_worker(&record))
     }
 
     #[test]

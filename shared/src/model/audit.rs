@@ -103,7 +103,7 @@ pub const MAX_WORD_CHARS: usize = 64;
 
 /// The word for a kind of entity or an action: 1 to 64 of `A-Z`, `a-z`, `0-9`, `_`, `-` and `.`, beginning with a
 /// letter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Word(Cow<'static, str>);
 
 impl Word {
@@ -154,7 +154,7 @@ pub const MAX_ENTITY_ID_CHARS: usize = 128;
 
 /// The id of an entity: one of this service's ids, or any that an account's own system gives, of 1 to 128 characters
 /// without a slash, and neither `.` nor `..`. [`text::check`] lists what else it may not contain.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EntityId(String);
 
 impl EntityId {

@@ -20,6 +20,7 @@ pub mod policy;
 pub mod recipe;
 pub mod recipient;
 pub mod recipient_csv;
+pub mod sealed_copy;
 pub mod secret;
 pub mod submission;
 pub mod ticket;

@@ -10,17 +10,19 @@ use std::convert::Infallible;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Error, KeyRange, Partition, QueryPage, Store, at_once};
 use crate::model::audit::{Changes, EntityId, Entry, EntryQuery, Metadata, Origin, Source, Word};
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
+use crate::model::sealed_copy::SealedEntry;
 use crate::values::clock::Timestamp;
 use crate::values::digest::Digest;
 use crate::values::id::{AccountId, AuditEntryId, DockId};
 use crate::values::page::{MAX_LIMIT, Page, PageRequest};
 
 /// How many partitions the trail of a dock has.
-const SHARDS: u8 = 8;
+pub const DOCK_PARTS: u8 = 8;
 
 /// The most bytes of a page, about: Lambda's answer has at most 6 MB, and JSON in JSON can double them.
 const MAX_PAGE_BYTES: usize = 2 * 1024 * 1024;
@@ -38,6 +40,9 @@ struct EntryItem {
     dock: Option<DockId>,
     entity_type: Word,
     entity_id: EntityId,
+    /// `<type>/<id>`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    also_of: Option<String>,
     action: Word,
     actor: String,
     source: Source,
@@ -72,7 +77,7 @@ impl TryFrom<EntryItem> for Entry {
             dock: item.dock,
             entity_type: item.entity_type,
             entity_id: item.entity_id,
-            also_of: None,
+            also_of: item.also_of.as_deref().map(parse_also_of).transpose()?,
             action: item.action,
             actor: item.actor,
             source: item.source,
@@ -82,6 +87,84 @@ impl TryFrom<EntryItem> for Entry {
             created_at: item.created_at,
         })
     }
+}
+
+impl TryFrom<EntryItem> for SealedEntry {
+    type Error = Error;
+
+    fn try_from(item: EntryItem) -> Result<Self, Error> {
+        let milliseconds = u64::try_from(item.ttl).ok().and_then(|seconds| seconds.checked_mul(1000));
+        let expires_at = milliseconds.and_then(Timestamp::from_unix_milliseconds);
+        let expires_at = expires_at.ok_or_else(|| Error::internal("stored audit entry has no end"))?;
+        Ok(Self::new(Entry::try_from(item)?, expires_at))
+    }
+}
+
+fn parse_also_of(text: &str) -> Result<(Word, EntityId), Error> {
+    let parsed = text.split_once('/').and_then(|(entity_type, id)| {
+        Some((Word::parse(entity_type).ok()?, EntityId::parse(id).ok()?))
+    });
+    parsed.ok_or_else(|| Error::internal("stored audit entry has a bad entity"))
+}
+
+/// Where the table has entries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Trail {
+    /// One of the [`DOCK_PARTS`] parts of a dock's.
+    DockPart(DockId, u8),
+    /// An entity's, which is of an account.
+    Entity(AccountId, Word, EntityId),
+}
+
+/// A page of a trail.
+pub struct TrailPage {
+    /// The sort keys of the items, and what they say; `None` if that is no entry that this service writes.
+    pub entries: Vec<(String, Option<SealedEntry>)>,
+    /// The last sort key, if there are more.
+    pub next: Option<String>,
+}
+
+/// What a record of the table's stream says of the trail.
+pub enum TrailChange {
+    /// A new entry. Of those of a dock it is told of once, of the others once for each trail that they are part of.
+    Entry(Box<SealedEntry>),
+    /// A new item that is no entry that this service writes.
+    Foreign,
+}
+
+/// Whether the keys in a record of the stream are those of an item of the trail.
+pub fn is_of_trail(keys: &Value) -> bool {
+    let pk = keys.pointer("/pk/S").and_then(Value::as_str).unwrap_or_default();
+    [Partition::Audit, Partition::AuditEntity].iter().any(|partition| pk.starts_with(&partition.of("")))
+}
+
+/// What the image of a new item of the trail says; `None` if it is a dock's entry in the trail of an entity, which its dock's says
+/// already.
+pub fn entry_of_image(image: &Value) -> Option<TrailChange> {
+    let item = plain(image).and_then(|item| EntryItem::deserialize(Value::Object(item)).ok());
+    let Some(item) = item else { return Some(TrailChange::Foreign) };
+    let (pk, is_of_entity) = (item.pk.clone(), item.pk.starts_with(&Partition::AuditEntity.of("")));
+    let Ok(entry) = SealedEntry::try_from(item) else { return Some(TrailChange::Foreign) };
+    if !partitions(&entry).any(|partition| partition == pk) {
+        return Some(TrailChange::Foreign);
+    }
+    (!is_of_entity || entry.dock_id.is_none()).then(|| TrailChange::Entry(Box::new(entry)))
+}
+
+/// An image without the types of its attributes, which are texts and numbers; `None` if it has others.
+fn plain(image: &Value) -> Option<Map<String, Value>> {
+    let plain = |(name, attribute): (&String, &Value)| {
+        let number = || attribute.get("N")?.as_str()?.parse::<i64>().ok().map(Value::from);
+        Some((name.clone(), attribute.get("S").cloned().or_else(number)?))
+    };
+    image.as_object()?.iter().map(plain).collect()
+}
+
+/// The partitions that an entry is in.
+fn partitions(entry: &SealedEntry) -> impl Iterator<Item = String> {
+    let of_dock = entry.dock_id.map(|dock| dock_partition(dock, entry.id.spread(DOCK_PARTS)));
+    let of_entities = entry.entities().map(|(kind, id)| entity_partition(entry.account_id, &kind, &id));
+    of_dock.into_iter().chain(of_entities.collect::<Vec<_>>())
 }
 
 fn to_json(value: &impl Serialize) -> Result<String, Error> {
@@ -106,7 +189,7 @@ fn entity_partition(account: AccountId, entity_type: &Word, entity_id: &EntityId
 /// How many entries of each partition are read for a page of `limit`: an eighth, and some more, since they are spread at
 /// random. Where that is too few the page is shorter than its limit; it never skips an entry.
 fn share(limit: usize) -> usize {
-    limit.div_ceil(SHARDS.into()) + limit.isqrt() + 1
+    limit.div_ceil(DOCK_PARTS.into()) + limit.isqrt() + 1
 }
 
 /// The ids that a page may have, the newest first; `None` if there are none.
@@ -132,6 +215,7 @@ impl Store {
             dock: entry.dock,
             entity_type: entry.entity_type.clone(),
             entity_id: entry.entity_id.clone(),
+            also_of: entry.also_of.as_ref().map(|(entity_type, id)| format!("{entity_type}/{id}")),
             action: entry.action.clone(),
             actor: entry.actor.clone(),
             source: entry.source,
@@ -146,7 +230,7 @@ impl Store {
         let other = entry.also_of.as_ref().map(|(entity_type, id)| (entity_type, id));
         let of_entities = [entity, other].into_iter().flatten();
         let of_entities = of_entities.map(|(kind, id)| entity_partition(entry.account, kind, id));
-        let of_dock = entry.dock.map(|dock| dock_partition(dock, entry.id.spread(SHARDS)));
+        let of_dock = entry.dock.map(|dock| dock_partition(dock, entry.id.spread(DOCK_PARTS)));
         let partitions = of_dock.into_iter().chain(of_entities);
         partitions.map(|pk| self.put_new(&EntryItem { pk, ..item.clone() })).collect()
     }
@@ -163,7 +247,7 @@ impl Store {
         let (oldest, newest) = (oldest.to_string(), newest.to_string());
         let looked_at = if query.filter.is_some() { 8 * page.limit } else { page.limit };
         let share = share(looked_at.min(MAX_LIMIT));
-        let read = (0..SHARDS).map(|shard| {
+        let read = (0..DOCK_PARTS).map(|shard| {
             let range = KeyRange { from: &oldest, to: &newest, ascending: false };
             self.query_page::<EntryItem>(dock_partition(dock, shard), range, None, share)
         });
@@ -205,6 +289,26 @@ impl Store {
         Ok(Page::of(entries, read.is_last, page.limit, |entry| entry.id.to_string()))
     }
 
+    /// Returns up to a thousand items of a trail with their sort keys, oldest first, from the one after the sort key `after`, and the
+    /// last one's if there are more; one Query. What is no entry that this service writes is `None`.
+    pub async fn trail_page(&self, trail: &Trail, after: Option<String>) -> Result<TrailPage, Error> {
+        let pk = match trail {
+            Trail::DockPart(dock, n) => dock_partition(*dock, *n),
+            Trail::Entity(account, entity_type, id) => entity_partition(*account, entity_type, id),
+        };
+        // Also what somebody else put there.
+        let range = KeyRange { from: " ", to: "\u{10ffff}", ascending: true };
+        let read: QueryPage<Value> = self.query_page(pk, range, after, MAX_LIMIT).await?;
+        let entry = |item: Value| {
+            let sk = item.get("sk").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let item = EntryItem::deserialize(item).ok();
+            (sk, item.and_then(|item| SealedEntry::try_from(item).ok()))
+        };
+        let entries: Vec<_> = read.items.into_iter().map(entry).collect();
+        let next = entries.last().map(|(sk, _)| sk.clone()).filter(|_| !read.is_last);
+        Ok(TrailPage { entries, next })
+    }
+
     /// Writes an entry of the account's own system, and stores the response if the request carries an idempotency key.
     pub async fn create_entry(
         &self,
@@ -230,7 +334,7 @@ mod tests {
         let mut counts = std::collections::BTreeMap::<String, usize>::new();
         for _ in 0..8000 {
             let id = AuditEntryId::generate(now, &mut random::system());
-            *counts.entry(dock_partition(dock, id.spread(SHARDS))).or_default() += 1;
+            *counts.entry(dock_partition(dock, id.spread(DOCK_PARTS))).or_default() += 1;
         }
         // Seven times the deviation.
         assert!(counts.len() == 8 && counts.values().all(|count| count.abs_diff(1000) < 200), "{counts:?}");

@@ -24,6 +24,8 @@ mod partition;
 mod policies;
 mod recipients;
 mod retry;
+mod s3_calls;
+mod sealed_copy;
 mod secrets;
 mod table;
 mod tokens;
@@ -32,6 +34,7 @@ mod transaction;
 pub use access::{ActiveItems, ActiveRecipient};
 pub use accounts::AccountCreation;
 pub use api_keys::{ApiKeyCreation, ApiKeyRevocation};
+pub use audit::{DOCK_PARTS, Trail, TrailChange, TrailPage, entry_of_image, is_of_trail};
 pub use artifacts::{ArtifactQuery, ArtifactUpdate, pending_of_image};
 pub use certificates::{CertificateRevocation, FoundCertificate, RegistrationRefused};
 pub use cleanup::{CLEANUP_PARTITIONS, CONTENT_MINUTES, Cleanup, Leftover};
@@ -42,6 +45,7 @@ pub use objects::{DOWNLOAD_MINUTES, Download, Objects, Stored, StoredObject, UPL
 pub use partition::Partition;
 pub use policies::PolicyRefused;
 pub use recipients::{EmailTaken, RecipientDeletion, RecipientPointer, RecipientUpdate};
+pub use sealed_copy::{Head, ReadObject, SealedCopy};
 pub use secrets::{FoundSecret, NoRecipient, RecipientWithSecrets, RotationRefused, SecretRevocation};
 pub use tokens::{MAX_REQUESTS_A_MINUTE, ReadSubmissions, TokensRevocation, seconds_left_of_minute};
 

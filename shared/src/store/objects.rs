@@ -3,14 +3,11 @@
 //! Who uploads or downloads one is given an address for it, which S3 judges by itself: for an upload the address holds for
 //! this content alone, and only while there is none.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
-
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use std::time::Duration;
 
 use super::error::Error;
-use super::retry::back_off;
-use crate::aws::s3::{Bucket, CallFailed, Header, SignedUrl};
+use super::s3_calls::{S3Calls, of_failure, system_time, unexpected};
+use crate::aws::s3::{Bucket, Header, SignedUrl};
 use crate::model::artifact::{Artifact, Content, Filename, MediaType};
 use crate::request_record::RequestRecord;
 use crate::values::clock::{Clock, Timestamp};
@@ -23,9 +20,7 @@ pub const UPLOAD_MINUTES: u16 = 15;
 /// How long an address for a download is good, in minutes.
 pub const DOWNLOAD_MINUTES: u16 = 1;
 
-/// How often a call of S3 is tried in all.
-const MAX_ATTEMPTS: u32 = 3;
-/// How long one attempt may take.
+/// How long one attempt of a call may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The media types that a browser may be told; what is of another one is bytes of which nothing is known, which no browser
@@ -36,9 +31,7 @@ const SHOWN_TYPES: [&str; 6] =
 /// The objects of a deployment. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Objects {
-    bucket: Arc<Bucket>,
-    clock: Clock,
-    record: RequestRecord,
+    calls: S3Calls,
 }
 
 /// How to upload a content. Who has it can do that, and nothing else.
@@ -89,12 +82,12 @@ pub enum Stored {
 impl Objects {
     /// The objects in this bucket. Times of signatures come from `clock`, which S3 compares with its own.
     pub fn new(bucket: Bucket, clock: Clock) -> Self {
-        Self { bucket: Arc::new(bucket), clock, record: RequestRecord::default() }
+        Self { calls: S3Calls::new(bucket, clock, ATTEMPT_TIMEOUT) }
     }
 
     /// The same objects. Its calls are recorded in `record`.
     pub(crate) fn recording_to(&self, record: RequestRecord) -> Self {
-        Self { record, ..self.clone() }
+        Self { calls: self.calls.recording_to(record) }
     }
 
     /// Signs an address for the upload of what an artifact waits for. S3 refuses another body, size or media type, and any
@@ -128,9 +121,9 @@ impl Objects {
         headers: &[Header<'_>],
         minutes: u16,
     ) -> Result<(SignedUrl, Timestamp), Error> {
-        let now = self.clock.now();
+        let now = self.calls.clock.now();
         let lifetime = Duration::from_secs(60 * u64::from(minutes));
-        let url = self.bucket.presign(method, key, query, headers, lifetime, system_time(now));
+        let url = self.calls.bucket.presign(method, key, query, headers, lifetime, system_time(now));
         let url = url.map_err(|failed| of_failure("presign", &failed))?;
         Ok((url, now.plus_minutes(minutes)))
     }
@@ -141,7 +134,7 @@ impl Objects {
         let headers = headers(content);
         let signed: Vec<Header<'_>> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let key = key(artifact.dock, artifact.id);
-        match self.call(OPERATION, "PUT", &key, &signed, body).await?.status().as_u16() {
+        match self.calls.send(OPERATION, "PUT", &key, &signed, body).await?.status {
             200 => Ok(Stored::New),
             412 => Ok(Stored::Before),
             status => Err(unexpected(OPERATION, status)),
@@ -153,9 +146,9 @@ impl Objects {
         const OPERATION: &str = "HeadObject";
         let key = key(artifact.dock, artifact.id);
         let headers = [("x-amz-checksum-mode", "ENABLED")];
-        let response = self.call(OPERATION, "HEAD", &key, &headers, &[]).await?;
-        let header = |name| response.headers().get(name);
-        match response.status().as_u16() {
+        let response = self.calls.send(OPERATION, "HEAD", &key, &headers, &[]).await?;
+        let header = |name| response.headers.get(name);
+        match response.status {
             200 => {
                 let size = header("content-length").and_then(|size| size.parse().ok());
                 let size =
@@ -179,62 +172,16 @@ impl Objects {
     /// Deletes the content of an artifact, whether there is one or not.
     pub async fn delete(&self, dock: DockId, artifact: ArtifactId) -> Result<(), Error> {
         const OPERATION: &str = "DeleteObject";
-        let response = self.call(OPERATION, "DELETE", &key(dock, artifact), &[], &[]).await?;
-        match response.status().as_u16() {
+        let response = self.calls.send(OPERATION, "DELETE", &key(dock, artifact), &[], &[]).await?;
+        match response.status {
             200 | 204 | 404 => Ok(()),
             status => Err(unexpected(OPERATION, status)),
         }
     }
-
-    /// Makes a call, up to three times if it fails or S3 is busy, and returns the response.
-    async fn call(
-        &self,
-        operation: &str,
-        method: &str,
-        key: &str,
-        headers: &[Header<'_>],
-        body: &[u8],
-    ) -> Result<HttpResponse, Error> {
-        for attempt in 1.. {
-            let send = self.bucket.send(method, key, headers, body, system_time(self.clock.now()));
-            let result = self.record.call(tokio::time::timeout(ATTEMPT_TIMEOUT, send)).await;
-            let error = match result {
-                Ok(Ok(response)) if is_busy(response.status().as_u16()) => {
-                    Error::unavailable(format!("{operation}: {}", response.status().as_u16()))
-                }
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(failed)) => of_failure(operation, &failed),
-                Err(_elapsed) => Error::unavailable(format!("{operation}: timed out")),
-            };
-            if attempt == MAX_ATTEMPTS || matches!(error, Error::Internal(_)) {
-                return Err(error);
-            }
-            back_off(attempt).await;
-        }
-        Err(Error::internal("S3: not tried"))
-    }
-}
-
-/// Whether S3 may answer otherwise when it is asked again.
-fn is_busy(status: u16) -> bool {
-    status >= 500 || [408, 409, 429].contains(&status)
-}
-
-fn unexpected(operation: &str, status: u16) -> Error {
-    Error::internal(format!("{operation}: {status}"))
-}
-
-fn of_failure(operation: &str, failed: &CallFailed) -> Error {
-    let fault = format!("{operation}: {}", failed.cause);
-    if failed.is_transient { Error::unavailable(fault) } else { Error::internal(fault) }
 }
 
 fn key(dock: DockId, artifact: ArtifactId) -> String {
     format!("{dock}/{artifact}")
-}
-
-fn system_time(at: Timestamp) -> SystemTime {
-    SystemTime::UNIX_EPOCH + Duration::from_millis(at.unix_milliseconds())
 }
 
 /// The headers of an upload of this content.

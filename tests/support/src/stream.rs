@@ -6,7 +6,8 @@ use docyard_core::model::api_key::Mode;
 use docyard_core::model::artifact::Artifact;
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::ArtifactId;
-use docyard_functions::worker::Record;
+use docyard_functions::stream::Record;
+use docyard_functions::worker::is_for_worker;
 use dynoxide::Database;
 use dynoxide::actions::describe_stream::DescribeStreamRequest;
 use dynoxide::actions::get_records::GetRecordsRequest;
@@ -61,7 +62,7 @@ impl Stream {
             records.extend(read.records.iter().map(|record| serde_json::to_value(record).unwrap()));
             self.iterator = read.next_shard_iterator.unwrap();
             if is_last {
-                records.retain(|record| Record::read(record).unwrap().is_for_worker());
+                records.retain(|record| is_for_worker(&Record::read(record).unwrap()));
                 return records;
             }
         }

@@ -1,0 +1,5 @@
+//! The Lambda function of the sealer: see `docyard_functions::sealer`.
+
+fn main() -> std::process::ExitCode {
+    docyard_functions::lambda::runtime::run_sealer()
+}
