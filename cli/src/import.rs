@@ -187,7 +187,7 @@ fn write_errors(path: &Path, csv: &RecipientCsv, outcome: &Outcome) -> io::Resul
         }
     }
     let written = writer.into_inner().map_err(|error| io::Error::other(error.to_string()))?;
-    files::write(path, &String::from_utf8_lossy(&written), 0o600)
+    files::write(path, written, 0o600)
 }
 
 /// A cell that no spreadsheet takes for a formula (<https://owasp.org/www-community/attacks/CSV_Injection>). A phone number is none.

@@ -45,6 +45,9 @@ enum Command {
     /// Docks of a deployed table.
     #[command(subcommand)]
     Docks(operator::docks::Docks),
+    /// The sealed copy of the audit trail.
+    #[command(subcommand)]
+    Audit(operator::audit::Audit),
     /// Trust stores for mutual TLS.
     #[command(subcommand)]
     Truststore(operator::truststore::Truststore),
@@ -111,6 +114,7 @@ fn run() -> Result<ExitCode, Failure> {
             Command::Accounts(command) => operator::accounts::run(command).await,
             Command::Keys(command) => operator::keys::run(command).await,
             Command::Docks(command) => operator::docks::run(command).await,
+            Command::Audit(command) => operator::audit::run(command).await,
             Command::Truststore(command) => operator::truststore::run(command),
             Command::Upload(options) => upload::run(options).await,
             Command::Import(options) => import::run(options).await,

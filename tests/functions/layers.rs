@@ -21,10 +21,10 @@ const CRATES: &[Layers] = &[
     Layers {
         source: "functions/src",
         rows: &[
-            &["http", "metrics", "route"],
+            &["http", "metrics", "route", "stream"],
             &["operation"],
             &["endpoint"],
-            &["worker"],
+            &["sealer", "worker"],
             // Every resource is of this row.
             &[
                 "lambda",

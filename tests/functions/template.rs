@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use docyard_core::model::audit::DEFAULT_RETENTION_DAYS;
 use docyard_core::model::submission::MIN_KEY_BYTES;
-use docyard_core::store::UPLOAD_MINUTES;
+use docyard_core::store::{Partition, UPLOAD_MINUTES};
 use docyard_functions::endpoint::Need;
 use docyard_functions::endpoints::{self, RESOURCES};
 use docyard_functions::lambda::service::TIME_LIMIT;
-use docyard_functions::metrics::{ALL, DIMENSION, NAMESPACE};
+use docyard_functions::metrics::{ALL, AUDIT_ALTERATIONS, DIMENSION, NAMESPACE};
 use docyard_functions::route::parameter;
-use docyard_functions::worker;
+use docyard_functions::{sealer, worker};
 use docyard_test_support::table::{TABLE, TestTable};
 use docyard_test_support::{iam, read, root};
 use saphyr::{LoadableYamlNode, Yaml};
@@ -37,12 +37,17 @@ fn short_form<'a>(yaml: &'a Yaml) -> (&'a str, &'a str) {
 /// The functions of endpoints in the template, by the binary they are built from.
 pub(super) fn functions<'a>(template: &'a Yaml) -> BTreeMap<String, (&'a str, &'a Yaml<'a>)> {
     let mut functions = all_functions(template);
-    assert!(functions.remove(worker::NAME).is_some_and(|(name, _)| name == WORKER));
+    for (binary, function) in [(worker::NAME, WORKER), (sealer::NAME, SEALER)] {
+        assert!(functions.remove(binary).is_some_and(|(name, _)| name == function));
+    }
     functions
 }
 
 /// The worker's name in the template.
 pub(super) const WORKER: &str = "WorkerFunction";
+
+/// The sealer's name in the template.
+pub(super) const SEALER: &str = "SealerFunction";
 
 fn all_functions<'a>(template: &'a Yaml) -> BTreeMap<String, (&'a str, &'a Yaml<'a>)> {
     let mut functions = BTreeMap::new();
@@ -69,7 +74,7 @@ fn every_endpoint_has_a_binary_and_a_function_of_its_name() {
     let binaries: BTreeSet<String> = std::fs::read_dir(root().join("functions/src/bin"))
         .unwrap()
         .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
-        .filter(|name| name != worker::NAME)
+        .filter(|name| ![worker::NAME, sealer::NAME].contains(&name.as_str()))
         .collect();
     assert_eq!(binaries, names, "binaries");
     for (binary, (name, _)) in functions {
@@ -157,7 +162,7 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
     assert_eq!(short_form(&variables["AUDIT_RETENTION_DAYS"]), ("Ref", "AuditRetentionDays"));
     let retention = &template["Parameters"]["AuditRetentionDays"];
     assert_eq!(retention["Default"].as_integer(), Some(DEFAULT_RETENTION_DAYS.into()));
-    assert_eq!(retention["MaxValue"].as_integer(), Some(u16::MAX.into()));
+    assert_eq!(retention["MaxValue"].as_integer(), Some(36_500));
     assert!(matches!(&variables["AWS_ENDPOINT_URL_DYNAMODB"], Yaml::Tagged(tag, _) if tag.suffix == "If"));
     assert_eq!(variables.as_mapping().unwrap().len(), 5);
     for (binary, (name, function)) in functions(&template) {
@@ -204,8 +209,8 @@ pub(super) fn allowed(policy: &Yaml) -> Permissions {
         assert_eq!(text(&statement["Effect"]), "Allow");
         let actions = statement["Action"].as_sequence().unwrap().iter().map(text);
         let on_bucket = match short_form(&statement["Resource"]) {
-            ("Sub", "${Bucket.Arn}/*") => Some(iam::OBJECTS),
-            ("GetAtt", "Bucket.Arn") => Some(iam::BUCKET),
+            ("Sub", "${Bucket.Arn}/*" | "${SealedBucket.Arn}/*") => Some(iam::OBJECTS),
+            ("GetAtt", "Bucket.Arn" | "SealedBucket.Arn") => Some(iam::BUCKET),
             _ => None,
         };
         if let Some(resource) = on_bucket {
@@ -226,6 +231,87 @@ pub(super) fn allowed(policy: &Yaml) -> Permissions {
     allowed
 }
 
+/// The resources and actions of a policy's statements.
+fn statements_of<'a>(policy: &'a Yaml) -> Vec<((&'a str, &'a str), Vec<String>)> {
+    let statements = policy["Statement"].as_sequence().unwrap().iter();
+    let statement = |statement: &'a Yaml| {
+        let actions = statement["Action"].as_sequence().unwrap().iter();
+        let actions = actions.map(|action| text(action).to_owned()).collect();
+        (short_form(&statement["Resource"]), actions)
+    };
+    statements.map(statement).collect()
+}
+
+/// What a mapping does in its function's name.
+fn reads_of_stream() -> Vec<String> {
+    let actions = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"];
+    actions.iter().map(|action| format!("dynamodb:{action}")).collect()
+}
+
+/// The sealer has no table and no more of its bucket than to add to it; and its mapping gives nothing up.
+#[test]
+fn the_sealer_reads_the_stream_alone_and_its_mapping_never_gives_up() {
+    let template = template();
+    let resources = &template["Resources"];
+    let function = &resources[SEALER]["Properties"];
+    let policies = function["Policies"].as_sequence().unwrap();
+    assert_eq!(policies.len(), 2, "its own, and the mapping's");
+    let of_objects = vec!["s3:GetObject".to_owned(), "s3:PutObject".to_owned()];
+    assert_eq!(
+        statements_of(&policies[0]),
+        [
+            (("Sub", "${SealedBucket.Arn}/*"), of_objects),
+            (("GetAtt", "SealedBucket.Arn"), vec!["s3:ListBucket".to_owned()]),
+        ]
+    );
+    assert_eq!(statements_of(&policies[1]), [(("Sub", "${Table.Arn}/stream/*"), reads_of_stream())]);
+    assert_eq!(short_form(&function["Environment"]["Variables"]["BUCKET_NAME"]), ("Ref", "SealedBucket"));
+
+    let mapping = &resources["SealerMapping"]["Properties"];
+    assert_eq!(short_form(&mapping["FunctionName"]), ("Ref", SEALER));
+    assert_eq!(short_form(&mapping["EventSourceArn"]), ("GetAtt", "Table.StreamArn"));
+    assert_eq!(mapping["MaximumRetryAttempts"].as_integer(), Some(-1), "without end");
+    assert_eq!(mapping["MaximumRecordAgeInSeconds"].as_integer(), Some(-1), "however old");
+    assert!(mapping.as_mapping_get("DestinationConfig").is_none(), "there is nothing that it gives up");
+    let filters = mapping["FilterCriteria"]["Filters"].as_sequence().unwrap();
+    assert_eq!(filters.len(), 1);
+    let pattern: Value = serde_json::from_str(text(&filters[0]["Pattern"])).unwrap();
+    let prefixes = [Partition::Audit, Partition::AuditEntity];
+    let prefixes = prefixes.map(|partition| json!({"prefix": format!("{}#", partition.name())}));
+    assert_eq!(pattern, json!({"dynamodb": {"Keys": {"pk": {"S": prefixes}}}}), "all of the trail, whatever is done to it");
+}
+
+#[test]
+fn the_sealed_bucket_is_locked_for_as_long_as_entries_are_kept_and_nothing_in_it_is_replaced_or_hidden() {
+    let template = template();
+    let bucket = &template["Resources"]["SealedBucket"];
+    assert_eq!((text(&bucket["DeletionPolicy"]), text(&bucket["UpdateReplacePolicy"])), ("Retain", "Retain"));
+    let properties = &bucket["Properties"];
+    assert_eq!(properties["ObjectLockEnabled"].as_bool(), Some(true));
+    let retention = &properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"];
+    assert_eq!(short_form(&retention["Days"]), ("Ref", "AuditRetentionDays"));
+    let Yaml::Tagged(tag, mode) = &retention["Mode"] else { panic!("{retention:?}") };
+    let mode: Vec<&str> = mode.as_sequence().unwrap().iter().map(text).collect();
+    assert_eq!((tag.suffix.as_str(), mode), ("If", vec!["IsLive", "COMPLIANCE", "GOVERNANCE"]));
+    let access = properties["PublicAccessBlockConfiguration"].as_mapping().unwrap();
+    assert!(access.len() == 4 && access.values().all(|is_blocked| is_blocked.as_bool() == Some(true)));
+    let expires = &properties["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"];
+    assert_eq!(short_form(expires), ("Ref", "AuditRetentionDays"));
+    let denied: BTreeSet<(&str, &str)> = template["Resources"]["SealedBucketPolicy"]["Properties"]["PolicyDocument"]
+        ["Statement"]
+        .as_sequence()
+        .unwrap()
+        .iter()
+        .map(|statement| {
+            assert_eq!((text(&statement["Effect"]), text(&statement["Principal"])), ("Deny", "*"));
+            (text(&statement["Sid"]), text(&statement["Action"]))
+        })
+        .collect();
+    let expected =
+        [("TlsAlone", "s3:*"), ("NewObjectsAlone", "s3:PutObject"), ("NoDeletions", "s3:DeleteObject")];
+    assert_eq!(denied, BTreeSet::from(expected));
+}
+
 /// What the worker's code does, its role may do; and what its mapping lets through, it works on.
 #[test]
 fn the_worker_has_a_role_a_mapping_and_a_queue_of_its_own() {
@@ -241,23 +327,10 @@ fn the_worker_has_a_role_a_mapping_and_a_queue_of_its_own() {
     let declared: Permissions =
         declared.chain([("s3:DeleteObject".to_owned(), iam::OBJECTS.to_owned())]).collect();
     assert_eq!(allowed(&policies[0]), declared);
-    let statements = policies[1]["Statement"].as_sequence().unwrap();
-    let of_mapping: Vec<((&str, &str), Vec<&str>)> = statements
-        .iter()
-        .map(|statement| {
-            let actions = statement["Action"].as_sequence().unwrap().iter().map(text).collect();
-            (short_form(&statement["Resource"]), actions)
-        })
-        .collect();
-    let reads = ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"];
-    let reads: Vec<String> = reads.iter().map(|action| format!("dynamodb:{action}")).collect();
-    assert_eq!(
-        of_mapping,
-        [
-            (("Sub", "${Table.Arn}/stream/*"), reads.iter().map(String::as_str).collect()),
-            (("GetAtt", "WorkerFailures.Arn"), vec!["sqs:SendMessage"]),
-        ]
-    );
+    let reads = reads_of_stream();
+    let statements = [(("GetAtt", "WorkerFailures.Arn"), vec!["sqs:SendMessage".to_owned()])];
+    let expected: Vec<_> = [(("Sub", "${Table.Arn}/stream/*"), reads)].into_iter().chain(statements).collect();
+    assert_eq!(statements_of(&policies[1]), expected);
 
     let stream = &resources["Table"]["Properties"]["StreamSpecification"];
     assert_eq!(text(&stream["StreamViewType"]), "NEW_AND_OLD_IMAGES");
@@ -442,8 +515,9 @@ fn alarms_watch_metrics_that_aws_publishes() {
         let metrics = match alarm {
             "ServerErrors" => vec![of_api("5xx"), of_api("Count")],
             "SlowRequests" => vec![of_api("Latency")],
-            "WorkerErrors" => of_function("Errors"),
-            "WorkerBehind" => of_function("IteratorAge"),
+            "WorkerErrors" | "SealerErrors" => of_function("Errors"),
+            "WorkerBehind" | "SealerBehind" => of_function("IteratorAge"),
+            "AuditTrailAltered" => vec![format!("{NAMESPACE} {AUDIT_ALTERATIONS} of {DIMENSION} Stage")],
             "WorkerGaveUp" => vec![
                 "AWS/SQS ApproximateNumberOfMessagesVisible of QueueName WorkerFailures.QueueName".to_owned(),
             ],

@@ -18,6 +18,7 @@ mod model;
 mod races;
 mod races_of_retrieval;
 mod retrieval;
+mod sealed_copy;
 mod tokens;
 mod trail;
 mod worker;

@@ -39,7 +39,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    fn next(&mut self, operation: &str) -> Option<InjectedFault> {
+    pub(crate) fn next(&mut self, operation: &str) -> Option<InjectedFault> {
         self.calls += 1;
         let (at, fault, behind) = self.fault?;
         let due = if self.calls == at { Some(fault) } else { behind.filter(|_| self.calls > at) };

@@ -9,6 +9,7 @@ use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::meta::ProviderChainError;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{self, ProfileFileRegionProvider, ProfileSet};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::{CredentialsError, TokenError};
 use aws_runtime::env_config::file::EnvConfigFiles;
@@ -25,6 +26,7 @@ use axum::http::Uri;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use docyard_core::aws::dynamodb;
+use docyard_core::aws::s3::Bucket;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -39,7 +41,9 @@ const IDENTITY_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) struct Connection {
     /// Its client. It has called no DynamoDB yet.
     pub(super) client: Client,
-    access_key_id: String,
+    credentials: Credentials,
+    region: String,
+    http: SharedHttpConnector,
     /// Who knows the operator; `None` if DynamoDB is not that of AWS.
     sts: Option<aws_sdk_sts::Client>,
 }
@@ -52,7 +56,12 @@ impl Connection {
             let caller = self.sts.as_ref()?.get_caller_identity().send();
             tokio::time::timeout(IDENTITY_TIMEOUT, caller).await.ok()?.ok()?.arn
         };
-        arn.await.unwrap_or_else(|| self.access_key_id.clone())
+        arn.await.unwrap_or_else(|| self.credentials.access_key_id().to_owned())
+    }
+
+    /// A bucket. Fails if its name or the endpoint of S3 is malformed.
+    pub(super) fn bucket(&self, name: &str) -> Result<Bucket, String> {
+        Bucket::of_operator(name, &self.region, self.credentials.clone(), self.http.clone())
     }
 }
 
@@ -66,7 +75,7 @@ pub(super) async fn connect(endpoint_url: Option<&str>) -> Result<Connection, St
             return Err(format!("{name} is not a URL, https://… or http://…"));
         }
     }
-    let http_client = http_client()?;
+    let http = http_connector()?;
     let profiles = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None)
         .await
         .map_err(|error| format!("cannot read the AWS configuration: {}", causes(&error)))?;
@@ -86,8 +95,9 @@ pub(super) async fn connect(endpoint_url: Option<&str>) -> Result<Connection, St
         .await
         .filter(|region| !region.as_ref().is_empty())
         .ok_or_else(|| format!("no region: set AWS_REGION, or `region` in the profile {profile}"))?;
-    let shared =
-        aws_config::defaults(BehaviorVersion::latest()).region(region).http_client(http_client).load().await;
+    let region_name = region.as_ref().to_owned();
+    let shared = aws_config::defaults(BehaviorVersion::latest()).region(region);
+    let shared = shared.http_client(http_client(http.clone())).load().await;
     let credentials = match shared.credentials_provider() {
         Some(provider) => {
             provider.provide_credentials().await.map_err(|error| no_credentials(&profiles, &error))?
@@ -99,15 +109,15 @@ pub(super) async fn connect(endpoint_url: Option<&str>) -> Result<Connection, St
     // A DynamoDB without TLS is none of AWS's.
     let is_aws = url.is_none_or(|url| !url.starts_with("http://"));
     let is_aws = is_aws || variable("AWS_ENDPOINT_URL_STS").is_some();
-    let access_key_id = credentials.access_key_id().to_owned();
     // As they are: a command ends before they expire.
     let sts = aws_sdk_sts::config::Builder::from(&shared).credentials_provider(credentials.clone());
     let sts = is_aws.then(|| aws_sdk_sts::Client::from_conf(sts.build()));
-    let mut config = aws_sdk_dynamodb::config::Builder::from(&shared).credentials_provider(credentials);
+    let mut config = aws_sdk_dynamodb::config::Builder::from(&shared).credentials_provider(credentials.clone());
     if let Some(url) = endpoint_url {
         config = config.endpoint_url(url);
     }
-    Ok(Connection { client: Client::from_conf(dynamodb::with_limits(config).build()), access_key_id, sts })
+    let client = Client::from_conf(dynamodb::with_limits(config).build());
+    Ok(Connection { client, credentials, region: region_name, http, sts })
 }
 
 /// Whether this is a URL that requests can be sent to.
@@ -123,7 +133,7 @@ fn variable(name: &str) -> Option<String> {
 
 /// The SDK's own HTTP client, which the functions do without, since it takes proxies from `HTTP_PROXY`, `HTTPS_PROXY`,
 /// `ALL_PROXY` and `NO_PROXY`. It trusts the authorities in `AWS_CA_BUNDLE`, or else the operating system's.
-fn http_client() -> Result<SharedHttpClient, String> {
+fn http_connector() -> Result<SharedHttpConnector, String> {
     for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
         // The value may hold a password.
         if variable(name).is_some_and(|url| !is_proxy_url(&url)) {
@@ -141,8 +151,11 @@ fn http_client() -> Result<SharedHttpClient, String> {
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(tls.map_err(|error| format!("TLS cannot be set up: {error}"))?)
         .build();
-    let connector = SharedHttpConnector::new(connector);
-    Ok(http_client_fn(move |_settings, _components| connector.clone()))
+    Ok(SharedHttpConnector::new(connector))
+}
+
+fn http_client(connector: SharedHttpConnector) -> SharedHttpClient {
+    http_client_fn(move |_settings, _components| connector.clone())
 }
 
 /// Whether this is a URL of a proxy, whose scheme may be left out.

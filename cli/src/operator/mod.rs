@@ -2,6 +2,7 @@
 //! module for each noun; in [`aws`] how they reach the table.
 
 pub(crate) mod accounts;
+pub(crate) mod audit;
 mod aws;
 pub(crate) mod docks;
 pub(crate) mod keys;

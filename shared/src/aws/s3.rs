@@ -75,16 +75,23 @@ impl Bucket {
     pub fn of_function() -> Result<Self, String> {
         let Environment { region, credentials } = Environment::read()?;
         let name = given("BUCKET_NAME").ok_or("BUCKET_NAME is not set")?;
-        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, without dots, which TLS cannot have.
-        let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if !(3..=63).contains(&name.len()) || !name.bytes().all(is_name) {
-            return Err("BUCKET_NAME must be a bucket's name: 3 to 63 of a-z, 0-9 and -".to_owned());
-        }
-        let url = match endpoint_url("AWS_ENDPOINT_URL_S3")? {
-            Some(endpoint) => format!("{}/{name}", endpoint.trim_end_matches('/')),
-            None => format!("https://{name}.s3.{region}.{}", domain(&region)),
-        };
+        let url = url(&name, &region).map_err(|reason| format!("BUCKET_NAME: {reason}"))?;
         Ok(Self::new(url, region, credentials))
+    }
+
+    /// The bucket of this name, as an operator reaches it with credentials of their own: in this region, or at the endpoint that
+    /// `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL` names.
+    ///
+    /// # Errors
+    /// What is malformed.
+    pub fn of_operator(
+        name: &str,
+        region: &str,
+        credentials: Credentials,
+        http: SharedHttpConnector,
+    ) -> Result<Self, String> {
+        let url = url(name, region)?;
+        Ok(Self { url, region: region.to_owned(), identity: credentials.into(), http })
     }
 
     /// The bucket at this address of a local server, which knows this key alone.
@@ -177,6 +184,19 @@ impl Bucket {
         instructions.apply_to_request_http1x(request);
         Ok(())
     }
+}
+
+/// The address of a bucket's objects.
+fn url(bucket: &str, region: &str) -> Result<String, String> {
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html, without dots, which TLS cannot have.
+    let is_name = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if !(3..=63).contains(&bucket.len()) || !bucket.bytes().all(is_name) {
+        return Err("a bucket's name must be 3 to 63 of a-z, 0-9 and -".to_owned());
+    }
+    Ok(match endpoint_url("AWS_ENDPOINT_URL_S3")? {
+        Some(endpoint) => format!("{}/{bucket}", endpoint.trim_end_matches('/')),
+        None => format!("https://{bucket}.s3.{region}.{}", domain(region)),
+    })
 }
 
 /// S3 takes a path as it is.

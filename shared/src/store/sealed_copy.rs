@@ -65,6 +65,16 @@ impl Head {
         Self { chain, number: 0, hash: None, expires_at: None, held, from: 1, from_put_at: None }
     }
 
+    /// The number of the last object; 0 if there is none.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The SHA-256 of the last object.
+    pub fn hash(&self) -> Option<ContentHash> {
+        self.hash
+    }
+
     /// How many entries it knows.
     pub fn len(&self) -> usize {
         self.held.len()
@@ -138,6 +148,15 @@ impl SealedCopy {
         let Some((key, _)) = key else { return Ok(None) };
         let number = key.strip_prefix(&prefix).and_then(|number| number.parse().ok());
         number.map(Some).ok_or_else(|| Error::internal(format!("{OPERATION}: a key that is none of a chain")))
+    }
+
+    /// Lists versions of objects, as [`ListObjectVersions`] answers in XML to the parameters of this query.
+    ///
+    /// [`ListObjectVersions`]: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+    pub async fn list_versions(&self, query: &str) -> Result<Vec<u8>, Error> {
+        const OPERATION: &str = "ListObjectVersions";
+        let response = self.calls.send(OPERATION, "GET", &format!("?{query}"), &[], &[]).await?;
+        if response.status == 200 { Ok(response.body) } else { Err(unexpected(OPERATION, response.status)) }
     }
 
     /// Finds the last object of a chain, with about two calls for each bit of its number, and reads it.

@@ -1,6 +1,7 @@
 //! A bucket behind the API of S3, beside each table: the embedded one of `docyard dev`.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 
 use docyard_core::aws::s3::Bucket;
@@ -33,18 +34,31 @@ pub fn objects_beside(dynamodb_url: &str) -> Objects {
 /// A bucket of its own, which ends with the test.
 pub struct TestBucket {
     pub url: String,
-    _directory: tempfile::TempDir,
+    /// Where its objects are.
+    pub directory: tempfile::TempDir,
 }
 
 impl TestBucket {
     pub async fn start() -> Arc<Self> {
-        let directory = tempfile::tempdir().unwrap();
+        Arc::new(Self::serve(tempfile::tempdir().unwrap(), None).await)
+    }
+
+    /// A bucket under Object Lock for so many days.
+    pub async fn locked(days: u16) -> Self {
+        Self::serve(tempfile::tempdir().unwrap(), NonZeroU16::new(days)).await
+    }
+
+    /// The bucket whose objects are in this directory, under Object Lock for so many days, or not.
+    pub async fn serve(directory: tempfile::TempDir, lock_days: Option<NonZeroU16>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let key = AccessKey { id: KEY.to_owned(), secret: KEY.to_owned() };
-        let server = BucketServer::open(directory.path(), key).await.unwrap();
+        let mut server = BucketServer::open(directory.path(), key).await.unwrap();
+        if let Some(days) = lock_days {
+            server = server.locked(days);
+        }
         tokio::spawn(server.serve(listener, std::future::pending()));
-        Arc::new(Self { url, _directory: directory })
+        Self { url, directory }
     }
 
     /// The bucket, as the service reaches it.

@@ -16,7 +16,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
 use axum::http::{HeaderName, HeaderValue};
 use docyard_core::aws::{dynamodb, transport};
-use docyard_core::store::{Objects, Store};
+use docyard_core::store::{Objects, SealedCopy, Store};
 use docyard_core::values::clock::Clock;
 
 use crate::bucket::TestBucket;
@@ -35,10 +35,18 @@ pub fn store(url: &str, decide: Decide) -> Store {
 
 /// The objects of a bucket whose calls fail as `decide` says.
 pub fn objects(bucket: &TestBucket, decide: Decide) -> Objects {
+    Objects::new(bucket.bucket().sending_by(connector(decide)), Clock::system())
+}
+
+/// The sealed copy in a bucket whose calls fail as `decide` says.
+pub fn sealed_copy(bucket: &TestBucket, decide: Decide) -> SealedCopy {
+    SealedCopy::new(bucket.bucket().sending_by(connector(decide)), Clock::system())
+}
+
+fn connector(decide: Decide) -> SharedHttpConnector {
     let client = transport::http_client(transport::amazon_roots());
     let connector = transport::connector(transport::amazon_roots());
-    let http = SharedHttpConnector::new(FaultyConnector { connector, faulty: Faulty { client, decide } });
-    Objects::new(bucket.bucket().sending_by(http), Clock::system())
+    SharedHttpConnector::new(FaultyConnector { connector, faulty: Faulty { client, decide } })
 }
 
 #[derive(Clone)]

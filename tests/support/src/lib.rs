@@ -29,6 +29,7 @@ pub mod relay;
 pub mod retrieved;
 pub mod sandbox;
 pub mod scene;
+pub mod sealed;
 pub mod stream;
 pub mod table;
 pub mod trail;

@@ -54,6 +54,13 @@ impl Stream {
 
     /// The records since this was last asked that the worker's mapping lets through.
     pub fn take(&mut self) -> Vec<Value> {
+        let mut records = self.take_all();
+        records.retain(|record| is_for_worker(&Record::read(record).unwrap()));
+        records
+    }
+
+    /// All records since this was last asked.
+    pub fn take_all(&mut self) -> Vec<Value> {
         let mut records = Vec::new();
         loop {
             let request = GetRecordsRequest { shard_iterator: self.iterator.clone(), limit: None };
@@ -62,7 +69,6 @@ impl Stream {
             records.extend(read.records.iter().map(|record| serde_json::to_value(record).unwrap()));
             self.iterator = read.next_shard_iterator.unwrap();
             if is_last {
-                records.retain(|record| is_for_worker(&Record::read(record).unwrap()));
                 return records;
             }
         }

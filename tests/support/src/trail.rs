@@ -25,7 +25,7 @@ pub fn text<'a>(item: &'a Item, name: &str) -> &'a str {
     find(item, name).unwrap_or_else(|| panic!("no {name} in {} {}", text(item, "pk"), text(item, "sk")))
 }
 
-pub(crate) fn find<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+pub fn find<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).map(|value| value.as_s().unwrap().as_str())
 }
 
