@@ -10,7 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use docyard_core::model::sealed_copy::{Chain, SealedEntry, SealedFrom};
 use docyard_core::request_record::RequestRecord;
-use docyard_core::store::{Error, Fault, Head, SealedCopy, TrailChange, at_once, entry_of_image, is_of_trail};
+use docyard_core::store::{
+    Error, Fault, Head, SealedCopy, TrailChange, at_once, entry_of_image, is_of_trail,
+};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::id::AuditEntryId;
 use serde_json::{Value, json};
@@ -58,7 +60,8 @@ impl Sealer {
         }
         let Some(written_at) = batch.written_at else { return Ok(json!({"sealed": 0})) };
         let copy = self.copy.recording_to(record.clone());
-        let sealed = batch.entries.into_iter().map(|(chain, entries)| self.seal(&copy, chain, entries, written_at));
+        let sealed =
+            batch.entries.into_iter().map(|(chain, entries)| self.seal(&copy, chain, entries, written_at));
         match at_once(sealed).await {
             Ok(sealed) => Ok(json!({"sealed": sealed.iter().sum::<usize>()})),
             Err(Error::Unavailable(fault) | Error::Internal(fault)) => Err(fault),

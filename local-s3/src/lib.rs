@@ -341,7 +341,8 @@ impl S3 for Bucket {
         let behind = input.start_after.unwrap_or_default();
         let most = usize::try_from(input.max_keys.unwrap_or(1000)).unwrap_or_default();
         let contents = keys.filter(|key| *key > behind).take(most);
-        let contents = contents.map(|key| s3s::dto::Object { key: Some(key), ..Default::default() }).collect();
+        let contents =
+            contents.map(|key| s3s::dto::Object { key: Some(key), ..Default::default() }).collect();
         Ok(S3Response::new(ListObjectsV2Output { contents: Some(contents), ..Default::default() }))
     }
 

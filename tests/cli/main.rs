@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod audit;
 mod dev_artifacts;
 mod dev_damage;
 mod dev_server;

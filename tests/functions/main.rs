@@ -15,5 +15,6 @@ mod layers;
 mod logging;
 mod permissions;
 mod round_trips;
+mod sealer;
 mod seven_steps;
 mod template;

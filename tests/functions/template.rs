@@ -278,7 +278,11 @@ fn the_sealer_reads_the_stream_alone_and_its_mapping_never_gives_up() {
     let pattern: Value = serde_json::from_str(text(&filters[0]["Pattern"])).unwrap();
     let prefixes = [Partition::Audit, Partition::AuditEntity];
     let prefixes = prefixes.map(|partition| json!({"prefix": format!("{}#", partition.name())}));
-    assert_eq!(pattern, json!({"dynamodb": {"Keys": {"pk": {"S": prefixes}}}}), "all of the trail, whatever is done to it");
+    assert_eq!(
+        pattern,
+        json!({"dynamodb": {"Keys": {"pk": {"S": prefixes}}}}),
+        "all of the trail, whatever is done to it"
+    );
 }
 
 #[test]
@@ -297,16 +301,16 @@ fn the_sealed_bucket_is_locked_for_as_long_as_entries_are_kept_and_nothing_in_it
     assert!(access.len() == 4 && access.values().all(|is_blocked| is_blocked.as_bool() == Some(true)));
     let expires = &properties["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"];
     assert_eq!(short_form(expires), ("Ref", "AuditRetentionDays"));
-    let denied: BTreeSet<(&str, &str)> = template["Resources"]["SealedBucketPolicy"]["Properties"]["PolicyDocument"]
-        ["Statement"]
-        .as_sequence()
-        .unwrap()
-        .iter()
-        .map(|statement| {
-            assert_eq!((text(&statement["Effect"]), text(&statement["Principal"])), ("Deny", "*"));
-            (text(&statement["Sid"]), text(&statement["Action"]))
-        })
-        .collect();
+    let denied: BTreeSet<(&str, &str)> =
+        template["Resources"]["SealedBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+            .as_sequence()
+            .unwrap()
+            .iter()
+            .map(|statement| {
+                assert_eq!((text(&statement["Effect"]), text(&statement["Principal"])), ("Deny", "*"));
+                (text(&statement["Sid"]), text(&statement["Action"]))
+            })
+            .collect();
     let expected =
         [("TlsAlone", "s3:*"), ("NewObjectsAlone", "s3:PutObject"), ("NoDeletions", "s3:DeleteObject")];
     assert_eq!(denied, BTreeSet::from(expected));
@@ -329,7 +333,8 @@ fn the_worker_has_a_role_a_mapping_and_a_queue_of_its_own() {
     assert_eq!(allowed(&policies[0]), declared);
     let reads = reads_of_stream();
     let statements = [(("GetAtt", "WorkerFailures.Arn"), vec!["sqs:SendMessage".to_owned()])];
-    let expected: Vec<_> = [(("Sub", "${Table.Arn}/stream/*"), reads)].into_iter().chain(statements).collect();
+    let expected: Vec<_> =
+        [(("Sub", "${Table.Arn}/stream/*"), reads)].into_iter().chain(statements).collect();
     assert_eq!(statements_of(&policies[1]), expected);
 
     let stream = &resources["Table"]["Properties"]["StreamSpecification"];

@@ -209,8 +209,10 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     worker.abort();
     sealer.abort();
     // A client with a half-sent request does not delay the end.
-    let _ = tokio::time::timeout(SHUTDOWN_GRACE, async { tokio::join!(server, s3_server, sealed_server, dynamodb_server) })
-        .await;
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, async {
+        tokio::join!(server, s3_server, sealed_server, dynamodb_server)
+    })
+    .await;
     result
 }
 

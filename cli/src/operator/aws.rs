@@ -112,7 +112,8 @@ pub(super) async fn connect(endpoint_url: Option<&str>) -> Result<Connection, St
     // As they are: a command ends before they expire.
     let sts = aws_sdk_sts::config::Builder::from(&shared).credentials_provider(credentials.clone());
     let sts = is_aws.then(|| aws_sdk_sts::Client::from_conf(sts.build()));
-    let mut config = aws_sdk_dynamodb::config::Builder::from(&shared).credentials_provider(credentials.clone());
+    let mut config =
+        aws_sdk_dynamodb::config::Builder::from(&shared).credentials_provider(credentials.clone());
     if let Some(url) = endpoint_url {
         config = config.endpoint_url(url);
     }

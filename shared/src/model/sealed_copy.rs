@@ -272,7 +272,10 @@ mod tests {
         }
         assert_eq!(Chain::parse("rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"), None);
         let entities: Vec<String> = entry().entities().map(|(kind, id)| format!("{kind} {id}")).collect();
-        assert_eq!(entities, ["secret sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0", "recipient rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"]);
+        assert_eq!(
+            entities,
+            ["secret sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0", "recipient rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"]
+        );
     }
 
     #[test]

@@ -101,9 +101,9 @@ impl TryFrom<EntryItem> for SealedEntry {
 }
 
 fn parse_also_of(text: &str) -> Result<(Word, EntityId), Error> {
-    let parsed = text.split_once('/').and_then(|(entity_type, id)| {
-        Some((Word::parse(entity_type).ok()?, EntityId::parse(id).ok()?))
-    });
+    let parsed = text
+        .split_once('/')
+        .and_then(|(entity_type, id)| Some((Word::parse(entity_type).ok()?, EntityId::parse(id).ok()?)));
     parsed.ok_or_else(|| Error::internal("stored audit entry has a bad entity"))
 }
 

@@ -51,7 +51,10 @@ pub async fn expected(table: &TestTable) -> BTreeSet<(String, String)> {
 
 /// The chains of a copy, and the ids of the entries of each. Asserts that each holds: no number is missing, each object names the hash of
 /// the one before it, and no entry is there twice.
-pub async fn sealed(copy: &SealedCopy, chains: impl IntoIterator<Item = String>) -> BTreeSet<(String, String)> {
+pub async fn sealed(
+    copy: &SealedCopy,
+    chains: impl IntoIterator<Item = String>,
+) -> BTreeSet<(String, String)> {
     let mut entries = BTreeSet::new();
     for name in chains.into_iter().collect::<BTreeSet<_>>() {
         let chain = Chain::parse(&name).unwrap();

@@ -226,9 +226,15 @@ mod tests {
             <CommonPrefixes><Prefix>e/</Prefix></CommonPrefixes></ListVersionsResult>"#;
         let list: ListedVersions = quick_xml::de::from_reader(list.as_bytes()).unwrap();
         let keys = |listed: &[Listed]| listed.iter().map(|it| it.key.clone()).collect::<Vec<_>>();
-        assert_eq!((keys(&list.version), keys(&list.delete_marker)), (vec!["d/1".into(), "d/2".into()], vec!["d/2".into()]));
+        assert_eq!(
+            (keys(&list.version), keys(&list.delete_marker)),
+            (vec!["d/1".into(), "d/2".into()], vec!["d/2".into()])
+        );
         assert_eq!(list.common_prefixes[0].prefix, "e/");
         assert!(list.is_truncated);
-        assert_eq!((list.next_key_marker.as_deref(), list.next_version_id_marker.as_deref()), (Some("d/2"), Some("v1")));
+        assert_eq!(
+            (list.next_key_marker.as_deref(), list.next_version_id_marker.as_deref()),
+            (Some("d/2"), Some("v1"))
+        );
     }
 }

@@ -172,7 +172,8 @@ async fn export(copy: &Copy, chain: Chain, directory: &Path) -> Result<usize, St
         let path = directory.join(copy::file_name(*number));
         if !path.exists() {
             let object = copy.read(chain, *number).await?;
-            let object = object.ok_or_else(|| format!("object {number} of {chain} is hidden by a deletion"))?;
+            let object =
+                object.ok_or_else(|| format!("object {number} of {chain} is hidden by a deletion"))?;
             files::write(&path, &object.content, 0o644).map_err(cannot)?;
         }
     }

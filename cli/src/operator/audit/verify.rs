@@ -131,7 +131,8 @@ impl Verification {
                     last => format!("object {last} or {number} was altered: the hash of the one is not what the other names"),
                 });
             }
-        } else if last > 0 || header.previous_expires_at.is_none_or(|expires_at| expires_at > self.started_at) {
+        } else if last > 0 || header.previous_expires_at.is_none_or(|expires_at| expires_at > self.started_at)
+        {
             let missing = match number - last {
                 2 => format!("object {} is missing", last + 1),
                 _ => format!("objects {} to {} are missing", last + 1, number - 1),
@@ -157,7 +158,8 @@ impl Verification {
             }
             let sealed = Sealed { object: number, hash, expires_at: entry.expires_at };
             if let Some(before) = self.sealed.insert(entry.id, sealed) {
-                self.findings.push(format!("{} is in object {} and in object {number}", entry.id, before.object));
+                self.findings
+                    .push(format!("{} is in object {} and in object {number}", entry.id, before.object));
             }
         }
     }
