@@ -12,7 +12,7 @@
 use std::io;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use axum::Router;
@@ -20,6 +20,7 @@ use axum::error_handling::HandleError;
 use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use docyard_core::values::clock::Clock;
 use docyard_core::values::random;
 use futures_util::TryStreamExt;
 use rand::Rng;
@@ -313,8 +314,9 @@ impl S3 for Bucket {
         request: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let path = self.path(&request.input.bucket, &request.input.key)?;
+        let now = UNIX_EPOCH + Duration::from_millis(Clock::system().now().unix_milliseconds());
         if let Ok(object) = self.object(&request.input.bucket, &request.input.key).await
-            && self.locked_until(&object).is_some_and(|until| SystemTime::now() < until)
+            && self.locked_until(&object).is_some_and(|until| now < until)
         {
             return Err(s3_error!(AccessDenied, "the object is locked"));
         }

@@ -230,8 +230,8 @@ async fn of_an_accounts_own_trail_too() {
         text(item, "pk").starts_with("AUDIT_ENTITY#") && find(item, "entityType") == Some("key")
     };
     let items = attempt.table.items().await;
-    let of_account = items.iter().filter(|item| find(item, "account") == Some(&sealed.account));
-    let of_key = of_account.filter(is_of_key).next().unwrap();
+    let mut of_account = items.iter().filter(|item| find(item, "account") == Some(&sealed.account));
+    let of_key = of_account.find(is_of_key).unwrap();
     let mut changed = of_key.clone();
     changed.insert("actor".to_owned(), string("x"));
     attempt.put(changed).await;

@@ -276,13 +276,19 @@ async fn the_last_writes_of_a_database_that_is_gone_are_not_added_to_another() {
     assert!(recipients(&dev).await == HashSet::from([created]));
 }
 
+/// Removes a directory that a server still writes to.
+fn remove_all(directory: &Path) {
+    while let Err(error) = std::fs::remove_dir_all(directory) {
+        assert_eq!(error.kind(), std::io::ErrorKind::DirectoryNotEmpty, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_whose_data_is_taken_away_says_so_and_stops() {
-    let remove_all = |directory: &Path| std::fs::remove_dir_all(directory).unwrap();
     let move_away = |directory: &Path| std::fs::rename(directory, directory.with_extension("old")).unwrap();
     let remove_database = |directory: &Path| std::fs::remove_file(directory.join("dynamodb.sqlite")).unwrap();
     let remove_lock = |directory: &Path| std::fs::remove_file(directory.join("lock")).unwrap();
-    for take_away in [remove_all, move_away, remove_database, remove_lock] {
+    for take_away in [remove_all as fn(&Path), move_away, remove_database, remove_lock] {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("data");
         std::fs::create_dir(&directory).unwrap();
@@ -303,7 +309,7 @@ async fn nothing_is_acknowledged_once_the_data_is_taken_away() {
     std::fs::create_dir(&directory).unwrap();
     let mut first = Dev::start_in(&directory, &[]).await;
     first.recipient().await;
-    std::fs::remove_dir_all(&directory).unwrap();
+    remove_all(&directory);
     // The first has not yet noticed, or has ended.
     let request = first.post(&first.recipients_path()).json(&json!({"name": "A", "email": "a@example.com"}));
     if let Ok(response) = request.timeout(PATIENCE).send().await {

@@ -3,6 +3,7 @@
 //! The code under test is what runs on Lambda, in this process, on the records of the table's own stream.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
 
 use docyard_core::model::sealed_copy::Chain;
 use docyard_core::store::SealedCopy;
@@ -180,7 +181,7 @@ async fn what_somebody_else_put_into_a_chain_stops_no_sealing() {
     }
     let key = format!("{}/{:012}", world.account.dock, last + 1);
     let headers = [("if-none-match", "*")];
-    let now = std::time::SystemTime::now();
+    let now = UNIX_EPOCH + Duration::from_millis(Clock::system().now().unix_milliseconds());
     let put = world.bucket.bucket().send("PUT", &key, &headers, b"no object", now).await.unwrap();
     assert_eq!(put.status().as_u16(), 200);
     for batch in &world.batches[1..] {
