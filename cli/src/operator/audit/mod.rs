@@ -42,7 +42,8 @@ pub(crate) enum Audit {
         #[command(flatten)]
         which: Which,
     },
-    /// Write the objects of the copy into a directory, as they are: <DIRECTORY>/<chain>/<number>. Those that are there stay.
+    /// Write the objects of the copy into a directory, as they are: a directory for each chain, a file for each number. What is
+    /// there already stays.
     Export {
         #[command(flatten)]
         options: Options,
@@ -56,8 +57,8 @@ pub(crate) enum Audit {
 /// Which sealed copy, and what of it.
 #[derive(clap::Args)]
 pub(crate) struct Which {
-    /// The sealed copy: s3:// and the stack's output SealedBucketName, or a directory, such as that of an export or <data-dir>/sealed of
-    /// `docyard dev`.
+    /// The sealed copy: s3:// and the stack's output SealedBucketName, or a directory, such as that of an export, or `sealed` in the data
+    /// directory of `docyard dev`.
     #[arg(long)]
     copy: Location,
     /// The dock or the account whose entries to look at; an account's are its own and its keys', and not those of its docks. Without it, all
