@@ -256,7 +256,7 @@ mod tests {
             (format!("{HEADER}\n{ENTRY}"), "its last line does not end"),
             (format!("{ENTRY}\n"), "its first line is no header"),
             (format!("{HEADER}\n{ENTRY}\n\n"), "line 3 is no entry"),
-            (format!("{HEADER}\n{}\n", ENTRY.replace("secret", "1")), "line 2 is no entry"),
+            (format!("{HEADER}\n{}\n", ENTRY.replace("\"api\"", "\"x\"")), "line 2 is no entry"),
         ] {
             assert_eq!(SealedObject::read(text.as_bytes()).unwrap_err(), told);
         }

@@ -96,6 +96,9 @@ impl TryFrom<EntryItem> for SealedEntry {
         let milliseconds = u64::try_from(item.ttl).ok().and_then(|seconds| seconds.checked_mul(1000));
         let expires_at = milliseconds.and_then(Timestamp::from_unix_milliseconds);
         let expires_at = expires_at.ok_or_else(|| Error::internal("stored audit entry has no end"))?;
+        if !item.sk.is_of(item.created_at) {
+            return Err(Error::internal("stored audit entry has the id of another time"));
+        }
         Ok(Self::new(Entry::try_from(item)?, expires_at))
     }
 }

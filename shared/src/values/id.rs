@@ -156,6 +156,11 @@ impl AuditEntryId {
         Self(Ulid::from_parts(time.unix_milliseconds(), 0))
     }
 
+    /// Whether it was created in the millisecond `time`.
+    pub fn is_of(self, time: Timestamp) -> bool {
+        self.0.timestamp_ms() == time.unix_milliseconds()
+    }
+
     /// The id before this one in their order; `None` for the lowest.
     pub fn before(self) -> Option<Self> {
         self.0.0.checked_sub(1).map(|id| Self(Ulid(id)))
