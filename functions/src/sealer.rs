@@ -62,7 +62,12 @@ impl Sealer {
         let copy = self.copy.recording_to(record.clone());
         let sealed =
             batch.entries.into_iter().map(|(chain, entries)| self.seal(&copy, chain, entries, written_at));
-        match at_once(sealed).await {
+        let sealed = at_once(sealed).await;
+        let mut heads = self.heads();
+        if heads.values().map(Head::entries_known).sum::<usize>() > MAX_REMEMBERED {
+            heads.clear();
+        }
+        match sealed {
             Ok(sealed) => Ok(json!({"sealed": sealed.iter().sum::<usize>()})),
             Err(Error::Unavailable(fault) | Error::Internal(fault)) => Err(fault),
         }
@@ -82,11 +87,7 @@ impl Sealer {
         };
         copy.know_since(&mut head, written_at).await?;
         let sealed = copy.append(&mut head, entries, SealedFrom::Stream).await?;
-        let mut heads = self.heads();
-        if heads.values().map(Head::len).sum::<usize>() > MAX_REMEMBERED {
-            heads.clear();
-        }
-        heads.insert(chain, head);
+        self.heads().insert(chain, head);
         Ok(sealed)
     }
 

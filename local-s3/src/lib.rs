@@ -78,21 +78,15 @@ impl BucketServer {
     ///
     /// # Errors
     /// The directory cannot be used.
-    pub async fn open(directory: &Path, key: AccessKey) -> io::Result<Self> {
+    pub async fn open(directory: &Path, key: AccessKey, lock_days: Option<NonZeroU16>) -> io::Result<Self> {
         fs::create_dir_all(directory).await?;
-        let bucket = Bucket { directory: fs::canonicalize(directory).await?, lock_days: None };
+        let bucket = Bucket { directory: fs::canonicalize(directory).await?, lock_days };
         let work = bucket.directory.join(WORK);
         match fs::remove_dir_all(&work).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::create_dir(&work).await?,
         }
         Ok(Self { bucket, key })
-    }
-
-    /// The same bucket under Object Lock: for so many days after it was put, no object is deleted.
-    pub fn locked(mut self, days: NonZeroU16) -> Self {
-        self.bucket.lock_days = Some(days);
-        self
     }
 
     /// Serves it until `stopped` ends.
@@ -315,7 +309,8 @@ impl S3 for Bucket {
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
         let path = self.path(&request.input.bucket, &request.input.key)?;
         let now = UNIX_EPOCH + Duration::from_millis(Clock::system().now().unix_milliseconds());
-        if let Ok(object) = self.object(&request.input.bucket, &request.input.key).await
+        if self.lock_days.is_some()
+            && let Ok(object) = self.object(&request.input.bucket, &request.input.key).await
             && self.locked_until(&object).is_some_and(|until| now < until)
         {
             return Err(s3_error!(AccessDenied, "the object is locked"));

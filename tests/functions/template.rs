@@ -285,20 +285,32 @@ fn the_sealer_reads_the_stream_alone_and_its_mapping_never_gives_up() {
     );
 }
 
+/// The properties of a bucket, which outlives its stack, is closed to the public, and encrypts.
+fn kept_and_private<'a>(bucket: &'a Yaml<'a>) -> &'a Yaml<'a> {
+    assert_eq!((text(&bucket["DeletionPolicy"]), text(&bucket["UpdateReplacePolicy"])), ("Retain", "Retain"));
+    let properties = &bucket["Properties"];
+    let access = properties["PublicAccessBlockConfiguration"].as_mapping().unwrap();
+    assert_eq!(
+        (access.len(), access.values().all(|is_blocked| is_blocked.as_bool() == Some(true))),
+        (4, true)
+    );
+    let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
+    assert_eq!(text(&encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"]), "AES256");
+    assert_eq!(text(&properties["OwnershipControls"]["Rules"][0]["ObjectOwnership"]), "BucketOwnerEnforced");
+    properties
+}
+
 #[test]
 fn the_sealed_bucket_is_locked_for_as_long_as_entries_are_kept_and_nothing_in_it_is_replaced_or_hidden() {
     let template = template();
     let bucket = &template["Resources"]["SealedBucket"];
-    assert_eq!((text(&bucket["DeletionPolicy"]), text(&bucket["UpdateReplacePolicy"])), ("Retain", "Retain"));
-    let properties = &bucket["Properties"];
+    let properties = kept_and_private(bucket);
     assert_eq!(properties["ObjectLockEnabled"].as_bool(), Some(true));
     let retention = &properties["ObjectLockConfiguration"]["Rule"]["DefaultRetention"];
     assert_eq!(short_form(&retention["Days"]), ("Ref", "AuditRetentionDays"));
     let Yaml::Tagged(tag, mode) = &retention["Mode"] else { panic!("{retention:?}") };
     let mode: Vec<&str> = mode.as_sequence().unwrap().iter().map(text).collect();
     assert_eq!((tag.suffix.as_str(), mode), ("If", vec!["IsLive", "COMPLIANCE", "GOVERNANCE"]));
-    let access = properties["PublicAccessBlockConfiguration"].as_mapping().unwrap();
-    assert!(access.len() == 4 && access.values().all(|is_blocked| is_blocked.as_bool() == Some(true)));
     let expires = &properties["LifecycleConfiguration"]["Rules"][0]["ExpirationInDays"];
     assert_eq!(short_form(expires), ("Ref", "AuditRetentionDays"));
     let denied: BTreeSet<(&str, &str)> =
@@ -377,16 +389,7 @@ fn the_worker_has_a_role_a_mapping_and_a_queue_of_its_own() {
 fn the_bucket_is_private_encrypted_unversioned_and_reached_over_tls_by_fresh_signatures_alone() {
     let template = template();
     let bucket = &template["Resources"]["Bucket"];
-    assert_eq!((text(&bucket["DeletionPolicy"]), text(&bucket["UpdateReplacePolicy"])), ("Retain", "Retain"));
-    let properties = &bucket["Properties"];
-    let access = properties["PublicAccessBlockConfiguration"].as_mapping().unwrap();
-    assert_eq!(
-        (access.len(), access.values().all(|is_blocked| is_blocked.as_bool() == Some(true))),
-        (4, true)
-    );
-    let encryption = &properties["BucketEncryption"]["ServerSideEncryptionConfiguration"][0];
-    assert_eq!(text(&encryption["ServerSideEncryptionByDefault"]["SSEAlgorithm"]), "AES256");
-    assert_eq!(text(&properties["OwnershipControls"]["Rules"][0]["ObjectOwnership"]), "BucketOwnerEnforced");
+    let properties = kept_and_private(bucket);
     assert!(properties.as_mapping_get("VersioningConfiguration").is_none());
     for rule in properties["LifecycleConfiguration"]["Rules"].as_sequence().unwrap() {
         assert!(rule.as_mapping_get("ExpirationInDays").is_none(), "no rule deletes an object by its age");

@@ -226,11 +226,8 @@ async fn serve_bucket(
     let url = format!("http://{}/{BUCKET}", local_address(&listener)?);
     let key = AccessKey::generate();
     let bucket = Bucket::local(url, &key.id, &key.secret);
-    let server = BucketServer::open(path, key).await;
-    let mut server = server.map_err(|error| format!("cannot use {}: {error}", path.display()))?;
-    if let Some(days) = lock_days {
-        server = server.locked(days);
-    }
+    let server = BucketServer::open(path, key, lock_days).await;
+    let server = server.map_err(|error| format!("cannot use {}: {error}", path.display()))?;
     Ok((bucket, tokio::spawn(server.serve(listener, stopped))))
 }
 

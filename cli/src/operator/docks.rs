@@ -2,10 +2,9 @@
 
 use clap::Subcommand;
 use docyard_core::values::id::AccountId;
-use docyard_core::values::page::{MAX_LIMIT, PageRequest};
 use serde_json::json;
 
-use super::{Options, account_id, message, must_exist};
+use super::{Options, account_id, all_docks, must_exist};
 use crate::output::Failure;
 
 /// `docyard docks …`
@@ -26,16 +25,7 @@ pub(crate) async fn run(command: Docks) -> Result<(), Failure> {
     let Docks::List { options, account } = command;
     let store = options.store().await?;
     must_exist(&store, account).await?;
-    let mut request = PageRequest { limit: MAX_LIMIT, after: None };
-    let mut docks = Vec::new();
-    loop {
-        let page = store.docks(account, &request).await.map_err(message)?;
-        docks.extend(page.items);
-        request.after = page.next;
-        if request.after.is_none() {
-            break;
-        }
-    }
+    let docks = all_docks(&store, account).await?;
     let docks =
         docks.iter().map(|dock| json!({"id": dock.id, "name": dock.name, "createdAt": dock.created_at}));
     options.print_list(docks.collect(), &[("ID", "id"), ("CREATED", "createdAt"), ("NAME", "name")])

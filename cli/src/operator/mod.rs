@@ -11,9 +11,11 @@ pub(crate) mod truststore;
 use clap::Args;
 use comfy_table::{Table, presets};
 use docyard_core::model::audit::{Author, DEFAULT_RETENTION_DAYS, Entry, Event};
+use docyard_core::model::dock::Dock;
 use docyard_core::store::{Error, Store};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::id::AccountId;
+use docyard_core::values::page::{MAX_LIMIT, PageRequest};
 use docyard_core::values::text::Text;
 use serde_json::Value;
 
@@ -103,6 +105,20 @@ fn url(text: &str) -> Result<String, &'static str> {
 /// Fails if the account does not exist, whose lists would be empty.
 async fn must_exist(store: &Store, account: AccountId) -> Result<(), String> {
     store.account(account).await.map_err(message)?.map(drop).ok_or_else(|| no_account(account))
+}
+
+/// All docks of an account, newest first.
+async fn all_docks(store: &Store, account: AccountId) -> Result<Vec<Dock>, String> {
+    let mut request = PageRequest { limit: MAX_LIMIT, after: None };
+    let mut docks = Vec::new();
+    loop {
+        let page = store.docks(account, &request).await.map_err(message)?;
+        docks.extend(page.items);
+        request.after = page.next;
+        if request.after.is_none() {
+            return Ok(docks);
+        }
+    }
 }
 
 fn no_account(account: AccountId) -> String {

@@ -42,10 +42,7 @@ pub fn run(endpoint: &'static Endpoint) -> ExitCode {
             metrics.flush();
             response
         });
-        match lambda_http::lambda_runtime::run(service).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&format!("the Lambda runtime ended: {error}")),
-        }
+        ended(lambda_http::lambda_runtime::run(service).await)
     })
 }
 
@@ -74,10 +71,7 @@ pub fn run_worker() -> ExitCode {
             }
             result.map_err(|fault| fault.to_string())
         });
-        match lambda_http::lambda_runtime::run(work).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&format!("the Lambda runtime ended: {error}")),
-        }
+        ended(lambda_http::lambda_runtime::run(work).await)
     })
 }
 
@@ -100,10 +94,7 @@ pub fn run_sealer() -> ExitCode {
             }
             result.map_err(|fault| fault.to_string())
         });
-        match lambda_http::lambda_runtime::run(seal).await {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&format!("the Lambda runtime ended: {error}")),
-        }
+        ended(lambda_http::lambda_runtime::run(seal).await)
     })
 }
 
@@ -113,6 +104,13 @@ fn block_on(main: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(main),
         Err(error) => fail(&format!("no async runtime: {error}")),
+    }
+}
+
+fn ended(result: Result<(), lambda_http::Error>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("the Lambda runtime ended: {error}")),
     }
 }
 

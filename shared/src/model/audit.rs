@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
 use crate::values::clock::Timestamp;
@@ -178,6 +178,37 @@ impl fmt::Display for EntityId {
     }
 }
 
+/// What an entry is on: a kind of entity, and which one. Written as `<kind>/<id>`, of which neither has a slash.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EntityRef {
+    /// The kind.
+    pub entity_type: Word,
+    /// Which one.
+    pub id: EntityId,
+}
+
+impl fmt::Display for EntityRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.entity_type, self.id)
+    }
+}
+
+impl Serialize for EntityRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EntityRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let (entity_type, id) =
+            text.split_once('/').ok_or_else(|| de::Error::custom("must be a kind, a slash and an id"))?;
+        let entity_type = Word::parse(entity_type).map_err(de::Error::custom)?;
+        Ok(Self { entity_type, id: EntityId::parse(id).map_err(de::Error::custom)? })
+    }
+}
+
 /// An id of something that the trail has entries on.
 pub trait Entity: fmt::Display {
     /// The kind.
@@ -272,7 +303,7 @@ pub struct Event {
     dock: Option<DockId>,
     entity_type: Word,
     entity_id: EntityId,
-    also_of: Option<(Word, EntityId)>,
+    also_of: Option<EntityRef>,
     action: Word,
     is_of_account: bool,
     changes: Option<Changes>,
@@ -282,8 +313,8 @@ pub struct Event {
 impl Event {
     /// The service did this to this entity.
     pub fn new<E: Entity>(action: Action, entity: E) -> Self {
-        let (entity_type, entity_id) = named(entity);
-        Self::of(entity_type, entity_id, action.word())
+        let EntityRef { entity_type, id } = named(entity);
+        Self::of(entity_type, id, action.word())
     }
 
     /// An account's own system did something to an entity of its own.
@@ -364,8 +395,8 @@ impl Event {
     }
 }
 
-fn named<E: Entity>(entity: E) -> (Word, EntityId) {
-    (E::TYPE.word(), EntityId(entity.to_string()))
+fn named<E: Entity>(entity: E) -> EntityRef {
+    EntityRef { entity_type: E::TYPE.word(), id: EntityId(entity.to_string()) }
 }
 
 /// Where a request comes from, as API Gateway says.
@@ -432,7 +463,7 @@ pub struct Entry {
     /// The entity.
     pub entity_id: EntityId,
     /// Another entity whose trail it is part of.
-    pub also_of: Option<(Word, EntityId)>,
+    pub also_of: Option<EntityRef>,
     /// What was done.
     pub action: Word,
     /// Who did it: the id of an API key or of a recipient, or an operator's AWS identity.

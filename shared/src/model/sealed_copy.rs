@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::model::audit::{Changes, EntityId, Entry, Metadata, Source, Word};
+use crate::model::audit::{Changes, EntityId, EntityRef, Entry, Metadata, Source, Word};
 use crate::values::clock::Timestamp;
 use crate::values::content_hash::ContentHash;
 use crate::values::id::{AccountId, AuditEntryId, DockId};
@@ -35,6 +35,11 @@ impl Chain {
     /// Reads the id of an account or of a dock; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         AccountId::parse(text).map(Self::Account).or_else(|| DockId::parse(text).map(Self::Dock))
+    }
+
+    /// The key of its object of this number. Keys are in the order of the numbers.
+    pub fn object_key(self, number: u64) -> String {
+        format!("{self}/{number:012}")
     }
 }
 
@@ -74,8 +79,8 @@ pub struct SealedEntry {
     pub entity_type: Word,
     /// The entity.
     pub entity_id: EntityId,
-    /// Another entity whose trail it is part of, `<type>/<id>`.
-    pub also_of: Option<String>,
+    /// Another entity whose trail it is part of.
+    pub also_of: Option<EntityRef>,
     /// What was done.
     pub action: Word,
     /// Who did it.
@@ -105,7 +110,7 @@ impl SealedEntry {
             dock_id: entry.dock,
             entity_type: entry.entity_type,
             entity_id: entry.entity_id,
-            also_of: entry.also_of.map(|(entity_type, id)| format!("{entity_type}/{id}")),
+            also_of: entry.also_of,
             action: entry.action,
             actor: entry.actor,
             source: entry.source,
@@ -124,12 +129,9 @@ impl SealedEntry {
     }
 
     /// The entities whose trails it is part of: one, or two.
-    pub fn entities(&self) -> impl Iterator<Item = (Word, EntityId)> {
-        let also = self.also_of.as_deref().and_then(|also| {
-            let (entity_type, id) = also.split_once('/')?;
-            Some((Word::parse(entity_type).ok()?, EntityId::parse(id).ok()?))
-        });
-        std::iter::once((self.entity_type.clone(), self.entity_id.clone())).chain(also)
+    pub fn entities(&self) -> impl Iterator<Item = EntityRef> {
+        let entity = EntityRef { entity_type: self.entity_type.clone(), id: self.entity_id.clone() };
+        std::iter::once(entity).chain(self.also_of.clone())
     }
 
     /// Whether its own time is about the one at which it was written to the table.
@@ -271,10 +273,10 @@ mod tests {
             assert_eq!(Chain::parse(&chain.to_string()), Some(chain));
         }
         assert_eq!(Chain::parse("rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"), None);
-        let entities: Vec<String> = entry().entities().map(|(kind, id)| format!("{kind} {id}")).collect();
+        let entities: Vec<String> = entry().entities().map(|entity| entity.to_string()).collect();
         assert_eq!(
             entities,
-            ["secret sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0", "recipient rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"]
+            ["secret/sec_01HQ3K5V7X9ZBDFHKMPRTVXYZ0", "recipient/rcp_01HQ3K5V7X9ZBDFHKMPRTVXYZ0"]
         );
     }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Error, KeyRange, Partition, QueryPage, Store, at_once};
-use crate::model::audit::{Changes, EntityId, Entry, EntryQuery, Metadata, Origin, Source, Word};
+use crate::model::audit::{Changes, EntityId, EntityRef, Entry, EntryQuery, Metadata, Origin, Source, Word};
 use crate::model::idempotency::{IdempotentRequest, Outcome, StoredResponse};
 use crate::model::sealed_copy::SealedEntry;
 use crate::values::clock::Timestamp;
@@ -40,9 +40,8 @@ struct EntryItem {
     dock: Option<DockId>,
     entity_type: Word,
     entity_id: EntityId,
-    /// `<type>/<id>`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    also_of: Option<String>,
+    also_of: Option<EntityRef>,
     action: Word,
     actor: String,
     source: Source,
@@ -65,6 +64,14 @@ impl EntryItem {
         let length = |json: &Option<String>| json.as_ref().map_or(0, String::len);
         ENTRY_BYTES + length(&self.changes) + length(&self.metadata)
     }
+
+    /// The partitions that it is in: one for each trail that it is part of.
+    fn partitions(&self) -> impl Iterator<Item = String> {
+        let of_dock = self.dock.map(|dock| dock_partition(dock, self.sk.spread(DOCK_PARTS)));
+        let other = self.also_of.as_ref().map(|other| (&other.entity_type, &other.id));
+        let of_entities = [Some((&self.entity_type, &self.entity_id)), other].into_iter().flatten();
+        of_dock.into_iter().chain(of_entities.map(|(kind, id)| entity_partition(self.account, kind, id)))
+    }
 }
 
 impl TryFrom<EntryItem> for Entry {
@@ -77,7 +84,7 @@ impl TryFrom<EntryItem> for Entry {
             dock: item.dock,
             entity_type: item.entity_type,
             entity_id: item.entity_id,
-            also_of: item.also_of.as_deref().map(parse_also_of).transpose()?,
+            also_of: item.also_of,
             action: item.action,
             actor: item.actor,
             source: item.source,
@@ -103,20 +110,13 @@ impl TryFrom<EntryItem> for SealedEntry {
     }
 }
 
-fn parse_also_of(text: &str) -> Result<(Word, EntityId), Error> {
-    let parsed = text
-        .split_once('/')
-        .and_then(|(entity_type, id)| Some((Word::parse(entity_type).ok()?, EntityId::parse(id).ok()?)));
-    parsed.ok_or_else(|| Error::internal("stored audit entry has a bad entity"))
-}
-
 /// Where the table has entries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Trail {
     /// One of the [`DOCK_PARTS`] parts of a dock's.
     DockPart(DockId, u8),
     /// An entity's, which is of an account.
-    Entity(AccountId, Word, EntityId),
+    Entity(AccountId, EntityRef),
 }
 
 /// A page of a trail.
@@ -146,12 +146,13 @@ pub fn is_of_trail(keys: &Value) -> bool {
 pub fn entry_of_image(image: &Value) -> Option<TrailChange> {
     let item = plain(image).and_then(|item| EntryItem::deserialize(Value::Object(item)).ok());
     let Some(item) = item else { return Some(TrailChange::Foreign) };
-    let (pk, is_of_entity) = (item.pk.clone(), item.pk.starts_with(&Partition::AuditEntity.of("")));
-    let Ok(entry) = SealedEntry::try_from(item) else { return Some(TrailChange::Foreign) };
-    if !partitions(&entry).any(|partition| partition == pk) {
-        return Some(TrailChange::Foreign);
+    let is_in_its_place = item.partitions().any(|partition| partition == item.pk);
+    let is_told_by_its_dock = item.dock.is_some() && item.pk.starts_with(&Partition::AuditEntity.of(""));
+    match SealedEntry::try_from(item) {
+        Ok(_) if is_in_its_place && is_told_by_its_dock => None,
+        Ok(entry) if is_in_its_place => Some(TrailChange::Entry(Box::new(entry))),
+        _ => Some(TrailChange::Foreign),
     }
-    (!is_of_entity || entry.dock_id.is_none()).then(|| TrailChange::Entry(Box::new(entry)))
 }
 
 /// An image without the types of its attributes, which are texts and numbers; `None` if it has others.
@@ -161,13 +162,6 @@ fn plain(image: &Value) -> Option<Map<String, Value>> {
         Some((name.clone(), attribute.get("S").cloned().or_else(number)?))
     };
     image.as_object()?.iter().map(plain).collect()
-}
-
-/// The partitions that an entry is in.
-fn partitions(entry: &SealedEntry) -> impl Iterator<Item = String> {
-    let of_dock = entry.dock_id.map(|dock| dock_partition(dock, entry.id.spread(DOCK_PARTS)));
-    let of_entities = entry.entities().map(|(kind, id)| entity_partition(entry.account_id, &kind, &id));
-    of_dock.into_iter().chain(of_entities.collect::<Vec<_>>())
 }
 
 fn to_json(value: &impl Serialize) -> Result<String, Error> {
@@ -218,7 +212,7 @@ impl Store {
             dock: entry.dock,
             entity_type: entry.entity_type.clone(),
             entity_id: entry.entity_id.clone(),
-            also_of: entry.also_of.as_ref().map(|(entity_type, id)| format!("{entity_type}/{id}")),
+            also_of: entry.also_of.clone(),
             action: entry.action.clone(),
             actor: entry.actor.clone(),
             source: entry.source,
@@ -229,13 +223,7 @@ impl Store {
             created_at: entry.created_at,
             ttl: entry.created_at.plus_days(self.audit_retention_days).unix_seconds_rounded_up(),
         };
-        let entity = Some((&entry.entity_type, &entry.entity_id));
-        let other = entry.also_of.as_ref().map(|(entity_type, id)| (entity_type, id));
-        let of_entities = [entity, other].into_iter().flatten();
-        let of_entities = of_entities.map(|(kind, id)| entity_partition(entry.account, kind, id));
-        let of_dock = entry.dock.map(|dock| dock_partition(dock, entry.id.spread(DOCK_PARTS)));
-        let partitions = of_dock.into_iter().chain(of_entities);
-        partitions.map(|pk| self.put_new(&EntryItem { pk, ..item.clone() })).collect()
+        item.partitions().map(|pk| self.put_new(&EntryItem { pk, ..item.clone() })).collect()
     }
 
     /// Returns one page of a dock's entries, newest first; eight Queries at once. The page may have fewer entries than its
@@ -297,7 +285,7 @@ impl Store {
     pub async fn trail_page(&self, trail: &Trail, after: Option<String>) -> Result<TrailPage, Error> {
         let pk = match trail {
             Trail::DockPart(dock, n) => dock_partition(*dock, *n),
-            Trail::Entity(account, entity_type, id) => entity_partition(*account, entity_type, id),
+            Trail::Entity(account, entity) => entity_partition(*account, &entity.entity_type, &entity.id),
         };
         // Also what somebody else put there.
         let range = KeyRange { from: " ", to: "\u{10ffff}", ascending: true };

@@ -27,9 +27,6 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How many minutes the clocks of the table and of the bucket may differ.
 const MINUTES_OFF: u16 = 5;
 
-/// How many digits the number of an object has in its key, so that keys are listed in the order of the numbers.
-const DIGITS: usize = 12;
-
 /// The objects of a deployment's sealed copy. Cloning it is cheap.
 #[derive(Clone)]
 pub struct SealedCopy {
@@ -75,36 +72,24 @@ impl Head {
         self.hash
     }
 
-    /// How many entries it knows.
-    pub fn len(&self) -> usize {
+    /// How many entries it knows to be held.
+    pub fn entries_known(&self) -> usize {
         self.held.len()
-    }
-
-    /// Whether it knows none.
-    pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
-    }
-
-    /// Whether an object that it knows holds this entry.
-    pub fn holds(&self, entry: AuditEntryId) -> bool {
-        self.held.contains(&entry)
     }
 
     /// The same chain with the next object. One that cannot be read is one all the same, without entries.
     pub fn push(&mut self, number: u64, object: &ReadObject) {
-        self.number = number;
-        self.hash = Some(ContentHash::of(&object.content));
         let read = SealedObject::read(&object.content).ok();
-        self.expires_at = read.as_ref().and_then(SealedObject::expires_at);
-        self.hold(read);
-        if self.from_put_at.is_none() {
-            (self.from, self.from_put_at) = (number, Some(object.put_at));
-        }
+        let hash = ContentHash::of(&object.content);
+        self.advance(number, hash, read.as_ref().and_then(SealedObject::expires_at), object.put_at);
+        self.held.extend(ids(read));
     }
 
-    fn hold(&mut self, object: Option<SealedObject>) {
-        let entries = object.into_iter().flat_map(|object| object.entries);
-        self.held.extend(entries.map(|(entry, _)| entry.id));
+    fn advance(&mut self, number: u64, hash: ContentHash, expires_at: Option<Timestamp>, put_at: Timestamp) {
+        (self.number, self.hash, self.expires_at) = (number, Some(hash), expires_at);
+        if self.from_put_at.is_none() {
+            (self.from, self.from_put_at) = (number, Some(put_at));
+        }
     }
 }
 
@@ -122,7 +107,7 @@ impl SealedCopy {
     /// Reads an object; `None` if there is none.
     pub async fn read(&self, chain: Chain, number: u64) -> Result<Option<ReadObject>, Error> {
         const OPERATION: &str = "GetObject";
-        let response = self.calls.send(OPERATION, "GET", &key(chain, number), &[], &[]).await?;
+        let response = self.calls.send(OPERATION, "GET", &chain.object_key(number), &[], &[]).await?;
         match response.status {
             200 => read_object(response).map(Some),
             404 => Ok(None),
@@ -137,7 +122,7 @@ impl SealedCopy {
         let query = format!(
             "?list-type=2&max-keys=1&prefix={}&start-after={}",
             encoded(&prefix),
-            encoded(&key(chain, number))
+            encoded(&chain.object_key(number))
         );
         let response = self.calls.send(OPERATION, "GET", &query, &[], &[]).await?;
         if response.status != 200 {
@@ -189,7 +174,7 @@ impl SealedCopy {
             let number = head.from - 1;
             // What is older than its retention is gone.
             let Some(object) = self.read(head.chain, number).await? else { return Ok(()) };
-            head.hold(SealedObject::read(&object.content).ok());
+            head.held.extend(ids(SealedObject::read(&object.content).ok()));
             (head.from, head.from_put_at) = (number, Some(object.put_at));
         }
         Ok(())
@@ -204,7 +189,7 @@ impl SealedCopy {
         sealed_from: SealedFrom,
     ) -> Result<usize, Error> {
         loop {
-            entries.retain(|id, _| !head.holds(*id));
+            entries.retain(|id, _| !head.held.contains(id));
             if entries.is_empty() {
                 return Ok(0);
             }
@@ -219,9 +204,12 @@ impl SealedCopy {
             };
             let content = SealedObject::write(&header, &entries);
             let content = content.map_err(|_| Error::internal("sealed object cannot be written"))?;
-            match self.put(head.chain, number, &content).await? {
+            let hash = ContentHash::of(&content);
+            match self.put(head.chain, number, &content, hash).await? {
                 Stored::New => {
-                    head.push(number, &ReadObject { content, put_at: now, locked_until: None });
+                    let expires_at = entries.values().map(|entry| entry.expires_at).max();
+                    head.advance(number, hash, expires_at, now);
+                    head.held.extend(entries.keys());
                     return Ok(entries.len());
                 }
                 // By somebody else, or by an attempt whose answer was lost.
@@ -234,21 +222,32 @@ impl SealedCopy {
         }
     }
 
-    async fn put(&self, chain: Chain, number: u64, content: &[u8]) -> Result<Stored, Error> {
+    async fn put(
+        &self,
+        chain: Chain,
+        number: u64,
+        content: &[u8],
+        hash: ContentHash,
+    ) -> Result<Stored, Error> {
         const OPERATION: &str = "PutObject";
-        let hash = ContentHash::of(content).base64();
+        let hash = hash.base64();
         let headers = [
             ("content-type", "application/x-ndjson"),
             ("if-none-match", "*"),
             // Object Lock demands a checksum.
             ("x-amz-checksum-sha256", hash.as_str()),
         ];
-        match self.calls.send(OPERATION, "PUT", &key(chain, number), &headers, content).await?.status {
+        match self.calls.send(OPERATION, "PUT", &chain.object_key(number), &headers, content).await?.status {
             200 => Ok(Stored::New),
             412 => Ok(Stored::Before),
             status => Err(unexpected(OPERATION, status)),
         }
     }
+}
+
+/// The ids of an object's entries, if it can be read.
+fn ids(object: Option<SealedObject>) -> impl Iterator<Item = AuditEntryId> {
+    object.into_iter().flat_map(|object| object.entries).map(|(entry, _)| entry.id)
 }
 
 fn read_object(response: Response) -> Result<ReadObject, Error> {
@@ -261,8 +260,4 @@ fn read_object(response: Response) -> Result<ReadObject, Error> {
     let locked_until = time("x-amz-object-lock-retain-until-date", Format::DateTime);
     let put_at = put_at.ok_or_else(|| Error::unavailable("GetObject: unreadable answer"))?;
     Ok(ReadObject { content: response.body, put_at, locked_until })
-}
-
-fn key(chain: Chain, number: u64) -> String {
-    format!("{chain}/{number:0DIGITS$}")
 }

@@ -53,10 +53,7 @@ impl TestBucket {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let key = AccessKey { id: KEY.to_owned(), secret: KEY.to_owned() };
-        let mut server = BucketServer::open(directory.path(), key).await.unwrap();
-        if let Some(days) = lock_days {
-            server = server.locked(days);
-        }
+        let server = BucketServer::open(directory.path(), key, lock_days).await.unwrap();
         tokio::spawn(server.serve(listener, std::future::pending()));
         Self { url, directory }
     }

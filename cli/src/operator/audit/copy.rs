@@ -131,7 +131,7 @@ impl Copy {
             Self::Bucket(bucket) => return bucket.read(chain, number).await.map_err(message),
             Self::Directory(directory) => directory,
         };
-        let path = directory.join(chain.to_string()).join(file_name(number));
+        let path = directory.join(chain.object_key(number));
         // That of `docyard dev` has a directory for each.
         let path = if path.is_dir() { path.join("content") } else { path };
         let read = || -> io::Result<ReadObject> {
@@ -146,11 +146,6 @@ impl Copy {
             Err(error) => Err(format!("cannot read {}: {error}", path.display())),
         }
     }
-}
-
-/// The name of an object in an export, and the end of its key in a bucket.
-pub(super) fn file_name(number: u64) -> String {
-    format!("{number:012}")
 }
 
 /// The names in a directory; none if there is no such directory.

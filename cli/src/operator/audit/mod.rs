@@ -11,10 +11,10 @@ use clap::Subcommand;
 use docyard_core::model::sealed_copy::{Chain, SealedFrom};
 use docyard_core::store::Store;
 use docyard_core::values::clock::Clock;
-use docyard_core::values::page::{MAX_LIMIT, PageRequest};
+use docyard_core::values::page::MAX_LIMIT;
 use serde_json::{Value, json};
 
-use super::{Options, message};
+use super::{Options, all_docks, message};
 use crate::files;
 use crate::output::{self, Failure};
 use copy::{Copy, Location};
@@ -133,15 +133,8 @@ async fn chains(store: &Store, copy: &Copy, which: &Which) -> Result<Vec<Chain>,
     let mut chains = copy.chains().await?;
     for account in store.accounts().await.map_err(message)? {
         chains.insert(Chain::Account(account.id));
-        let mut request = PageRequest { limit: MAX_LIMIT, after: None };
-        loop {
-            let page = store.docks(account.id, &request).await.map_err(message)?;
-            chains.extend(page.items.iter().map(|dock| Chain::Dock(dock.id)));
-            request.after = page.next;
-            if request.after.is_none() {
-                break;
-            }
-        }
+        let docks = all_docks(store, account.id).await?;
+        chains.extend(docks.iter().map(|dock| Chain::Dock(dock.id)));
     }
     Ok(chains.into_iter().collect())
 }
@@ -165,12 +158,11 @@ async fn seal(store: &Store, copy: &Copy, chain: Chain) -> Result<usize, String>
 
 /// Writes the objects of a chain that are not there yet, and returns how many the chain has.
 async fn export(copy: &Copy, chain: Chain, directory: &Path) -> Result<usize, String> {
-    let directory = directory.join(chain.to_string());
     let cannot = |error| format!("cannot write to {}: {error}", directory.display());
-    std::fs::create_dir_all(&directory).map_err(cannot)?;
+    std::fs::create_dir_all(directory.join(chain.to_string())).map_err(cannot)?;
     let numbers = copy.objects(chain).await?;
     for number in numbers.keys() {
-        let path = directory.join(copy::file_name(*number));
+        let path = directory.join(chain.object_key(*number));
         if !path.exists() {
             let object = copy.read(chain, *number).await?;
             let object =

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use docyard_core::model::audit::{EntityId, EntityType, Word};
+use docyard_core::model::audit::{EntityId, EntityRef, EntityType};
 use docyard_core::model::sealed_copy::{Chain, MAX_HOURS_OFF, SealedEntry, SealedFrom, SealedObject};
-use docyard_core::store::{DOCK_PARTS, Error, Head, ReadObject, Store, Trail, at_once};
+use docyard_core::store::{DOCK_PARTS, Head, ReadObject, Store, Trail, at_once};
 use docyard_core::values::clock::Timestamp;
 use docyard_core::values::content_hash::ContentHash;
 use docyard_core::values::id::{AccountId, AuditEntryId};
@@ -39,7 +39,7 @@ pub(super) struct Verification {
     /// The end of the chain, which knows all of its entries.
     pub(super) head: Head,
     sealed: HashMap<AuditEntryId, Sealed>,
-    entities: HashMap<(AccountId, Word, EntityId), Vec<AuditEntryId>>,
+    entities: HashMap<(AccountId, EntityRef), Vec<AuditEntryId>>,
     /// When the objects were listed.
     started_at: Timestamp,
 }
@@ -76,7 +76,10 @@ pub(super) async fn verify(
         let mut found = HashSet::new();
         for part in 0..DOCK_PARTS {
             let place = format!("the trail of {dock}");
-            verification.read_trail(store, &Trail::DockPart(dock, part), &place, &mut found).await?;
+            each_page(store, &Trail::DockPart(dock, part), |page| {
+                verification.compare(page, &place, &mut found)
+            })
+            .await?;
         }
         let mut sealed: Vec<AuditEntryId> = verification.sealed.keys().copied().collect();
         sealed.sort();
@@ -153,8 +156,8 @@ impl Verification {
             if entry.chain() != self.chain {
                 self.findings.push(format!("{} in object {number} is none of this chain", shown(&entry)));
             }
-            for (entity_type, id) in entry.entities() {
-                self.entities.entry((entry.account_id, entity_type, id)).or_default().push(entry.id);
+            for entity in entry.entities() {
+                self.entities.entry((entry.account_id, entity)).or_default().push(entry.id);
             }
             let sealed = Sealed { object: number, hash, expires_at: entry.expires_at };
             if let Some(before) = self.sealed.insert(entry.id, sealed) {
@@ -164,28 +167,17 @@ impl Verification {
         }
     }
 
-    /// Compares a trail with the objects, and adds the ids of what it has to `found`.
-    async fn read_trail(
+    /// Compares items of a trail with the objects, and adds the ids of those that are entries of the chain to `found`.
+    fn compare(
         &mut self,
-        store: &Store,
-        trail: &Trail,
+        items: Vec<(String, Option<SealedEntry>)>,
         place: &str,
         found: &mut HashSet<AuditEntryId>,
     ) -> Result<(), String> {
-        let mut after = None;
-        loop {
-            let page = store.trail_page(trail, after).await.map_err(message)?;
-            for (sk, entry) in page.entries {
-                self.compare(&sk, entry, place, found)?;
-            }
-            after = page.next;
-            if after.is_none() {
-                return Ok(());
-            }
-        }
+        items.into_iter().try_for_each(|(sk, entry)| self.compare_item(&sk, entry, place, found))
     }
 
-    fn compare(
+    fn compare_item(
         &mut self,
         sk: &str,
         entry: Option<SealedEntry>,
@@ -255,21 +247,25 @@ impl Verification {
             let keys = keys.iter().map(|key| (EntityType::Key, key.id.to_string()));
             for (entity_type, id) in keys.chain([(EntityType::Account, account.to_string())]) {
                 let id = EntityId::parse(&id).map_err(str::to_owned)?;
-                self.entities.entry((account, entity_type.word(), id)).or_default();
+                let entity = EntityRef { entity_type: entity_type.word(), id };
+                self.entities.entry((account, entity)).or_default();
             }
         }
         let entities: Vec<_> = std::mem::take(&mut self.entities).into_iter().collect();
         for entities in entities.chunks(AT_ONCE) {
-            let read = entities.iter().map(|((account, entity_type, id), _)| {
-                read_all(store, Trail::Entity(*account, entity_type.clone(), id.clone()))
+            let read = entities.iter().map(async |((account, entity), _)| {
+                let mut entries = Vec::new();
+                each_page(store, &Trail::Entity(*account, entity.clone()), |page| {
+                    entries.extend(page);
+                    Ok(())
+                })
+                .await
+                .map(|()| entries)
             });
-            let read = at_once(read).await.map_err(message)?;
-            for (((_, entity_type, id), sealed), entries) in entities.iter().zip(read) {
-                let place = format!("the trail of {entity_type} {id}");
+            for (((_, entity), sealed), entries) in entities.iter().zip(at_once(read).await?) {
+                let place = format!("the trail of {} {}", entity.entity_type, entity.id);
                 let mut found = HashSet::new();
-                for (sk, entry) in entries {
-                    self.compare(&sk, entry, &place, &mut found)?;
-                }
+                self.compare(entries, &place, &mut found)?;
                 self.expect(sealed.iter().copied(), &found, &place);
             }
         }
@@ -277,15 +273,19 @@ impl Verification {
     }
 }
 
-/// All items of a trail.
-async fn read_all(store: &Store, trail: Trail) -> Result<Vec<(String, Option<SealedEntry>)>, Error> {
-    let (mut entries, mut after) = (Vec::new(), None);
+/// Reads a trail page by page, and has each page taken.
+async fn each_page(
+    store: &Store,
+    trail: &Trail,
+    mut take: impl FnMut(Vec<(String, Option<SealedEntry>)>) -> Result<(), String>,
+) -> Result<(), String> {
+    let mut after = None;
     loop {
-        let page = store.trail_page(&trail, after).await?;
-        entries.extend(page.entries);
+        let page = store.trail_page(trail, after).await.map_err(message)?;
+        take(page.entries)?;
         after = page.next;
         if after.is_none() {
-            return Ok(entries);
+            return Ok(());
         }
     }
 }
