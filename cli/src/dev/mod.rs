@@ -34,12 +34,13 @@ use docyard_core::model::api_key::{ApiKey, ApiKeyRecord, Mode};
 use docyard_core::model::audit::{Author, DEFAULT_RETENTION_DAYS, Origin};
 use docyard_core::model::dock::{Dock, Profile};
 use docyard_core::model::submission::SubmissionKey;
-use docyard_core::store::{Error, Fault, Objects, SealedCopy, Store};
+use docyard_core::store::{Error, Fault, Objects, SealedCopy, Store, is_of_trail};
 use docyard_core::values::clock::Clock;
 use docyard_core::values::id::{AccountId, ApiKeyId, DockId};
 use docyard_core::values::random;
 use docyard_core::values::text::Text;
 use docyard_functions::sealer::Sealer;
+use docyard_functions::worker::is_for_worker;
 use docyard_local_s3::{AccessKey, BUCKET, BucketServer};
 use dynoxide::Database;
 use rustix::io::Errno;
@@ -183,14 +184,16 @@ pub(crate) async fn run(options: Options) -> Result<(), String> {
     let acceptor = tls::acceptor(&data_dir.tls_path(), context.now())?;
     data_dir.write_env(&urls, &key, dock)?;
     let sweeper = tokio::spawn(sweep(database.clone()));
-    let stream = |name| {
+    let stream = |name, is_let_through| {
         let position = (!options.ephemeral).then(|| data_dir.stream_position_path(name));
-        Stream::new(database.clone(), position)
+        Stream::new(database.clone(), position, is_let_through)
     };
     let worker =
-        tokio::spawn(Worker::new(stream("stream-position"), context.for_request(Origin::default())).run());
+        Worker::new(stream("stream-position", is_for_worker), context.for_request(Origin::default()));
+    let worker = tokio::spawn(worker.run());
     let sealer = Sealer::new(SealedCopy::new(sealed, Clock::system()));
-    let sealer = tokio::spawn(sealer::run(sealer, stream("sealed-position")));
+    let of_trail = stream("sealed-position", |record| is_of_trail(record.keys()));
+    let sealer = tokio::spawn(sealer::run(sealer, of_trail));
 
     let router = documentation::router()?.merge(Gateway::new(context, data_dir.clone()).router());
     let plain = plain.into_iter().map(|listener| Port { listener, tls: None });

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use docyard_functions::stream::Record;
 use dynoxide::Database;
 use dynoxide::actions::get_records::GetRecordsRequest;
 use dynoxide::actions::get_shard_iterator::GetShardIteratorRequest;
@@ -36,9 +37,14 @@ pub(super) fn prepare_stream(file: &Path) -> rusqlite::Result<()> {
     )
 }
 
+/// How many records are read at once, of which few may be let through.
+const READ: usize = 250;
+
 /// The stream, as one reads it.
 pub(super) struct Stream {
     database: Database,
+    /// Which records its mapping lets through.
+    is_let_through: fn(&Record) -> bool,
     /// The sequence number of the last record that is done.
     done: Option<String>,
     /// Where that is kept, if the database is.
@@ -47,17 +53,32 @@ pub(super) struct Stream {
 
 impl Stream {
     /// The stream of this database, read on from the position in the file.
-    pub(super) fn new(database: Database, position: Option<PathBuf>) -> Self {
+    pub(super) fn new(
+        database: Database,
+        position: Option<PathBuf>,
+        is_let_through: fn(&Record) -> bool,
+    ) -> Self {
         let is_number = |text: &String| text.len() == 21 && text.bytes().all(|b| b.is_ascii_digit());
         let done = position.as_ref().and_then(|path| std::fs::read_to_string(path).ok()).filter(is_number);
-        Self { database, done, position }
+        Self { database, is_let_through, done, position }
     }
 
-    /// The next records, at most `limit`, as Lambda gets them.
-    pub(super) async fn next(&self, limit: usize) -> Result<Vec<Value>, String> {
-        let (database, done) = (self.database.clone(), self.done.clone());
-        let read = tokio::task::spawn_blocking(move || read(&database, done, limit));
-        read.await.map_err(|error| error.to_string())?
+    /// The next records that are let through, at most `limit`, as Lambda gets them. Those before them are done, which is kept with the
+    /// next one that is.
+    pub(super) async fn next(&mut self, limit: usize) -> Result<Vec<Value>, String> {
+        loop {
+            let (database, done) = (self.database.clone(), self.done.clone());
+            let read = tokio::task::spawn_blocking(move || read(&database, done, READ.max(limit)));
+            let mut records = read.await.map_err(|error| error.to_string())??;
+            let Some(last) = records.last().map(sequence_number) else { return Ok(records) };
+            records
+                .retain(|record| Record::read(record).is_some_and(|record| (self.is_let_through)(&record)));
+            if !records.is_empty() {
+                records.truncate(limit);
+                return Ok(records);
+            }
+            self.done = Some(last);
+        }
     }
 
     /// Keeps that everything up to this record is done. If that is lost, it is done again.
