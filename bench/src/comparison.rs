@@ -4,26 +4,43 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use docyard_functions::endpoint::Endpoint;
-
 use crate::cpu_limit::CpuLimit;
 use crate::network::Call;
 use crate::programs::{Program, Toolchain};
 use crate::series::Series;
-use crate::workload::{Workload, World};
+use crate::workload::{RESULTS, Subject, Workload, World};
 use docyard_test_support::sandbox::Sandbox;
 
 /// How many turns each program has.
-pub const ROUNDS: usize = 8;
-/// How often a program is started in one turn.
-pub const STARTS: usize = 4;
-/// How many requests a program that runs already gets in one turn.
-pub const REQUESTS: usize = 625;
-/// The same on a share of a CPU, where each takes many times as long.
-pub const REQUESTS_ON_SHARE: usize = 30;
+pub const ROUNDS: usize = 5;
 
-/// The most requests that one program gets: before the first round as many as in one, which are not measured.
-pub const ALL_REQUESTS: usize = REQUESTS + ROUNDS * (STARTS + REQUESTS);
+/// What a program gets in one turn.
+#[derive(Clone, Copy)]
+pub struct Turn {
+    /// How often it is started.
+    pub starts: usize,
+    /// How many requests the one that runs already gets.
+    pub requests: usize,
+}
+
+impl Turn {
+    /// Fewer where each request takes longer, on a share of a CPU and of a thousand links, and where each needs things of its own.
+    pub fn of(subject: Subject, throttled: bool) -> Self {
+        let (starts, requests) = match (throttled, subject.name() == RESULTS, subject.is_imported()) {
+            (true, true, _) => (2, 6),
+            (true, false, _) => (4, 40),
+            (false, true, _) => (4, 25),
+            (false, false, true) => (4, 150),
+            (false, false, false) => (2, 12),
+        };
+        Self { starts, requests }
+    }
+
+    /// The most requests that one program gets: before the first round as many as in one, which are not measured.
+    pub fn all_requests(self) -> usize {
+        self.requests + ROUNDS * (self.starts + self.requests)
+    }
+}
 
 /// What is told to a program, and what of it is measured.
 #[derive(Clone, Copy, PartialEq)]
@@ -67,11 +84,10 @@ pub struct Result {
     pub memory_loaded: u64,
 }
 
-/// Measures these programs, which serve `endpoint`. The function comes before `bare`, which repeats its calls.
+/// Measures these programs, which serve the workload. The function comes before `bare`, which repeats its calls.
 pub async fn hold(
     toolchain: Arc<Toolchain>,
     workload: Arc<Workload>,
-    endpoint: &'static Endpoint,
     programs: Vec<(Part, Program)>,
     throttled: bool,
 ) -> Vec<Result> {
@@ -79,8 +95,8 @@ pub async fn hold(
     let mut participants = Vec::new();
     for (part, program) in programs {
         let world = workload.world(&toolchain).await;
-        let mut participant = Participant::start(endpoint, &workload, world, part, program, throttled).await;
-        let warm_up = if part == Part::Unconnected { 0 } else { requests(throttled) };
+        let mut participant = Participant::start(&workload, world, part, program, throttled).await;
+        let warm_up = if part == Part::Unconnected { 0 } else { participant.turn.requests };
         for _ in 0..warm_up {
             let sandbox = participant.running.take().unwrap();
             participant.ask(&sandbox, &mut calls).await;
@@ -93,19 +109,14 @@ pub async fn hold(
             participant.take_turn(&mut calls).await;
         }
         let share = if throttled { " on a share of a CPU" } else { "" };
-        eprintln!("{}{share}: round {round} of {ROUNDS}", endpoint.name);
+        eprintln!("{}{share}: round {round} of {ROUNDS}", workload.subject.name());
     }
     participants.into_iter().map(Participant::finish).collect()
 }
 
-/// How many requests there are in a turn.
-fn requests(throttled: bool) -> usize {
-    if throttled { REQUESTS_ON_SHARE } else { REQUESTS }
-}
-
 struct Participant<'a> {
-    endpoint: &'a Endpoint,
     workload: &'a Workload,
+    turn: Turn,
     world: World,
     part: Part,
     program: Program,
@@ -121,7 +132,6 @@ struct Participant<'a> {
 
 impl<'a> Participant<'a> {
     async fn start(
-        endpoint: &'a Endpoint,
         workload: &'a Workload,
         world: World,
         part: Part,
@@ -136,8 +146,8 @@ impl<'a> Participant<'a> {
         }
         world.network.take_calls();
         Self {
-            endpoint,
             workload,
+            turn: Turn::of(workload.subject, throttled),
             world,
             part,
             program,
@@ -154,7 +164,7 @@ impl<'a> Participant<'a> {
         let times = &mut self.times;
         let all = [&mut times.poll, &mut times.answer, &mut times.first, &mut times.warm, &mut times.calls];
         all.into_iter().for_each(Series::begin_round);
-        for _ in 0..STARTS {
+        for _ in 0..self.turn.starts {
             let cpu_limit = self.throttled.then(|| CpuLimit::new().unwrap());
             let command = self.program.command(&self.world.network.url);
             let begun = Instant::now();
@@ -180,7 +190,7 @@ impl<'a> Participant<'a> {
             return;
         }
         let sandbox = self.running.take().unwrap();
-        for _ in 0..requests(self.throttled) {
+        for _ in 0..self.turn.requests {
             let (request, in_calls) = self.ask(&sandbox, calls).await;
             self.times.warm.push(request);
             if let Some(in_calls) = in_calls {
@@ -195,15 +205,19 @@ impl<'a> Participant<'a> {
         let n = self.asked;
         self.asked += 1;
         let event = match self.part {
-            Part::Bare => self.workload.repetition(&self.world.account, &calls[n]),
-            _ => self.workload.request(&self.world.account, self.endpoint, n),
+            Part::Bare => self.workload.repetition(&calls[n]),
+            _ => self.workload.event(n),
         };
         let begun = Instant::now();
         let answer = sandbox.invoke(event).await;
         let took = begun.elapsed();
         let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", self.program.name));
-        let succeeded = [200, 201].contains(&answer["statusCode"].as_u64().unwrap());
-        assert!(succeeded, "{}, {}: {}", self.endpoint.name, self.program.name, sandbox.log());
+        let subject = self.workload.subject;
+        let is_carried_out = match self.part {
+            Part::Endpoint => subject.is_carried_out(&answer),
+            _ => answer["statusCode"] == 200,
+        };
+        assert!(is_carried_out, "{}, {}: {}", subject.name(), self.program.name, sandbox.log());
         let (made, _) = self.world.network.take_calls();
         match self.part {
             Part::Endpoint => {
@@ -237,7 +251,7 @@ impl<'a> Participant<'a> {
 }
 
 /// The resident memory of a process in bytes, from Linux's `/proc`.
-fn resident(process: u32) -> u64 {
+pub fn resident(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
-use docyard_functions::endpoint::Endpoint;
-
 use crate::programs::{Program, Toolchain};
 use crate::workload::Workload;
 use docyard_test_support::sandbox::Sandbox;
 
 /// How many requests are counted.
-const REQUESTS: usize = 50;
+const REQUESTS: usize = 20;
+
+/// The requests that this takes.
+pub const ALL_REQUESTS: usize = 2 * REQUESTS;
 
 /// What one request costs in the function.
 pub struct Counts {
@@ -23,33 +24,28 @@ pub struct Counts {
 
 /// Counts what a request to a function costs, on average: what `2 n` requests cost more than `n`. `None` without
 /// Valgrind.
-pub async fn count(toolchain: &Toolchain, workload: &Workload, endpoint: &Endpoint) -> Option<Counts> {
+pub async fn count(toolchain: &Toolchain, workload: &Workload) -> Option<Counts> {
     std::process::Command::new("valgrind").arg("--version").output().ok()?;
-    let program = toolchain.binary(endpoint.name);
-    let once = total(toolchain, workload, endpoint, &program, REQUESTS).await;
-    let twice = total(toolchain, workload, endpoint, &program, 2 * REQUESTS).await;
+    let name = workload.subject.name();
+    let program = toolchain.binary(name);
+    let once = total(toolchain, workload, &program, REQUESTS).await;
+    let twice = total(toolchain, workload, &program, 2 * REQUESTS).await;
     let each = |once: u64, twice: u64| (twice - once) as f64 / REQUESTS as f64;
-    eprintln!("{}: counted", endpoint.name);
+    eprintln!("{name}: counted");
     Some(Counts { instructions: each(once.0, twice.0), allocations: each(once.1, twice.1) })
 }
 
 /// The instructions and allocations of a process that starts, answers so many requests, and ends.
-async fn total(
-    toolchain: &Toolchain,
-    workload: &Workload,
-    endpoint: &Endpoint,
-    program: &Program,
-    requests: usize,
-) -> (u64, u64) {
+async fn total(toolchain: &Toolchain, workload: &Workload, program: &Program, requests: usize) -> (u64, u64) {
     let world = workload.world(toolchain).await;
-    let file = toolchain.directory().join(format!("callgrind.{}", endpoint.name));
+    let file = toolchain.directory().join(format!("callgrind.{}", workload.subject.name()));
     let mut output = OsString::from("--callgrind-out-file=");
     output.push(&file);
     let runner = ["valgrind".into(), "--quiet".into(), "--tool=callgrind".into(), output];
     let sandbox = Sandbox::start_command(program.command_under(&runner, &world.network.url)).await;
     for n in 0..requests {
-        let answer = sandbox.invoke(workload.request(&world.account, endpoint, n)).await.unwrap();
-        assert!([200, 201].contains(&answer["statusCode"].as_u64().unwrap()));
+        let answer = sandbox.invoke(workload.event(n)).await.unwrap();
+        assert!(workload.subject.is_carried_out(&answer), "{}: {}", workload.subject.name(), sandbox.log());
     }
     sandbox.end();
     read(&file)

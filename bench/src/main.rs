@@ -14,6 +14,7 @@ mod count;
 mod cpu_limit;
 mod decisions;
 mod growth;
+mod load;
 mod network;
 mod programs;
 mod report;
@@ -23,43 +24,43 @@ mod workload;
 use std::sync::Arc;
 
 use clap::Parser;
-use docyard_functions::endpoint::Endpoint;
-use docyard_functions::endpoints;
 use futures_util::stream::{self, StreamExt};
 
-use comparison::Part;
+use comparison::{Part, Turn};
 use cpu_limit::CpuLimit;
 use programs::{Peer, Program, Toolchain};
 use report::Measured;
-use workload::Workload;
+use workload::{RESULTS, Subject, Workload};
 
 /// Measures the release binaries of the functions, on this machine.
 ///
 /// It builds them, starts each against the Lambda Runtime API with an embedded DynamoDB behind TLS on the loopback
-/// address, and sends it API Gateway's events. Beside each function it measures the floor, a hello-world without the
-/// SDK and a program that makes the same DynamoDB calls and does nothing else, and for two endpoints the same in
-/// Node.js and Python, which it installs from npm and PyPI under target/bench. All is done twice: with a whole CPU, and
+/// address, and sends it the events that Lambda would. Beside each function it measures the floor, a hello-world without the
+/// SDK and a program that makes the same DynamoDB calls and does nothing else, and for three endpoints the same in
+/// Node.js and Python, which it installs from npm and PyPI under target/bench. Those three are measured twice: with a whole CPU, and
 /// after the first poll with the share of one that a function of 128 MB has, which takes root and Linux's control
 /// groups. Instructions and allocations are counted where Valgrind is installed. The tables are printed; a whole run
 /// also puts them, and two plots, into docs/performance.md.
 #[derive(Parser)]
 struct Arguments {
     /// Measure these functions alone, and leave the document as it is
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(workload::endpoints().map(|endpoint| endpoint.name)))]
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(Subject::all().into_iter().map(Subject::name)))]
     functions: Vec<String>,
-    /// Instead, measure what requests cost as the table grows to a million recipients and artifacts, through the functions and
-    /// through `docyard dev`
+    /// Instead, measure what requests cost as the table grows to a million recipients, artifacts and audit entries
     #[arg(long, conflicts_with = "functions")]
     growth: bool,
     /// Instead, measure how long it takes to decide on ten thousand artifacts
     #[arg(long, conflicts_with_all = ["functions", "growth"])]
     decisions: bool,
+    /// Instead, hold `docyard dev` at its limit for this many minutes, with requests to the whole API
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["functions", "growth", "decisions"], value_parser = clap::value_parser!(u64).range(1..=60))]
+    load: Option<u64>,
 }
 
 /// The endpoints that the peers have.
-const PEERS_HAVE: [&str; 2] = ["create-recipient", "generate-secret"];
+const PEERS_HAVE: [&str; 3] = ["create-recipient", "generate-secret", RESULTS];
 
-/// How many endpoints are measured at once on a share of a CPU.
+/// How many functions are prepared and counted at once, and measured at once on a share of a CPU.
 const AT_ONCE: usize = 2;
 
 #[tokio::main]
@@ -71,45 +72,59 @@ async fn main() {
         report::put(docyard_test_support::root(), "decisions", &text);
         return;
     }
-    let toolchain = Arc::new(Toolchain::new());
+    if let Some(minutes) = arguments.load {
+        let toolchain = Toolchain::new(std::iter::empty());
+        let text = load::measure(&toolchain, minutes).await;
+        println!("{text}");
+        report::put(toolchain.root(), "load", &text);
+        return;
+    }
+    let is_whole = arguments.functions.is_empty();
+    let mut chosen = Subject::all();
+    chosen
+        .retain(|subject| is_whole || arguments.functions.iter().any(|function| function == subject.name()));
+    let toolchain = Arc::new(Toolchain::new(chosen.iter().map(|subject| subject.name())));
     if arguments.growth {
         let text = growth::measure(&toolchain).await;
         println!("{text}");
         report::put(toolchain.root(), "growth", &text);
         return;
     }
-    let is_whole = arguments.functions.is_empty();
-    let mut chosen: Vec<&'static Endpoint> = workload::endpoints().collect();
-    chosen
-        .retain(|endpoint| is_whole || arguments.functions.iter().any(|function| function == endpoint.name));
-    // Those with peers take longest.
-    chosen.sort_by_key(|endpoint| !PEERS_HAVE.contains(&endpoint.name));
-    let peers = toolchain.peers();
-    let workload = Arc::new(Workload::new(comparison::ALL_REQUESTS).await);
+    let peers = match chosen.iter().any(|subject| PEERS_HAVE.contains(&subject.name())) {
+        true => toolchain.peers(),
+        false => Vec::new(),
+    };
 
     // Counts do not mind what else the machine does.
-    let counts = stream::iter(&chosen).map(|endpoint| count::count(&toolchain, &workload, endpoint));
-    let counts: Vec<_> = counts.buffered(2).collect().await;
+    let prepared = chosen.iter().map(async |subject| {
+        let requests = Turn::of(*subject, false).all_requests().max(count::ALL_REQUESTS);
+        let workload = Arc::new(Workload::new(*subject, requests).await);
+        let counts = count::count(&toolchain, &workload).await;
+        (workload, counts)
+    });
+    let prepared: Vec<_> = stream::iter(prepared).buffered(AT_ONCE).collect().await;
     let mut measured = Vec::new();
-    for (endpoint, counts) in chosen.iter().zip(counts) {
-        let programs = programs(&toolchain, &peers, endpoint, false);
-        let whole = comparison::hold(toolchain.clone(), workload.clone(), endpoint, programs, false).await;
-        measured.push(Measured { function: endpoint.name, whole, share: Vec::new(), counts });
+    for (workload, counts) in prepared {
+        let programs = programs(&toolchain, &peers, workload.subject, false);
+        let whole = comparison::hold(toolchain.clone(), workload.clone(), programs, false).await;
+        let function = workload.subject.name();
+        measured.push((workload, Measured { function, whole, share: Vec::new(), counts }));
     }
     match CpuLimit::new() {
         Ok(_) => {
-            let comparisons = chosen.iter().map(|endpoint| {
-                let programs = programs(&toolchain, &peers, endpoint, true);
-                comparison::hold(toolchain.clone(), workload.clone(), endpoint, programs, true)
+            let with_peers =
+                measured.iter_mut().filter(|(_, measured)| PEERS_HAVE.contains(&measured.function));
+            let comparisons = with_peers.map(|(workload, measured)| {
+                let programs = programs(&toolchain, &peers, workload.subject, true);
+                let held =
+                    tokio::spawn(comparison::hold(toolchain.clone(), workload.clone(), programs, true));
+                async { measured.share = held.await.unwrap() }
             });
-            let mut comparisons = stream::iter(comparisons).map(tokio::spawn).buffered(AT_ONCE);
-            for measured in &mut measured {
-                measured.share = comparisons.next().await.unwrap().unwrap();
-            }
+            stream::iter(comparisons).buffered(AT_ONCE).collect::<Vec<()>>().await;
         }
         Err(reason) => eprintln!("not measured on a share of a CPU: {reason}"),
     }
-    measured.sort_by_key(|measured| endpoints::all().position(|endpoint| endpoint.name == measured.function));
+    let measured: Vec<Measured> = measured.into_iter().map(|(_, measured)| measured).collect();
     let text = report::speed(&measured);
     println!("{text}");
     if is_whole {
@@ -118,19 +133,21 @@ async fn main() {
     }
 }
 
-/// The programs that meet at an endpoint. The function is the first of those that serve it.
+/// The programs that meet at a function. The function is the first of those that serve it.
 fn programs(
     toolchain: &Toolchain,
     peers: &[Peer],
-    endpoint: &Endpoint,
+    subject: Subject,
     throttled: bool,
 ) -> Vec<(Part, Program)> {
-    let mut programs =
-        vec![(Part::Endpoint, toolchain.binary(endpoint.name)), (Part::Bare, toolchain.binary("bare"))];
-    if PEERS_HAVE.contains(&endpoint.name) {
-        programs.extend(peers.iter().map(|peer| (Part::Endpoint, peer.program(endpoint.name))));
+    let mut programs = vec![(Part::Endpoint, toolchain.binary(subject.name()))];
+    if subject.calls_dynamodb() {
+        programs.push((Part::Bare, toolchain.bare(subject.connections())));
     }
-    if endpoint.name == "create-recipient" && !throttled {
+    if PEERS_HAVE.contains(&subject.name()) {
+        programs.extend(peers.iter().map(|peer| (Part::Endpoint, peer.program(subject.name()))));
+    }
+    if subject.name() == "create-recipient" && !throttled {
         programs.push((Part::Hello, toolchain.binary("hello")));
         programs.push((Part::Unconnected, toolchain.binary("unconnected")));
     }

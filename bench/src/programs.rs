@@ -49,10 +49,14 @@ pub struct Toolchain {
 }
 
 impl Toolchain {
-    /// Builds the release binaries of the functions and of the floor.
-    pub fn new() -> Self {
+    /// Builds the release binaries of these functions, and of the floor.
+    pub fn new(functions: impl Iterator<Item = &'static str>) -> Self {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).canonicalize().unwrap();
-        build(&root, &["docyard-functions", "docyard-bench-floor"]);
+        let functions: Vec<&str> = functions.flat_map(|function| ["--bin", function]).collect();
+        if !functions.is_empty() {
+            build(&root, ["--package", "docyard-functions"].into_iter().chain(functions));
+            build(&root, ["--package", "docyard-bench-floor"]);
+        }
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
         let directory = target.join("bench");
         std::fs::create_dir_all(&directory).unwrap();
@@ -75,10 +79,10 @@ impl Toolchain {
         Network::before(url, &self.authority).await
     }
 
-    /// Builds the command-line tool, with the local server in it; where it is.
-    pub fn docyard(&self) -> PathBuf {
-        build(&self.root, &["docyard-cli"]);
-        self.directory.join("../release/docyard")
+    /// Builds the command-line tool, with the local server in it; its command.
+    pub fn docyard(&self) -> Command {
+        build(&self.root, ["--package", "docyard-cli"]);
+        Command::new(self.directory.join("../release/docyard"))
     }
 
     /// A release binary.
@@ -100,6 +104,12 @@ impl Toolchain {
             words: vec![copy.into()],
             environment: Vec::new(),
         }
+    }
+
+    /// The floor that opens so many connections.
+    pub fn bare(&self, connections: usize) -> Program {
+        let environment = vec![("CONNECTIONS", connections.to_string().into())];
+        Program { environment, ..self.binary("bare") }
     }
 
     /// The peers that can be installed; says of the others why not.
@@ -152,7 +162,9 @@ impl Toolchain {
         let sources = self.root.join("bench/peers/node");
         std::fs::create_dir_all(directory.join("src")).map_err(|error| error.to_string())?;
         let files = ["package.json", "package-lock.json", "src/http.mjs"];
-        for file in files.into_iter().chain(["src/create-recipient.mjs", "src/generate-secret.mjs"]) {
+        let endpoints = ["create-recipient", "generate-secret", "list-retrieval-results"];
+        let handlers = endpoints.map(|endpoint| format!("src/{endpoint}.mjs"));
+        for file in files.into_iter().chain(handlers.iter().map(String::as_str)) {
             std::fs::copy(sources.join(file), directory.join(file)).map_err(|error| error.to_string())?;
         }
         let lock = |directory: &Path| std::fs::read(directory.join("package-lock.json")).ok();
@@ -224,11 +236,11 @@ impl Peer {
     }
 }
 
-/// Builds the release binaries of some packages.
-fn build(root: &Path, packages: &[&str]) {
+/// Builds release binaries, which these arguments of cargo name.
+fn build<'a>(root: &Path, which: impl IntoIterator<Item = &'a str>) {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(root).args(["build", "--release"]);
-    cargo.args(packages.iter().map(|package| format!("--package={package}")));
+    cargo.args(which);
     // `cargo run` tells of the package that it runs, and `ring` would be compiled anew for each.
     for (name, _) in std::env::vars()
         .filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))

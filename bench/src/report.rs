@@ -6,11 +6,11 @@ use std::process::Command;
 use docyard_core::values::clock::Clock;
 use plotters::prelude::*;
 
-use crate::comparison::{Part, REQUESTS, REQUESTS_ON_SHARE, ROUNDS, Result, STARTS};
+use crate::comparison::{Part, ROUNDS, Result};
 use crate::count::Counts;
 use crate::series::Series;
 
-/// What was measured of one endpoint.
+/// What was measured of one function.
 pub struct Measured {
     /// The function's name.
     pub function: &'static str,
@@ -35,8 +35,8 @@ impl Measured {
         results.iter().filter(|result| result.part == Part::Endpoint).skip(1)
     }
 
-    fn bare(results: &[Result]) -> &Result {
-        results.iter().find(|result| result.part == Part::Bare).unwrap()
+    fn has_peers(&self) -> bool {
+        Self::peers(&self.whole).next().is_some()
     }
 }
 
@@ -44,11 +44,8 @@ impl Measured {
 pub fn speed(endpoints: &[Measured]) -> String {
     let mut text = machine();
     text += &format!(
-        "{} starts and {} requests of each program ({} on a share of a CPU), in {ROUNDS} rounds by turns. A ratio is one of medians, and behind it stand \
-         the least and the greatest ratio of a single round. The p99 of so few starts is the slowest. What misses its budget is **bold**.\n\n",
-        ROUNDS * STARTS,
-        ROUNDS * REQUESTS,
-        ROUNDS * REQUESTS_ON_SHARE,
+        "In {ROUNDS} rounds by turns. A ratio is one of medians, and behind it stand the least and the greatest ratio of a single round. \
+         What misses its budget is **bold**.\n\n"
     );
     text += "### Against the floor\n\n";
     for endpoint in endpoints {
@@ -63,27 +60,27 @@ pub fn speed(endpoints: &[Measured]) -> String {
         }
     }
     text += &table(
-        "function | start to first answer ÷ `bare` (≤ 1.1) | warm ÷ its calls alone (≤ 1.1) | warm ÷ `bare` | \
-         binary (≤ 4 MB) | zip (≤ 2 MB) | resident, started; loaded (≤ 20 MB) | instructions; allocations a request",
+        "function | start to first answer, ms | ÷ `bare` (≤ 1.1) | warm, ms | ÷ its calls alone (≤ 1.1) | ÷ `bare` | binary (≤ 4 MB) | \
+         zip (≤ 2 MB) | resident, started; loaded (≤ 20 MB) | instructions; allocations a request",
         endpoints.iter().map(against_floor),
     );
     text += "### Against the same endpoint in other languages\n\n";
     text += "How many times slower or larger the other program is (1 = equal).\n\n";
     text += &table(
-        "endpoint | program | start to first answer (≥ 20) | warm (≥ 3) | resident, loaded (≥ 4) | first answer on a share of a CPU | \
-         warm on a share of a CPU",
+        "endpoint | program | start to first answer (≥ 20) | warm | resident, loaded (≥ 4) | first answer on a share of a CPU (≥ 20) | \
+         warm on a share of a CPU (≥ 3)",
         endpoints.iter().flat_map(against_peers),
     );
     text += "### Starts on this machine, in milliseconds: median (p99)\n\n";
     text += &table(
         "endpoint | program | start to first poll | start to first answer | first answer itself | on a share: start to first answer | \
          on a share: first answer itself",
-        endpoints.iter().flat_map(starts),
+        endpoints.iter().filter(|endpoint| endpoint.has_peers()).flat_map(starts),
     );
     text += "### Warm requests on this machine, in milliseconds\n\n";
     text += &table(
         "endpoint | program | p50 | p90 | p99 | on a share: p50 | p90 | p99 | resident, started; loaded | zip",
-        endpoints.iter().flat_map(warm),
+        endpoints.iter().filter(|endpoint| endpoint.has_peers()).flat_map(warm),
     );
     text
 }
@@ -104,15 +101,21 @@ pub fn machine() -> String {
 }
 
 fn against_floor(endpoint: &Measured) -> Vec<String> {
-    let (ours, bare) = (Measured::ours(&endpoint.whole), Measured::bare(&endpoint.whole));
-    let answer = ours.times.answer.ratio_to(&bare.times.answer);
-    let calls = ours.times.warm.ratio_to(&bare.times.calls);
+    let ours = Measured::ours(&endpoint.whole);
+    let times = &ours.times;
+    let bare = endpoint.floor(Part::Bare).map(|bare| &bare.times);
+    let ratio = |ours: &Series, bare: Option<&Series>, most: f64| {
+        let ratio = bare.map(|bare| ours.ratio_to(bare));
+        ratio.map_or("–".to_owned(), |ratio| judged(ratio.to_string(), ratio.all <= most))
+    };
     let binary = ours.program.binary_bytes.unwrap();
     vec![
         ours.program.name.clone(),
-        judged(answer.to_string(), answer.all <= 1.1),
-        judged(calls.to_string(), calls.all <= 1.1),
-        ours.times.warm.ratio_to(&bare.times.warm).to_string(),
+        format!("{:.2}", times.answer.quantile(0.5)),
+        ratio(&times.answer, bare.map(|bare| &bare.answer), 1.1),
+        format!("{:.2}", times.warm.quantile(0.5)),
+        ratio(&times.warm, bare.map(|bare| &bare.calls), 1.1),
+        ratio(&times.warm, bare.map(|bare| &bare.warm), f64::INFINITY),
         judged(megabytes(binary as u64), binary <= 4_000_000),
         judged(megabytes(ours.program.zip_bytes as u64), ours.program.zip_bytes <= 2_000_000),
         judged(memory(ours), ours.memory_loaded <= 20_000_000),
@@ -126,8 +129,11 @@ fn against_peers(endpoint: &Measured) -> Vec<Vec<String>> {
     let ours = Measured::ours(&endpoint.whole);
     let ours_on_share = endpoint.share.iter().find(|result| result.part == Part::Endpoint);
     let row = |(peer, on_share): (&Result, Option<&Result>)| {
-        let ratio_on_share = |pick: fn(&Result) -> &Series| match on_share.zip(ours_on_share) {
-            Some((peer, ours)) => pick(peer).ratio_to(pick(ours)).to_string(),
+        let ratio_on_share = |pick: fn(&Result) -> &Series, least: f64| match on_share.zip(ours_on_share) {
+            Some((peer, ours)) => {
+                let ratio = pick(peer).ratio_to(pick(ours));
+                judged(ratio.to_string(), ratio.all >= least)
+            }
             None => "–".to_owned(),
         };
         let answer = peer.times.answer.ratio_to(&ours.times.answer);
@@ -137,10 +143,10 @@ fn against_peers(endpoint: &Measured) -> Vec<Vec<String>> {
             endpoint.function.to_owned(),
             peer.program.name.clone(),
             judged(answer.to_string(), answer.all >= 20.0),
-            judged(warm.to_string(), warm.all >= 3.0),
+            warm.to_string(),
             judged(format!("{memory:.1}"), memory >= 4.0),
-            ratio_on_share(|result| &result.times.first),
-            ratio_on_share(|result| &result.times.warm),
+            ratio_on_share(|result| &result.times.first, 20.0),
+            ratio_on_share(|result| &result.times.warm, 3.0),
         ]
     };
     pairs(endpoint).filter(|(result, _)| result.part == Part::Endpoint).skip(1).map(row).collect()
@@ -200,7 +206,8 @@ fn median_and_p99(series: &Series) -> String {
     format!("{:.2} ({:.2})", series.quantile(0.5), series.quantile(0.99))
 }
 
-fn megabytes(bytes: u64) -> String {
+/// Bytes in MB.
+pub fn megabytes(bytes: u64) -> String {
     if bytes < 100_000 {
         format!("{:.3} MB", bytes as f64 / 1e6)
     } else {
@@ -230,8 +237,7 @@ pub fn table(head: &str, rows: impl IntoIterator<Item = Vec<String>>) -> String 
 pub fn plots(endpoints: &[Measured], directory: &Path) {
     let bars = |pick: fn(&Result) -> &Series, of: fn(&Measured) -> &Vec<Result>| {
         let mut bars = Vec::new();
-        for endpoint in endpoints.iter().filter(|endpoint| Measured::peers(&endpoint.whole).next().is_some())
-        {
+        for endpoint in endpoints.iter().filter(|endpoint| endpoint.has_peers()) {
             for result in of(endpoint).iter().filter(|result| result.part == Part::Endpoint) {
                 let is_ours = result.program.binary_bytes.is_some();
                 let name = if is_ours { "Docyard Access" } else { &result.program.name };

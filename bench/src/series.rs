@@ -18,6 +18,16 @@ impl Series {
         self.0.last_mut().unwrap().push(time.as_secs_f64() * 1000.0);
     }
 
+    /// Adds all times of another series to this round.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.last_mut().unwrap().extend(other.0.iter().flatten());
+    }
+
+    /// How many times there are.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
     /// Whether nothing was measured.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Vec::is_empty)

@@ -1,16 +1,30 @@
 //! The requests, and the table that they meet: every program gets the same ones, on a copy of the same table.
 
+use std::sync::Arc;
+
+use docyard_core::context::Context;
+use docyard_core::model::api_key::Mode;
+use docyard_core::values::clock::Clock;
 use docyard_functions::endpoint::Endpoint;
+use docyard_functions::{endpoints, sealer, worker};
 use serde_json::{Value, json};
 
 use crate::network::{Call, Network};
 use crate::programs::Toolchain;
 use docyard_test_support::account::Account;
+use docyard_test_support::api::Api;
+use docyard_test_support::bucket;
 use docyard_test_support::cases::{self, Artifacts, Case, Things};
 use docyard_test_support::certificate;
 use docyard_test_support::import::IMPORTED_SECRET;
-use docyard_test_support::scene::Scene;
+use docyard_test_support::retrieved::{drive, record};
+use docyard_test_support::scene::{Asker, Scene};
+use docyard_test_support::sealed::{minutes_ago, write_entry};
+use docyard_test_support::stream::{Stream, event};
 use docyard_test_support::table::TestTable;
+
+/// The function whose request is the largest: a page of a thousand links.
+pub const RESULTS: &str = "list-retrieval-results";
 
 /// What was put into a dock, past the API.
 pub struct Imported {
@@ -18,14 +32,19 @@ pub struct Imported {
     pub recipients: Vec<(String, String)>,
     /// Artifacts that are available.
     pub artifacts: Vec<String>,
+    /// A recipient on whom there are as many audit entries.
+    trail: String,
 }
 
 impl Imported {
-    /// Puts so many recipients and as many artifacts into the account's dock.
+    /// Puts so many recipients, artifacts and audit entries into the account's dock.
     pub async fn new(account: &Account, count: usize) -> Self {
+        let (trail, entry) = account.entry_to_import().await;
+        let recipient = account.recipient_to_import().await;
         let artifact = account.artifact_to_import().await;
-        let recipients = account.import_recipients(count).await;
-        Self { recipients, artifacts: account.import_artifacts_like(&artifact, count) }
+        account.import_entries_like(&entry, count);
+        let recipients = account.import_recipients_like(&recipient, count);
+        Self { recipients, artifacts: account.import_artifacts_like(&artifact, count), trail }
     }
 
     /// The `n`th of those over which requests are spread.
@@ -34,44 +53,201 @@ impl Imported {
     }
 }
 
-/// A dock with recipients, each with a secret, with artifacts, and the requests to it.
-pub struct Workload {
-    directory: tempfile::TempDir,
-    key: String,
-    dock: String,
-    imported: Imported,
+/// A function that is measured.
+#[derive(Clone, Copy)]
+pub enum Subject {
+    /// Of an endpoint.
+    Endpoint(&'static Endpoint),
+    /// The worker: it takes the step of a job with one artifact.
+    Worker,
+    /// The sealer: it seals a batch of one entry.
+    Sealer,
+}
+
+impl Subject {
+    /// All functions.
+    pub fn all() -> Vec<Self> {
+        endpoints::all().map(Self::Endpoint).chain([Self::Worker, Self::Sealer]).collect()
+    }
+
+    /// The function's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.name,
+            Self::Worker => worker::NAME,
+            Self::Sealer => sealer::NAME,
+        }
+    }
+
+    /// How many connections to DynamoDB it opens before its first event.
+    pub fn connections(self) -> usize {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.connections,
+            Self::Worker | Self::Sealer => 0,
+        }
+    }
+
+    /// Whether it calls DynamoDB.
+    pub fn calls_dynamodb(self) -> bool {
+        match self {
+            Self::Endpoint(endpoint) => !endpoint.grants.is_empty(),
+            Self::Worker => true,
+            Self::Sealer => false,
+        }
+    }
+
+    /// Whether an event was carried out.
+    pub fn is_carried_out(self, answer: &Value) -> bool {
+        match self {
+            Self::Endpoint(_) => matches!(answer["statusCode"].as_u64(), Some(200..=204 | 302)),
+            Self::Worker => answer["batchItemFailures"] == json!([]),
+            Self::Sealer => answer["sealed"] == 1,
+        }
+    }
+
+    /// Whether what it works on can be put into the table by the thousands; otherwise each request needs some of its own, which the
+    /// API makes.
+    pub fn is_imported(self) -> bool {
+        match self {
+            Self::Endpoint(endpoint) => endpoint.name == RESULTS || case(endpoint).is_measured,
+            Self::Worker | Self::Sealer => false,
+        }
+    }
+}
+
+/// Makes the events of one function.
+pub struct Events {
+    subject: Subject,
+    imported: Arc<Imported>,
     /// Policies and groups of the dock.
     scene: Scene,
+    /// What a request is about that leaves it as it was.
+    kept: Option<Things>,
+    /// The event that asks for the page of a thousand links.
+    results: Option<Value>,
+    stream: Option<Stream>,
+}
+
+impl Events {
+    /// Of an account whose dock has this.
+    pub async fn new(account: &Account, subject: Subject, imported: Arc<Imported>, scene: Scene) -> Self {
+        let results = match subject.name() {
+            RESULTS => Some(page_of_a_thousand(account, &scene).await),
+            _ => None,
+        };
+        let stream = match subject {
+            Subject::Sealer => Some(Stream::of(&account.table).await),
+            _ => None,
+        };
+        Self { subject, imported, scene, kept: None, results, stream }
+    }
+
+    /// The `n`th event: each is carried out, on a recipient of its own where it changes one.
+    pub async fn next(&mut self, account: &Account, n: usize) -> Value {
+        if let Some(results) = &self.results {
+            return results.clone();
+        }
+        match self.subject {
+            Subject::Endpoint(endpoint) if self.subject.is_imported() => {
+                let Imported { recipients, artifacts, trail } = &*self.imported;
+                let (recipient, secret) = Imported::spread(recipients, n).clone();
+                let recipient =
+                    if endpoint.name == "list-entity-audit-logs" { trail.clone() } else { recipient };
+                let artifacts =
+                    Artifacts { available: Imported::spread(artifacts, n).clone(), ..Artifacts::default() };
+                let pem = certificate::new(&format!("Certificate {n}"));
+                let (value, scene) = (IMPORTED_SECRET.to_owned(), self.scene.clone());
+                let things = Things { recipient, secret, value, scene, artifacts, pem, ..Things::default() };
+                case(endpoint).event(account, &things, n + 1)
+            }
+            Subject::Endpoint(endpoint) => {
+                let case = case(endpoint);
+                let things = match &self.kept {
+                    // A recipient may ask for sixty tokens a minute.
+                    Some(things) if !case.uses_up() && case.endpoint != "issue-token" => things.clone(),
+                    _ => Things::create(account, &case, &format!("{n}@{}.example", case.endpoint)).await,
+                };
+                let event = case.event(account, &things, n + 1);
+                self.kept = Some(things);
+                event
+            }
+            Subject::Worker => {
+                let of_job = case(endpoints::named("cancel-retrieval-job"));
+                let things = Things::create(account, &of_job, &format!("{n}@worker.example")).await;
+                event(&[record(&things.retrieved.open_job)])
+            }
+            Subject::Sealer => {
+                write_entry(account, &format!("claim-{n}"), minutes_ago(0)).await;
+                event(&self.stream.as_mut().unwrap().take_all())
+            }
+        }
+    }
+}
+
+/// The event that asks, by the account's key, for a page of a thousand links to imported artifacts of the dock.
+async fn page_of_a_thousand(account: &Account, scene: &Scene) -> Value {
+    let context = Context::new(account.table.store.clone(), Mode::Live, Clock::system());
+    let api = Api::new(context.clone());
+    let asker = Asker { api: &api, key: &account.key, dock: &account.dock };
+    let lender = json!({
+        "name": "A lender", "email": "lender@example.com", "stakeholderClass": "mortgagee",
+        "identifiers": {"lender_id": "LND-4821"},
+    });
+    let lender = asker.create("create-recipient", &[], lender).await;
+    let in_group = [("groupId", scene.group.as_str())];
+    asker.ask("add-group-recipients", &in_group, json!({"recipientIds": [lender]})).await;
+    let job = json!({"dockId": account.dock, "recipientId": lender});
+    let job = asker.create("create-retrieval-job", &[], job).await;
+    drive(&context, &job).await;
+    account.request(endpoints::named(RESULTS), &[&job], "", None)
+}
+
+/// A dock with recipients, each with a secret, with artifacts, and the events of one function.
+pub struct Workload {
+    /// Which function.
+    pub subject: Subject,
+    directory: tempfile::TempDir,
+    account: Account,
+    events: Vec<Value>,
 }
 
 impl Workload {
-    /// A dock of so many recipients, which is as many requests as can be made of one function.
-    pub async fn new(recipients: usize) -> Self {
+    /// A dock, and so many events.
+    pub async fn new(subject: Subject, count: usize) -> Self {
         let account = Account::new().await;
-        let imported = Imported::new(&account, recipients).await;
+        let imported = Arc::new(Imported::new(&account, count.max(1000)).await);
         let scene = Scene::create(&account.table.store, &account.key, Some(&account.dock), "").await;
+        let mut made = Events::new(&account, subject, imported, scene).await;
+        let mut events = Vec::new();
+        for n in 0..count {
+            events.push(made.next(&account, n).await);
+        }
         let directory = tempfile::tempdir().unwrap();
         account.table.save(&directory.path().join("table"));
-        Self { directory, key: account.key, dock: account.dock, imported, scene }
+        Self { subject, directory, account, events }
     }
 
-    /// A copy of the table.
+    /// A copy of the table. The bucket is one for all.
     pub async fn world(&self, toolchain: &Toolchain) -> World {
         let table = TestTable::restore(&self.directory.path().join("table")).await;
         let network = toolchain.network(&table.url).await;
-        World { account: Account { table, key: self.key.clone(), dock: self.dock.clone() }, network }
+        // What is sealed in one world may not be there yet in the next.
+        let beside = match self.subject {
+            Subject::Sealer => &table,
+            _ => &self.account.table,
+        };
+        bucket::put_beside(&network.url, &bucket::url_beside(&beside.url));
+        World { _table: table, network }
     }
 
-    /// The `n`th request to a function: each is carried out, on a recipient of its own where it changes one.
-    pub fn request(&self, account: &Account, endpoint: &Endpoint, n: usize) -> Value {
-        let Imported { recipients, artifacts } = &self.imported;
-        let (recipient, artifact) = (Imported::spread(recipients, n), Imported::spread(artifacts, n));
-        request(account, endpoint, recipient, artifact, &self.scene, n)
+    /// The `n`th event.
+    pub fn event(&self, n: usize) -> Value {
+        self.events[n].clone()
     }
 
     /// The request that makes `bare` repeat the calls.
-    pub fn repetition(&self, account: &Account, calls: &[Call]) -> Value {
-        let mut event = account.create_recipient();
+    pub fn repetition(&self, calls: &[Call]) -> Value {
+        let mut event = self.account.create_recipient();
         let calls: Vec<Value> = calls.iter().map(Call::to_json).collect();
         event["body"] = json!(Value::from(calls).to_string());
         event
@@ -80,39 +256,15 @@ impl Workload {
 
 /// One copy of the table, and the way to it.
 pub struct World {
-    /// The account in it.
-    pub account: Account,
+    _table: TestTable,
     /// The way to it.
     pub network: Network,
 }
 
-/// The `n`th request to a function, for this recipient and its secret, or for this artifact.
-pub fn request(
-    account: &Account,
-    endpoint: &Endpoint,
-    (recipient, secret): &(String, String),
-    artifact: &str,
-    scene: &Scene,
-    n: usize,
-) -> Value {
-    let value = IMPORTED_SECRET.to_owned();
-    let (recipient, secret, scene) = (recipient.clone(), secret.clone(), scene.clone());
-    let artifacts = Artifacts { available: artifact.to_owned(), ..Artifacts::default() };
-    let pem = certificate::new(&format!("Certificate {n}"));
-    let things = Things { recipient, secret, value, scene, artifacts, pem, ..Things::default() };
-    case(endpoint).event(account, &things, n + 1)
-}
-
-/// The endpoints that are measured: those whose requests can be made as often as that takes.
-pub fn endpoints() -> impl Iterator<Item = &'static Endpoint> {
-    let cases = cases::all();
-    let is_measured = move |name| cases.iter().any(|case| case.endpoint == name && case.is_measured);
-    docyard_functions::endpoints::all().filter(move |endpoint| is_measured(endpoint.name))
-}
-
-/// The case of an endpoint that is measured.
+/// The case of an endpoint that is measured: the one that says so, or else the first that succeeds.
 pub fn case(endpoint: &Endpoint) -> Case {
-    let cases = cases::all().into_iter();
-    let mut cases = cases.filter(|case| case.endpoint == endpoint.name && case.is_measured);
-    cases.next().unwrap_or_else(|| panic!("{} is not measured", endpoint.name))
+    let cases = || cases::all().into_iter().filter(|case| case.endpoint == endpoint.name);
+    let succeeds = |case: &Case| matches!(case.status, 200..=204 | 302);
+    let case = cases().find(|case| case.is_measured).or_else(|| cases().find(succeeds));
+    case.unwrap_or_else(|| panic!("{} has no case", endpoint.name))
 }

@@ -26,6 +26,8 @@ pub struct Endpoint {
     pub memory: u32,
     /// The credentials that it accepts.
     pub credentials: &'static [Credential],
+    /// How many connections to DynamoDB its function opens before the first request: as many as a request uses at once.
+    pub connections: usize,
     /// What its code does on the table, and its function's role may do.
     pub grants: &'static [Grant],
     /// What its function needs besides the table.
@@ -73,7 +75,6 @@ pub enum Action {
     BatchWriteItem,
     ConditionCheckItem,
     DeleteItem,
-    GetItem,
     PutItem,
     Query,
     UpdateItem,
@@ -101,6 +102,7 @@ macro_rules! endpoint {
         description: $description:literal,
         memory: $memory:literal,
         credentials: [$($credential:ident),*],
+        connections: $connections:literal,
         grants: [$($action:ident on [$($partition:ident),+]),* $(,)?],
         $(needs: [$($need:ident),+],)?
     ) => {
@@ -110,6 +112,7 @@ macro_rules! endpoint {
             description: $description,
             memory: $memory,
             credentials: &[$($crate::route::Credential::$credential),*],
+            connections: $connections,
             grants: &[$($crate::endpoint::Grant {
                 action: $crate::endpoint::Action::$action,
                 partitions: &[$(docyard_core::store::Partition::$partition),+],

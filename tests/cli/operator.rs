@@ -493,7 +493,7 @@ async fn a_key_that_can_be_neither_shown_nor_revoked_is_named() {
     let table = TestTable::start().await;
     let account = table.account().await.to_string();
     let (proxy, url) = Proxy::before(&table).await;
-    proxy.expect("GetItem", [InjectedFault::Refused("AccessDeniedException")]);
+    proxy.expect("BatchGetItem", [InjectedFault::Refused("AccessDeniedException")]);
     let mut proxied = table.clone();
     proxied.url = url;
     let last = ["--account", &*account, "--name", "K"];

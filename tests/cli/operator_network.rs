@@ -113,7 +113,7 @@ async fn requests_go_through_the_proxy_that_the_environment_names() {
     for name in ["HTTP_PROXY", "http_proxy"] {
         let listed = printed(run(at(&endpoint, &line, &[(name, &proxy_url)]), "").await);
         assert!(listed.contains(&dock), "{listed}");
-        assert_eq!(proxy.take_calls(), ["GetItem", "Query"], "{name}");
+        assert_eq!(proxy.take_calls(), ["BatchGetItem", "Query"], "{name}");
     }
     // HTTPS_PROXY is for https:// alone.
     refusal_in_one_line(run(at(&endpoint, &line, &[("HTTPS_PROXY", &proxy_url)]), "").await);

@@ -16,11 +16,12 @@ use docyard_test_support::account::Account;
 use docyard_test_support::api::Api;
 use docyard_test_support::cases::{self, Artifacts, Calls, THERE, Things};
 use docyard_test_support::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Status, Unprocessed};
-use docyard_test_support::fault::{CONFLICT, IN_MESSAGE, InjectedFault};
+use docyard_test_support::fault::{CONFLICT, IN_MESSAGE, InjectedFault, is_of_s3};
 use docyard_test_support::proxy::Proxy;
 use docyard_test_support::relay::{Death, Relay};
 use docyard_test_support::sandbox::{Sandbox, command};
 use docyard_test_support::scene::{Asker, Scene};
+use docyard_test_support::table::TABLE;
 use docyard_test_support::{binary, for_each, trail};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestRunner};
@@ -220,14 +221,31 @@ async fn an_audit_entry_ends_when_the_deployment_says() {
 async fn connections_are_opened_before_the_first_event() {
     let account = Account::new().await;
     let (proxy, url) = Proxy::before(&account.table).await;
-    let _create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
-    let _other = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
-    let requests = proxy.take_requests();
-    assert_eq!(requests.len(), 4);
-    assert!(requests.iter().all(|request| request["ConsistentRead"] != true));
-    let keys: BTreeSet<String> =
-        requests.iter().map(|request| request["Key"]["pk"]["S"].to_string()).collect();
-    assert_eq!(keys.len(), 4, "sandboxes that start at once do not meet on one partition");
+    let mut keys = BTreeSet::new();
+    let mut opened = 0;
+    for endpoint in endpoints::all() {
+        let _sandbox = Sandbox::start(binary(endpoint.name), &url).await;
+        let requests = proxy.take_requests();
+        assert_eq!(requests.len(), endpoint.connections, "{}", endpoint.name);
+        for request in requests {
+            let read = &request["RequestItems"][TABLE];
+            assert_ne!(read["ConsistentRead"], true);
+            keys.insert(read["Keys"][0]["pk"]["S"].to_string());
+            opened += 1;
+        }
+    }
+    assert_eq!(keys.len(), opened, "sandboxes that start at once do not meet on one partition");
+}
+
+#[test]
+fn a_function_opens_as_many_connections_as_its_requests_use_at_once() {
+    let cases = cases::all();
+    for endpoint in endpoints::all() {
+        let calls = cases.iter().filter(|case| case.endpoint == endpoint.name).filter_map(|case| case.calls);
+        let of_dynamodb = |calls: &Calls| calls.iter().filter(|call| !is_of_s3(call)).count();
+        let at_once = calls.flatten().map(of_dynamodb).max();
+        assert_eq!(endpoint.connections, at_once.unwrap_or_default(), "{}", endpoint.name);
+    }
 }
 
 #[tokio::test]
@@ -248,16 +266,19 @@ async fn a_request_calls_dynamodb_no_more_than_it_must() {
     let create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
     proxy.take_calls();
     let (recipient, _) = create.expect(201, account.create_recipient()).await;
-    assert_eq!(proxy.take_calls(), ["GetItem", "GetItem", "TransactWriteItems"]);
+    assert_eq!(proxy.take_calls(), ["BatchGetItem", "TransactWriteItems"]);
     let mut malformed_id = account.create_recipient();
     malformed_id["pathParameters"]["dockId"] = json!("dock_x");
     create.expect(404, malformed_id).await;
-    assert_eq!(proxy.take_calls(), ["GetItem"], "a malformed id is not looked up");
+    let requests = proxy.take_requests();
+    assert_eq!(requests.len(), 1);
+    let keys = requests[0]["RequestItems"][TABLE]["Keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 1, "a malformed id is not looked up");
 
     let generate = Sandbox::start(binary(GENERATE_SECRET), &url).await;
     proxy.take_calls();
     generate.expect(201, account.generate_secret(recipient["id"].as_str().unwrap())).await;
-    assert_eq!(proxy.take_calls(), ["GetItem", "Query", "TransactWriteItems"]);
+    assert_eq!(proxy.take_calls(), ["BatchGetItem", "Query", "TransactWriteItems"]);
 }
 
 /// Whatever is wrong with id or passphrase, the answer and the calls of DynamoDB are the same.
@@ -408,7 +429,7 @@ async fn a_large_page_is_read_only_for_its_owner() {
     let account = Account::new().await;
     let (recipient, _) = account.recipient_with_secret("a@example.com").await;
     let key = account.table.key(account.table.account().await).await;
-    let after = |reads: &[Calls]| [&[&["GetItem", "GetItem"][..]], reads].concat();
+    let after = |reads: &[Calls]| [&[&["BatchGetItem"][..]], reads].concat();
     for (name, thing, groups) in [
         ("list-recipients", &account.dock, after(&[&["Query"]])),
         ("list-secrets", &recipient, after(&[&["Query"], &["Query"]])),
@@ -510,8 +531,8 @@ async fn a_transient_fault_is_not_noticed() {
     let (proxy, url) = Proxy::before(&account.table).await;
     let create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
     for (n, (operation, fault)) in [
-        ("GetItem", vec![Refused("ProvisionedThroughputExceededException")]),
-        ("GetItem", vec![AnswerLost, AnswerLost]),
+        ("BatchGetItem", vec![Refused("ProvisionedThroughputExceededException")]),
+        ("BatchGetItem", vec![AnswerLost, AnswerLost]),
         ("TransactWriteItems", vec![Refused("ThrottlingException"); 2]),
         ("TransactWriteItems", vec![CONFLICT; 3]),
         ("TransactWriteItems", vec![Refused("TransactionInProgressException")]),
@@ -602,8 +623,8 @@ async fn a_lasting_fault_gets_a_503_and_leaves_nothing_half_done() {
     let (proxy, url) = Proxy::before(&account.table).await;
     let create = Sandbox::start(binary(CREATE_RECIPIENT), &url).await;
     for (operation, fault) in [
-        ("GetItem", Refused("ThrottlingException")),
-        ("GetItem", Refused("InternalServerError")),
+        ("BatchGetItem", Refused("ThrottlingException")),
+        ("BatchGetItem", Refused("InternalServerError")),
         ("TransactWriteItems", Refused("RequestLimitExceeded")),
         ("TransactWriteItems", CONFLICT),
     ] {
@@ -690,7 +711,7 @@ async fn a_deletion_is_done_or_not_and_can_be_repeated() {
     let endpoint = endpoints::named("delete-recipient");
     let lasting = |fault: InjectedFault| vec![fault; 50];
     for (operation, faults) in [
-        ("GetItem", lasting(Refused("ThrottlingException"))),
+        ("BatchGetItem", lasting(Refused("ThrottlingException"))),
         ("TransactWriteItems", lasting(CONFLICT)),
         // All is done, and no answer comes.
         ("TransactWriteItems", [vec![AnswerLost], lasting(Refused("ThrottlingException"))].concat()),

@@ -190,7 +190,7 @@ fn a_function_has_the_environment_that_it_reads_and_the_time_that_it_takes() {
 
 /// The operations of DynamoDB that the functions call.
 pub(super) const OPERATIONS: &[&str] =
-    &["BatchGetItem", "BatchWriteItem", "GetItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"];
+    &["BatchGetItem", "BatchWriteItem", "PutItem", "Query", "TransactWriteItems", "UpdateItem"];
 
 /// IAM actions, each with the partitions that it is allowed on.
 pub(super) type Permissions = BTreeSet<(String, String)>;

@@ -1,4 +1,4 @@
-"""What both endpoints share: the client, who calls, and the form of answers."""
+"""What the endpoints share: the client, who calls, and the form of answers."""
 
 import base64
 import hashlib
@@ -66,7 +66,7 @@ def authenticate(event):
     return record["account"], record["id"]
 
 
-def audit(event, account, key, dock, entity_type, entity_id, at, changes, metadata):
+def audit(event, account, key, dock, entity_type, entity_id, at, changes, metadata, action="create"):
     """The writes of an audit entry, in the trails of its dock and of its entity."""
     entry_id = f"aud_{ULID.from_datetime(at)}"
     entity = hashlib.sha256(f"{entity_type}\0{entity_id}".encode()).hexdigest()
@@ -77,7 +77,7 @@ def audit(event, account, key, dock, entity_type, entity_id, at, changes, metada
         "dock": dock,
         "entityType": entity_type,
         "entityId": entity_id,
-        "action": "create",
+        "action": action,
         "actor": key,
         "source": "api",
         "changes": json.dumps({"before": {}, "after": changes}) if changes else None,
@@ -134,7 +134,7 @@ def name(value):
     return text
 
 
-def endpoint(handle):
+def endpoint(handle, status_of_success=201):
     """Turns what a handler returns, or raises, into API Gateway's form."""
 
     def handler(event, _context):
@@ -142,7 +142,7 @@ def endpoint(handle):
         begun = time.perf_counter()
         headers = {}
         try:
-            status, (body, headers) = 201, handle(event)
+            status, (body, headers) = status_of_success, handle(event)
         except HttpError as error:
             status, body = error.status, error.body
         except Exception as error:  # Lambda would answer without a body

@@ -32,9 +32,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Evaluate access",
     memory: 128,
     credentials: [ApiKey],
+    connections: 2,
     grants: [
-        GetItem on [Artifact, Dock, Key],
-        BatchGetItem on [Groups],
+        BatchGetItem on [Artifact, Dock, Groups, Key],
         Query on [Policies, Recipient],
     ],
 };

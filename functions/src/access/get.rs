@@ -28,9 +28,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get a recipient's access",
     memory: 128,
     credentials: [ApiKey],
+    connections: 2,
     grants: [
-        GetItem on [Dock, Key],
-        BatchGetItem on [Groups],
+        BatchGetItem on [Dock, Groups, Key],
         Query on [Policies, Recipient],
     ],
 };

@@ -24,8 +24,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Complete an artifact",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Artifact, Key],
+        BatchGetItem on [Artifact, Key],
         PutItem on [Artifact, Artifacts, Audit, AuditEntity, Content],
         DeleteItem on [Artifacts],
     ],

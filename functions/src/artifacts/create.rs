@@ -29,8 +29,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create an artifact",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Artifact, Dock, Key],
+        BatchGetItem on [Artifact, Dock, Key],
         PutItem on [Artifact, Artifacts, Audit, AuditEntity, Content, Idempotency],
     ],
     needs: [PutObject],

@@ -35,8 +35,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create many artifacts",
     memory: 1024,
     credentials: [ApiKey],
+    connections: 2,
     grants: [
-        GetItem on [Artifact, Dock, Key],
+        BatchGetItem on [Artifact, Dock, Key],
         PutItem on [Artifact, Artifacts, Audit, AuditEntity, Content],
     ],
     needs: [PutObject],

@@ -21,8 +21,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Delete an artifact",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Artifact, Key],
+        BatchGetItem on [Artifact, Key],
         PutItem on [Audit, AuditEntity, Cleanup],
         DeleteItem on [Artifact, Artifacts, Content],
     ],

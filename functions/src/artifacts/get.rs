@@ -19,7 +19,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get an artifact",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Artifact, Key]],
+    connections: 1,
+    grants: [BatchGetItem on [Artifact, Key]],
 };
 
 #[cfg(feature = "openapi")]

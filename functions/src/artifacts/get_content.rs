@@ -25,7 +25,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get an artifact's content",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Artifact, Key]],
+    connections: 1,
+    grants: [BatchGetItem on [Artifact, Key]],
     needs: [GetObject],
 };
 

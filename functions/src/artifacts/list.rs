@@ -31,7 +31,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List artifacts",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], Query on [Artifacts]],
+    connections: 2,
+    grants: [BatchGetItem on [Dock, Key], Query on [Artifacts]],
 };
 
 #[cfg(feature = "openapi")]

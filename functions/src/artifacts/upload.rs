@@ -32,8 +32,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Upload an artifact",
     memory: 1024,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Artifact, Dock, Key],
+        BatchGetItem on [Artifact, Dock, Key],
         PutItem on [Artifact, Artifacts, Audit, AuditEntity, Content],
         DeleteItem on [Artifacts],
     ],

@@ -31,7 +31,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create an audit log",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], PutItem on [Audit, AuditEntity, Idempotency]],
+    connections: 1,
+    grants: [BatchGetItem on [Dock, Key], PutItem on [Audit, AuditEntity, Idempotency]],
 };
 
 #[cfg(feature = "openapi")]

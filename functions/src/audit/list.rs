@@ -29,7 +29,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List a dock's audit logs",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], Query on [Audit]],
+    connections: 8,
+    grants: [BatchGetItem on [Dock, Key], Query on [Audit]],
 };
 
 /// The longest actor that is asked for, so that it fits into a URL.

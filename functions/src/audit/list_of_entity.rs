@@ -24,7 +24,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List an entity's audit logs",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key], Query on [AuditEntity]],
+    connections: 1,
+    grants: [BatchGetItem on [Key], Query on [AuditEntity]],
 };
 
 #[cfg(feature = "openapi")]

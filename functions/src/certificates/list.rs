@@ -22,7 +22,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List certificates",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key, Recipient], Query on [Recipient]],
+    connections: 2,
+    grants: [BatchGetItem on [Key, Recipient], Query on [Recipient]],
 };
 
 #[cfg(feature = "openapi")]

@@ -37,8 +37,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Register a certificate",
     memory: 128,
     credentials: [ApiKey],
+    connections: 2,
     grants: [
-        GetItem on [Idempotency, Key],
+        BatchGetItem on [Idempotency, Key],
         Query on [Recipient],
         ConditionCheckItem on [Recipient],
         PutItem on [Audit, AuditEntity, Idempotency, Recipient],

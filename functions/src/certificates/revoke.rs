@@ -25,9 +25,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Revoke a certificate",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Key],
-        BatchGetItem on [Recipient],
+        BatchGetItem on [Key, Recipient],
         DeleteItem on [Recipient],
         PutItem on [Audit, AuditEntity, Recipient],
     ],

@@ -32,7 +32,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create a dock",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key], PutItem on [Account, Audit, AuditEntity, Dock, Idempotency]],
+    connections: 1,
+    grants: [BatchGetItem on [Key], PutItem on [Account, Audit, AuditEntity, Dock, Idempotency]],
 };
 
 #[cfg(feature = "openapi")]

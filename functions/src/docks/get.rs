@@ -19,7 +19,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get a dock",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key]],
+    connections: 1,
+    grants: [BatchGetItem on [Dock, Key]],
 };
 
 #[cfg(feature = "openapi")]

@@ -20,7 +20,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List docks",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key], Query on [Account]],
+    connections: 1,
+    grants: [BatchGetItem on [Key], Query on [Account]],
 };
 
 #[cfg(feature = "openapi")]

@@ -32,7 +32,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Update a dock",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], PutItem on [Account, Audit, AuditEntity, Dock]],
+    connections: 1,
+    grants: [BatchGetItem on [Dock, Key], PutItem on [Account, Audit, AuditEntity, Dock]],
 };
 
 #[cfg(feature = "openapi")]

@@ -30,8 +30,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Add recipients to a group",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Groups, Key],
+        BatchGetItem on [Groups, Key],
         Query on [Recipient],
         ConditionCheckItem on [Groups, Recipient],
         PutItem on [Audit, AuditEntity, Group, Recipient],

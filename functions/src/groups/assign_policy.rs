@@ -29,8 +29,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Assign a policy to a group",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Groups, Key, Policies],
+        BatchGetItem on [Groups, Key, Policies],
         ConditionCheckItem on [Groups],
         PutItem on [Audit, AuditEntity, Policies],
     ],

@@ -33,8 +33,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create a group",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Dock, Groups, Idempotency, Key],
+        BatchGetItem on [Dock, Groups, Idempotency, Key],
         Query on [Recipient],
         ConditionCheckItem on [Recipient],
         PutItem on [Audit, AuditEntity, Group, Groups, Idempotency, Recipient],

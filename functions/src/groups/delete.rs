@@ -24,8 +24,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Delete a group",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Dock, Groups, Key],
+        BatchGetItem on [Dock, Groups, Key],
         Query on [Policies],
         DeleteItem on [Groups],
         PutItem on [Audit, AuditEntity, Cleanup],

@@ -19,7 +19,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get a group",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Groups, Key]],
+    connections: 1,
+    grants: [BatchGetItem on [Groups, Key]],
 };
 
 #[cfg(feature = "openapi")]

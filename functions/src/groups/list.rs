@@ -21,7 +21,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List groups",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], Query on [Groups]],
+    connections: 2,
+    grants: [BatchGetItem on [Dock, Key], Query on [Groups]],
 };
 
 #[cfg(feature = "openapi")]

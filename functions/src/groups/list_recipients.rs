@@ -26,7 +26,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List the recipients of a group",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Groups, Key], Query on [Group], BatchGetItem on [Dock, Recipient]],
+    connections: 2,
+    grants: [BatchGetItem on [Dock, Groups, Key, Recipient], Query on [Group]],
 };
 
 #[cfg(feature = "openapi")]

@@ -23,9 +23,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Remove a recipient from a group",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Groups, Key],
-        BatchGetItem on [Recipient],
+        BatchGetItem on [Groups, Key, Recipient],
         DeleteItem on [Group, Recipient],
         PutItem on [Audit, AuditEntity],
     ],

@@ -28,9 +28,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Remove recipients from a group",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Groups, Key],
-        BatchGetItem on [Recipient],
+        BatchGetItem on [Groups, Key, Recipient],
         DeleteItem on [Group, Recipient],
         PutItem on [Audit, AuditEntity],
     ],

@@ -29,7 +29,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Unassign a policy from a group",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Groups, Key, Policies], PutItem on [Audit, AuditEntity, Policies]],
+    connections: 1,
+    grants: [BatchGetItem on [Groups, Key, Policies], PutItem on [Audit, AuditEntity, Policies]],
 };
 
 #[cfg(feature = "openapi")]

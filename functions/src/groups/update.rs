@@ -26,7 +26,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Update a group",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Groups, Key], PutItem on [Audit, AuditEntity, Groups]],
+    connections: 1,
+    grants: [BatchGetItem on [Groups, Key], PutItem on [Audit, AuditEntity, Groups]],
 };
 
 #[cfg(feature = "openapi")]

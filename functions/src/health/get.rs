@@ -18,6 +18,7 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get the service's health",
     memory: 128,
     credentials: [],
+    connections: 0,
     grants: [],
 };
 

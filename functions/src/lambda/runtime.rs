@@ -32,10 +32,10 @@ pub fn run(endpoint: &'static Endpoint) -> ExitCode {
             (Ok(context), Ok(metrics)) => (context, metrics),
             (Err(reason), _) | (_, Err(reason)) => return fail(&reason),
         };
-        let reads = endpoint.grants.iter().find(|grant| grant.action == Action::GetItem);
+        let reads = endpoint.grants.iter().find(|grant| grant.action == Action::BatchGetItem);
         if let Some(&partition) = reads.and_then(|grant| grant.partitions.last()) {
-            // While Lambda still gives a whole CPU: most of a cold start is this TLS handshake.
-            context.store.connect(partition).await;
+            // While Lambda still gives a whole CPU: most of a cold start are the TLS handshakes.
+            context.store.connect(endpoint.connections, partition).await;
         }
         // Before the response is sent, since Lambda may freeze the sandbox after it.
         let service = service(endpoint, context).map_response(move |response| {

@@ -125,6 +125,7 @@ mod tests {
             description: "",
             memory: 128,
             credentials: &[],
+            connections: 0,
             grants: &[],
             needs: &[],
             handle,

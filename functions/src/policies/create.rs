@@ -31,8 +31,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create a policy",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Dock, Key],
+        BatchGetItem on [Dock, Key],
         ConditionCheckItem on [Groups],
         PutItem on [Audit, AuditEntity, Idempotency, Policies, Policy],
         UpdateItem on [Policies],

@@ -29,7 +29,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create a policy version",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Idempotency, Key, Policies], PutItem on [Audit, AuditEntity, Idempotency, Policies, Policy]],
+    connections: 1,
+    grants: [BatchGetItem on [Idempotency, Key, Policies], PutItem on [Audit, AuditEntity, Idempotency, Policies, Policy]],
 };
 
 #[cfg(feature = "openapi")]

@@ -21,8 +21,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Delete a policy",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Key, Policies],
+        BatchGetItem on [Key, Policies],
         DeleteItem on [Policies],
         UpdateItem on [Policies],
         PutItem on [Audit, AuditEntity, Cleanup],

@@ -19,7 +19,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get a policy",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key, Policies]],
+    connections: 1,
+    grants: [BatchGetItem on [Key, Policies]],
 };
 
 #[cfg(feature = "openapi")]

@@ -20,7 +20,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get a policy version",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key, Policies, Policy]],
+    connections: 1,
+    grants: [BatchGetItem on [Key, Policies, Policy]],
 };
 
 #[cfg(feature = "openapi")]

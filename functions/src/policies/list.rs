@@ -21,7 +21,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List policies",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], Query on [Policies]],
+    connections: 2,
+    grants: [BatchGetItem on [Dock, Key], Query on [Policies]],
 };
 
 #[cfg(feature = "openapi")]

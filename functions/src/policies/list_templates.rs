@@ -21,7 +21,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List policy templates",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key]],
+    connections: 1,
+    grants: [BatchGetItem on [Key]],
 };
 
 #[cfg(feature = "openapi")]

@@ -21,7 +21,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List policy versions",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key, Policies], Query on [Policy]],
+    connections: 2,
+    grants: [BatchGetItem on [Key, Policies], Query on [Policy]],
 };
 
 #[cfg(feature = "openapi")]

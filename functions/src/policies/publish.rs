@@ -40,9 +40,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Publish a policy",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Key, Policies, Policy],
-        BatchGetItem on [Recipient],
+        BatchGetItem on [Key, Policies, Policy, Recipient],
         PutItem on [Audit, AuditEntity, Policies],
         UpdateItem on [Policies],
         DeleteItem on [Policies],

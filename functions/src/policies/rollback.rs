@@ -29,8 +29,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Roll back a policy",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Idempotency, Key, Policies, Policy],
+        BatchGetItem on [Idempotency, Key, Policies, Policy],
         PutItem on [Audit, AuditEntity, Idempotency, Policies, Policy],
         UpdateItem on [Policies],
         DeleteItem on [Policies],

@@ -39,9 +39,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Simulate a policy",
     memory: 1024,
     credentials: [ApiKey],
+    connections: 2,
     grants: [
-        GetItem on [Key, Policies, Policy],
-        BatchGetItem on [Groups],
+        BatchGetItem on [Groups, Key, Policies, Policy],
         Query on [Dock, Recipient],
     ],
 };

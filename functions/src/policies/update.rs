@@ -29,8 +29,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Update a policy",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Key, Policies],
+        BatchGetItem on [Key, Policies],
         ConditionCheckItem on [Groups],
         PutItem on [Audit, AuditEntity, Policies, Policy],
     ],

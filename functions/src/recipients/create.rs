@@ -35,7 +35,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create a recipient",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], PutItem on [Audit, AuditEntity, Dock, Idempotency, Recipient]],
+    connections: 1,
+    grants: [BatchGetItem on [Dock, Key], PutItem on [Audit, AuditEntity, Dock, Idempotency, Recipient]],
 };
 
 #[cfg(feature = "openapi")]

@@ -25,8 +25,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Delete a recipient",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Dock, Key, Recipient],
+        BatchGetItem on [Dock, Key, Recipient],
         DeleteItem on [Dock, Recipient],
         PutItem on [Audit, AuditEntity, Cleanup],
     ],

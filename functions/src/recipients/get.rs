@@ -19,7 +19,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get a recipient",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key, Recipient]],
+    connections: 1,
+    grants: [BatchGetItem on [Dock, Key, Recipient]],
 };
 
 #[cfg(feature = "openapi")]

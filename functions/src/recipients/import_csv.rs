@@ -25,7 +25,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Import recipients",
     memory: 1024,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], PutItem on [Audit, AuditEntity, Dock, Recipient]],
+    connections: 1,
+    grants: [BatchGetItem on [Dock, Key], PutItem on [Audit, AuditEntity, Dock, Recipient]],
 };
 
 #[cfg(feature = "openapi")]

@@ -24,7 +24,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List recipients",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Dock, Key], Query on [Dock]],
+    connections: 2,
+    grants: [BatchGetItem on [Dock, Key], Query on [Dock]],
 };
 
 #[cfg(feature = "openapi")]

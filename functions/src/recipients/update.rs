@@ -36,8 +36,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Update a recipient",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Dock, Key, Recipient],
+        BatchGetItem on [Dock, Key, Recipient],
         PutItem on [Audit, AuditEntity, Dock],
         UpdateItem on [Recipient],
         DeleteItem on [Dock],

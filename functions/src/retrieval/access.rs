@@ -26,9 +26,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get what an access token opens",
     memory: 128,
     credentials: [AccessToken],
+    connections: 2,
     grants: [
-        GetItem on [Dock, Token],
-        BatchGetItem on [Groups],
+        BatchGetItem on [Dock, Groups, Token],
         Query on [Policies, Recipient],
         PutItem on [Audit, AuditEntity, Token],
     ],

@@ -22,8 +22,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Cancel a retrieval job",
     memory: 128,
     credentials: [ApiKey, AccessToken],
+    connections: 2,
     grants: [
-        GetItem on [Job, Key, OpenJobs, Token],
+        BatchGetItem on [Job, Key, OpenJobs, Token],
         Query on [Recipient],
         PutItem on [Audit, AuditEntity, Job, OpenJobs],
     ],

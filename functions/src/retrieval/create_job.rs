@@ -40,9 +40,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Create a retrieval job",
     memory: 128,
     credentials: [ApiKey, AccessToken],
+    connections: 2,
     grants: [
-        GetItem on [Dock, Idempotency, Job, Key, OpenJobs, Token],
-        BatchGetItem on [Groups],
+        BatchGetItem on [Dock, Groups, Idempotency, Job, Key, OpenJobs, Token],
         Query on [Policies, Recipient],
         PutItem on [Audit, AuditEntity, Idempotency, Job, Jobs, OpenJobs, Token],
     ],

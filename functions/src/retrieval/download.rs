@@ -34,9 +34,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Download an artifact",
     memory: 128,
     credentials: [],
+    connections: 2,
     grants: [
-        GetItem on [Artifact, Dock, Job, Key, Token],
-        BatchGetItem on [Groups],
+        BatchGetItem on [Artifact, Dock, Groups, Job, Key, Token],
         Query on [Policies, Recipient],
         PutItem on [Audit, AuditEntity, Token],
     ],

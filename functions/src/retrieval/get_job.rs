@@ -19,7 +19,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get a retrieval job",
     memory: 128,
     credentials: [ApiKey, AccessToken],
-    grants: [GetItem on [Job, Key, Token], Query on [Recipient]],
+    connections: 2,
+    grants: [BatchGetItem on [Job, Key, Token], Query on [Recipient]],
 };
 
 #[cfg(feature = "openapi")]

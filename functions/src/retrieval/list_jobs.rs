@@ -29,7 +29,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List retrieval jobs",
     memory: 512,
     credentials: [ApiKey, AccessToken],
-    grants: [GetItem on [Dock, Key, Token], BatchGetItem on [Job], Query on [Jobs, Recipient]],
+    connections: 2,
+    grants: [BatchGetItem on [Dock, Job, Key, Token], Query on [Jobs, Recipient]],
 };
 
 #[cfg(feature = "openapi")]

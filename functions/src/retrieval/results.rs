@@ -39,9 +39,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List the results of a retrieval job",
     memory: 1024,
     credentials: [ApiKey, AccessToken],
+    connections: 2,
     grants: [
-        GetItem on [Dock, Job, Key, Token],
-        BatchGetItem on [Artifact, Groups],
+        BatchGetItem on [Artifact, Dock, Groups, Job, Key, Token],
         Query on [Policies, Recipient],
         PutItem on [Audit, AuditEntity, Job, Token],
     ],

@@ -35,8 +35,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Generate a secret",
     memory: 128,
     credentials: [ApiKey],
+    connections: 2,
     grants: [
-        GetItem on [Idempotency, Key],
+        BatchGetItem on [Idempotency, Key],
         Query on [Recipient],
         ConditionCheckItem on [Recipient],
         PutItem on [Audit, AuditEntity, Idempotency, Recipient],

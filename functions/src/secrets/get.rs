@@ -19,7 +19,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Get a secret",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key, Recipient], BatchGetItem on [Recipient]],
+    connections: 1,
+    grants: [BatchGetItem on [Key, Recipient]],
 };
 
 #[cfg(feature = "openapi")]

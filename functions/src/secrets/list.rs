@@ -21,7 +21,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "List secrets",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key, Recipient], Query on [Recipient]],
+    connections: 2,
+    grants: [BatchGetItem on [Key, Recipient], Query on [Recipient]],
 };
 
 #[cfg(feature = "openapi")]

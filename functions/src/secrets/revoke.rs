@@ -26,9 +26,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Revoke a secret",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Key, Recipient],
-        BatchGetItem on [Recipient],
+        BatchGetItem on [Key, Recipient],
         DeleteItem on [Recipient],
         PutItem on [Audit, AuditEntity, Recipient],
     ],

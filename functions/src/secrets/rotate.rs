@@ -35,9 +35,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Rotate a secret",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Idempotency, Key, Recipient],
-        BatchGetItem on [Recipient],
+        BatchGetItem on [Idempotency, Key, Recipient],
         Query on [Recipient],
         ConditionCheckItem on [Recipient],
         DeleteItem on [Recipient],

@@ -30,7 +30,8 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Verify a secret",
     memory: 128,
     credentials: [ApiKey],
-    grants: [GetItem on [Key], Query on [Recipient]],
+    connections: 2,
+    grants: [BatchGetItem on [Key], Query on [Recipient]],
 };
 
 #[cfg(feature = "openapi")]

@@ -44,9 +44,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Issue an access token",
     memory: 128,
     credentials: [],
+    connections: 4,
     grants: [
-        GetItem on [Dock, Token],
-        BatchGetItem on [Groups],
+        BatchGetItem on [Dock, Groups, Token],
         Query on [Policies, Recipient],
         UpdateItem on [Token],
         PutItem on [Audit, AuditEntity, Token],

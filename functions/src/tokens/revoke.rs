@@ -24,8 +24,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Revoke an access token",
     memory: 128,
     credentials: [],
+    connections: 1,
     grants: [
-        GetItem on [Token],
+        BatchGetItem on [Token],
         DeleteItem on [Token],
         PutItem on [Audit, AuditEntity],
     ],

@@ -24,8 +24,9 @@ pub const ENDPOINT: Endpoint = endpoint! {
     description: "Revoke a recipient's access tokens",
     memory: 128,
     credentials: [ApiKey],
+    connections: 1,
     grants: [
-        GetItem on [Key, Recipient],
+        BatchGetItem on [Key, Recipient],
         UpdateItem on [Recipient],
         PutItem on [Audit, AuditEntity],
     ],

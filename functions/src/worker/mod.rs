@@ -33,8 +33,16 @@ pub const MAX_AGE: Duration = Duration::from_secs(15 * 60);
 
 /// What it does on the table, and its role may do.
 pub const GRANTS: &[Grant] = &[
-    Grant { action: Action::GetItem, partitions: &[Partition::Dock, Partition::Job, Partition::OpenJobs] },
-    Grant { action: Action::BatchGetItem, partitions: &[Partition::Artifact, Partition::Groups] },
+    Grant {
+        action: Action::BatchGetItem,
+        partitions: &[
+            Partition::Artifact,
+            Partition::Dock,
+            Partition::Groups,
+            Partition::Job,
+            Partition::OpenJobs,
+        ],
+    },
     Grant {
         action: Action::Query,
         partitions: &[

@@ -69,7 +69,7 @@ impl Store {
         }
     }
 
-    /// Returns the account of this id; one `GetItem`.
+    /// Returns the account of this id; one read.
     pub async fn account(&self, id: AccountId) -> Result<Option<Account>, Error> {
         let item: Option<ReadAccount> = self.get(partition(id), SORT_KEY).await?;
         Ok(item.map(Account::from))

@@ -76,7 +76,7 @@ pub enum ApiKeyRevocation {
 }
 
 impl Store {
-    /// Returns the key with this digest; one `GetItem`.
+    /// Returns the key with this digest; one read.
     pub async fn api_key(&self, digest: &Digest) -> Result<Option<ApiKeyRecord>, Error> {
         let item: Option<ApiKeyItem> = self.get(partition(digest), SORT_KEY).await?;
         Ok(item.map(ApiKeyRecord::from))

@@ -222,7 +222,7 @@ struct Search {
 }
 
 impl Store {
-    /// Returns the artifact of this id, as it is at `now`; one `GetItem`.
+    /// Returns the artifact of this id, as it is at `now`; one read.
     pub async fn artifact(&self, id: ArtifactId, now: Timestamp) -> Result<Option<Artifact>, Error> {
         let item: Option<ArtifactItem> = self.get(Partition::Artifact.of(id), SORT_KEY).await?;
         let artifact = item.map(Artifact::try_from).transpose()?;

@@ -79,7 +79,7 @@ impl From<DockItem> for Dock {
 }
 
 impl Store {
-    /// Returns the dock of this id; one `GetItem`.
+    /// Returns the dock of this id; one read.
     pub async fn dock(&self, id: DockId) -> Result<Option<Dock>, Error> {
         let item: Option<DockItem> = self.get(partition(id), SORT_KEY).await?;
         Ok(item.map(Dock::from))

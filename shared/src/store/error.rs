@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use crate::aws::dynamodb::is_throttling_code;
 
 /// What failed inside, for the log alone: never an item, a value or a whole error of the SDK.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Fault(String);
 
 impl Fault {
@@ -28,7 +28,7 @@ impl fmt::Display for Fault {
 }
 
 /// Why a call of the store failed. Nothing is half done; what was written in steps can be repeated.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Error {
     /// DynamoDB throttled, was in conflict or out of reach, also after the retries. Repeating the call may help.
     Unavailable(Fault),

@@ -142,7 +142,7 @@ enum MembershipOrPointer {
 }
 
 impl Store {
-    /// Returns the group of this id in the dock; one `GetItem`.
+    /// Returns the group of this id in the dock; one read.
     pub async fn group(&self, dock: DockId, id: GroupId) -> Result<Option<Group>, Error> {
         let item: Option<GroupItem> = self.get(Partition::Groups.of(dock), sort_key(id)).await?;
         Ok(item.map(Group::from))

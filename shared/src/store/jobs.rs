@@ -254,7 +254,7 @@ impl TryFrom<TicketItem> for TicketRecord {
 }
 
 impl Store {
-    /// Returns the job of this id, if there is one at `now`; one `GetItem`.
+    /// Returns the job of this id, if there is one at `now`; one read.
     pub async fn job(&self, id: JobId, now: Timestamp) -> Result<Option<Job>, Error> {
         let item: Option<JobItem> = self.get(Partition::Job.of(id), SORT_KEY).await?;
         Ok(item.map(|item| item.job).filter(|job| job.exists(now)))
@@ -281,7 +281,7 @@ impl Store {
         Ok(Page { items: jobs, next: pointers.next })
     }
 
-    /// Returns the open jobs of a dock; one `GetItem`.
+    /// Returns the open jobs of a dock; one read.
     pub async fn open_jobs(&self, dock: DockId) -> Result<ReadOpenJobs, Error> {
         let item: Option<OpenJobsItem> = self.get(open_jobs_partition(dock), dock.to_string()).await?;
         Ok(item.map_or_else(ReadOpenJobs::default, |item| ReadOpenJobs {
@@ -410,7 +410,7 @@ impl Store {
         }
     }
 
-    /// Returns a page of a job's results; one `GetItem`.
+    /// Returns a page of a job's results; one read.
     pub async fn results_page(&self, job: JobId, page: u16) -> Result<Option<ResultsPage>, Error> {
         let item: Option<PageItem> = self.get(Partition::Job.of(job), page_sort_key(page)).await?;
         let page =
@@ -418,7 +418,7 @@ impl Store {
         page.transpose()
     }
 
-    /// Returns what a ticket of a job is for; `None` if it is unknown. One `GetItem`.
+    /// Returns what a ticket of a job is for; `None` if it is unknown. One read.
     pub async fn ticket(&self, job: JobId, digest: &Digest) -> Result<Option<TicketRecord>, Error> {
         let item: Option<TicketItem> = self.get(Partition::Job.of(job), ticket_sort_key(digest)).await?;
         item.map(TicketRecord::try_from).transpose()

@@ -15,6 +15,7 @@ mod certificates;
 mod cleanup;
 mod docks;
 mod error;
+mod gathered;
 mod groups;
 mod idempotency;
 mod jobs;
@@ -68,6 +69,7 @@ use serde::de::DeserializeOwned;
 use crate::model::audit::DEFAULT_RETENTION_DAYS;
 use crate::request_record::RequestRecord;
 use crate::values::random;
+use gathered::{GatheredReads, MAX_ITEMS};
 use retry::{MAX_BATCH_ATTEMPTS, back_off};
 
 /// An item in the SDK's form.
@@ -123,13 +125,19 @@ pub struct Store {
     table: String,
     audit_retention_days: u16,
     record: RequestRecord,
+    reads: GatheredReads,
 }
 
 impl Store {
     /// The table of this name. It keeps audit entries for [`DEFAULT_RETENTION_DAYS`].
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        let record = RequestRecord::default();
-        Self { client, table: table.into(), audit_retention_days: DEFAULT_RETENTION_DAYS, record }
+        Self {
+            client,
+            table: table.into(),
+            audit_retention_days: DEFAULT_RETENTION_DAYS,
+            record: RequestRecord::default(),
+            reads: GatheredReads::default(),
+        }
     }
 
     /// The same table. It keeps the audit entries that are written from now on for this many days.
@@ -137,22 +145,23 @@ impl Store {
         Self { audit_retention_days: days, ..self }
     }
 
-    /// The same table. Its calls are recorded in `record`.
+    /// The same table for one request: its calls are recorded in `record`, and its reads gathered with no other's.
     pub(crate) fn recording_to(&self, record: RequestRecord) -> Self {
-        Self { record, ..self.clone() }
+        Self { record, reads: GatheredReads::default(), ..self.clone() }
     }
 
-    /// Opens as many connections as a request uses at once, so that the first request need not. It takes at most 2 s. A
-    /// failure is only logged: the first request tries again.
+    /// Opens this many connections, so that the first request need not. It takes at most 2 s. A failure is only logged: the
+    /// first request tries again.
     ///
     /// It reads items that do not exist, of a kind of partition that the function may read, each time others: many
     /// sandboxes that start at once do not meet on one partition.
-    pub async fn connect(&self, partition: Partition) {
+    pub async fn connect(&self, connections: usize, partition: Partition) {
         let read = || {
             let nothing = Self::key(partition.of(random::system().next_u64()), "NOTHING");
-            self.client.get_item().table_name(&self.table).set_key(Some(nothing)).send()
+            let keys = KeysAndAttributes::builder().keys(nothing).build().ok();
+            self.client.batch_get_item().set_request_items(keys.map(|keys| self.of_table(keys))).send()
         };
-        let reads = async { tokio::try_join!(read(), read()) };
+        let reads = at_once((0..connections).map(|_| read()));
         if !matches!(tokio::time::timeout(Duration::from_secs(2), reads).await, Ok(Ok(_))) {
             tracing::warn!("no connection to DynamoDB yet");
         }
@@ -164,17 +173,7 @@ impl Store {
         pk: impl Into<String>,
         sk: impl Into<String>,
     ) -> Result<Option<T>, Error> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(Self::key(pk, sk)))
-            .consistent_read(true)
-            .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        let output =
-            self.record.call(request.send()).await.map_err(|error| Error::of_call("GetItem", &error))?;
-        self.record.add_read(output.consumed_capacity);
-        output.item.map(from_item).transpose()
+        Ok(self.get_all(vec![Self::key(pk, sk)]).await?.pop())
     }
 
     /// Reads all items of one partition whose sort key lies between `from` and `to`, both included, page by page.
@@ -234,8 +233,15 @@ impl Store {
             .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
     }
 
-    /// Reads several items in one call, in no order. Items that do not exist are left out.
+    /// Reads at most a hundred items, in no order, in one call with all that the request reads at once. Items that do not
+    /// exist are left out.
     async fn get_all<T: DeserializeOwned>(&self, keys: Vec<Item>) -> Result<Vec<T>, Error> {
+        let store = self.clone();
+        let items = self.reads.read(keys, move |keys| store.batch_get(keys)).await?;
+        items.into_iter().map(from_item).collect()
+    }
+
+    async fn batch_get(self, keys: Vec<Item>) -> Result<Vec<Item>, Error> {
         const OPERATION: &str = "BatchGetItem";
         let mut pending =
             KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build().ok();
@@ -244,14 +250,12 @@ impl Store {
             let request = self
                 .client
                 .batch_get_item()
-                .set_request_items(pending.map(|keys| HashMap::from([(self.table.clone(), keys)])))
+                .set_request_items(pending.map(|keys| self.of_table(keys)))
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let output =
                 self.record.call(request.send()).await.map_err(|error| Error::of_call(OPERATION, &error))?;
             self.record.add_read(output.consumed_capacity.into_iter().flatten());
-            for item in output.responses.unwrap_or_default().into_values().flatten() {
-                items.push(from_item(item)?);
-            }
+            items.extend(output.responses.unwrap_or_default().into_values().flatten());
             pending = output.unprocessed_keys.unwrap_or_default().remove(&self.table);
             if pending.is_none() {
                 return Ok(items);
@@ -264,7 +268,7 @@ impl Store {
     /// Reads any number of items, a hundred in a call and one call after the other, in no order; no call without keys.
     async fn get_many<T: DeserializeOwned>(&self, keys: Vec<Item>) -> Result<Vec<T>, Error> {
         let mut items = Vec::new();
-        for keys in keys.chunks(100) {
+        for keys in keys.chunks(MAX_ITEMS) {
             items.extend(self.get_all(keys.to_vec()).await?);
         }
         Ok(items)
@@ -272,7 +276,7 @@ impl Store {
 
     /// As [`Store::get_many`], with the calls at once.
     async fn get_at_once<T: DeserializeOwned>(&self, keys: Vec<Item>) -> Result<Vec<T>, Error> {
-        let batches: Vec<Vec<Item>> = keys.chunks(100).map(<[Item]>::to_vec).collect();
+        let batches: Vec<Vec<Item>> = keys.chunks(MAX_ITEMS).map(<[Item]>::to_vec).collect();
         let read = at_once(batches.into_iter().map(|keys| self.get_all(keys))).await?;
         Ok(read.into_iter().flatten().collect())
     }
@@ -298,8 +302,7 @@ impl Store {
                 let delete = DeleteRequest::builder().set_key(Some(key.clone())).build().ok()?;
                 Some(WriteRequest::builder().delete_request(delete).build())
             };
-            let mut pending =
-                Some(HashMap::from([(self.table.clone(), keys.iter().filter_map(delete).collect())]));
+            let mut pending = Some(self.of_table(keys.iter().filter_map(delete).collect()));
             for attempt in 1..=MAX_BATCH_ATTEMPTS {
                 let request = self
                     .client
@@ -323,6 +326,11 @@ impl Store {
             }
         }
         Ok(())
+    }
+
+    /// What a batch asks of the table.
+    fn of_table<T>(&self, items: T) -> HashMap<String, T> {
+        HashMap::from([(self.table.clone(), items)])
     }
 
     fn key(pk: impl Into<String>, sk: impl Into<String>) -> Item {

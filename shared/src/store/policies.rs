@@ -256,7 +256,7 @@ fn refused(parts: &[Part], refusal: &Refusal) -> Result<PolicyRefused, Error> {
 }
 
 impl Store {
-    /// Returns the policy of this id in the dock; one `GetItem`.
+    /// Returns the policy of this id in the dock; one read.
     pub async fn policy(&self, dock: DockId, id: PolicyId) -> Result<Option<Policy>, Error> {
         let item: Option<PolicyItem> = self.get(partition(dock), sort_key(id)).await?;
         Ok(item.map(Policy::from))
@@ -282,7 +282,7 @@ impl Store {
         Ok(items.into_iter().map(EnforcedPolicy::from).collect())
     }
 
-    /// Returns a version of a policy; one `GetItem`.
+    /// Returns a version of a policy; one read.
     pub async fn policy_version(&self, policy: PolicyId, number: u16) -> Result<Option<Version>, Error> {
         let item: Option<VersionItem> =
             self.get(Partition::Policy.of(policy), version_sort_key(number)).await?;

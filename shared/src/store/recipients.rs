@@ -189,7 +189,7 @@ impl Store {
         .await
     }
 
-    /// Returns where the recipient of this id is; one `GetItem`.
+    /// Returns where the recipient of this id is; one read.
     pub async fn recipient_pointer(&self, id: RecipientId) -> Result<Option<RecipientPointer>, Error> {
         self.get(partition(id), POINTER_SORT_KEY).await
     }
@@ -206,7 +206,7 @@ impl Store {
         }
     }
 
-    /// Returns the recipient whose pointer was read; one `GetItem`, and more where its email moves meanwhile.
+    /// Returns the recipient whose pointer was read; one read, and more where its email moves meanwhile.
     pub async fn recipient(
         &self,
         id: RecipientId,
@@ -226,7 +226,7 @@ impl Store {
         Err(Error::unavailable("recipient: its email keeps changing"))
     }
 
-    /// Returns the recipient if it is where its pointer says; one `GetItem`. `None` if its email moved since the pointer was
+    /// Returns the recipient if it is where its pointer says; one read. `None` if its email moved since the pointer was
     /// read.
     pub(super) async fn recipient_at(
         &self,
@@ -237,7 +237,7 @@ impl Store {
         Ok(item.filter(|item| item.id == id).map(Recipient::from))
     }
 
-    /// Returns the recipient of the dock that has this email; one `GetItem`.
+    /// Returns the recipient of the dock that has this email; one read.
     pub async fn recipient_by_email(&self, dock: DockId, email: &Email) -> Result<Option<Recipient>, Error> {
         let item: Option<RecipientItem> = self.get(docks::partition(dock), sort_key(email.as_str())).await?;
         Ok(item.map(Recipient::from))

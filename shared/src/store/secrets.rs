@@ -216,8 +216,8 @@ impl Store {
         }))
     }
 
-    /// Returns one secret in any state; `None` if it or its recipient does not exist. One `BatchGetItem`, and a
-    /// `GetItem` after it if it finds no secret.
+    /// Returns one secret in any state; `None` if it or its recipient does not exist. One read, and a
+    /// read after it if it finds no secret.
     pub async fn secret(&self, recipient: RecipientId, id: SecretId) -> Result<Option<FoundSecret>, Error> {
         let sort_keys =
             [POINTER_SORT_KEY.to_owned(), format!("{ACTIVE_PREFIX}{id}"), format!("{RETIRED_PREFIX}{id}")];

@@ -128,7 +128,7 @@ pub enum TokensRevocation {
 }
 
 impl Store {
-    /// Returns what a recipient's token with this digest was made from; `None` if it is unknown. One `GetItem`.
+    /// Returns what a recipient's token with this digest was made from; `None` if it is unknown. One read.
     pub async fn token(&self, recipient: RecipientId, digest: &Digest) -> Result<Option<TokenRecord>, Error> {
         let item: Option<TokenItem> = self.get(partition(recipient), token_sort_key(digest)).await?;
         Ok(item.map(TokenRecord::from))
@@ -208,7 +208,7 @@ impl Store {
         self.update_one(key, has_room, "ADD requests :one SET #ttl = :ttl", &values).await
     }
 
-    /// Returns the sets of identifiers that a recipient submitted; one `GetItem`.
+    /// Returns the sets of identifiers that a recipient submitted; one read.
     pub async fn submissions(&self, recipient: RecipientId) -> Result<ReadSubmissions, Error> {
         let item: Option<SubmissionsItem> = self.get(partition(recipient), SUBMISSIONS_SORT_KEY).await?;
         Ok(item.map_or_else(ReadSubmissions::default, |item| ReadSubmissions {

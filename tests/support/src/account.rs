@@ -23,7 +23,11 @@ pub struct Account {
 
 impl Account {
     pub async fn new() -> Self {
-        let table = TestTable::start().await;
+        Self::of(TestTable::start().await).await
+    }
+
+    /// A new account in this table.
+    pub async fn of(table: TestTable) -> Self {
         let account = table.account().await;
         let (key, dock) = (table.key(account).await, table.dock(account).await.to_string());
         Self { table, key, dock }

@@ -28,7 +28,7 @@ pub fn actions(operation: &str, body: &Value) -> Vec<(String, String)> {
     };
     let items = &body["RequestItems"][TABLE];
     match operation {
-        "GetItem" | "UpdateItem" => vec![action(operation, &body["Key"]["pk"])],
+        "UpdateItem" => vec![action(operation, &body["Key"]["pk"])],
         "Query" => vec![action(operation, &body["ExpressionAttributeValues"][":pk"])],
         "BatchGetItem" => {
             items["Keys"].as_array().unwrap().iter().map(|key| action(operation, &key["pk"])).collect()

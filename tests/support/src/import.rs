@@ -15,6 +15,15 @@ use crate::trail::{Item, find, is_entry, text};
 /// The value of the secrets of imported recipients.
 pub const IMPORTED_SECRET: &str = "dk_sec_0123456789abcdef0123456789abcdef";
 
+const ORIGINAL_EMAIL: &str = "original@example.com";
+
+/// A recipient with one secret.
+pub struct RecipientToImport {
+    id: String,
+    secret: String,
+    items: Vec<Item>,
+}
+
 /// An item of the table in the emulator's form, with `rewrite` applied to each of its strings.
 pub fn item(item: &HashMap<String, AttributeValue>, rewrite: &impl Fn(&str) -> String) -> dynoxide::Item {
     item.iter().map(|(name, value)| (name.clone(), imported(value, rewrite))).collect()
@@ -33,20 +42,39 @@ impl Account {
     /// Puts many entries into the trail of the dock, past the API, and into that of a recipient which it creates; returns
     /// the recipient's id. They are copies of one that the store wrote, so they have its form.
     pub async fn import_entries(&self, count: usize) -> String {
+        let (recipient, originals) = self.entry_to_import().await;
+        self.import_entries_like(&originals, count);
+        recipient
+    }
+
+    /// The recipient and the items that [`Account::import_entries_like`] copies. It reads the whole table, so it comes first.
+    pub async fn entry_to_import(&self) -> (String, Vec<Item>) {
+        let (recipient, _) = self.recipient_with_secret("trail@example.com").await;
+        let originals = self.items_of_entry(&recipient).await;
+        (recipient, originals)
+    }
+
+    /// Puts many copies of an entry into the dock's trail and its entity's, past the API.
+    pub fn import_entries_like(&self, originals: &[Item], count: usize) {
         let now = Clock::system().now();
         let ids = std::iter::repeat_with(|| AuditEntryId::generate(now, &mut random::system()));
-        let (recipient, _) = self.recipient_with_secret("trail@example.com").await;
-        self.import_copies(&recipient, ids.take(count)).await;
-        recipient
+        self.import_copies_like(originals, ids.take(count));
     }
 
     /// Copies the one entry on an entity of the dock, past the API, with these ids.
     pub async fn import_copies(&self, entity: &str, ids: impl Iterator<Item = AuditEntryId>) {
-        let items = self.table.items().await;
-        let is_original = |item: &&Item| is_entry(item) && text(item, "entityId") == entity;
-        let originals: Vec<_> = items.iter().filter(is_original).collect();
-        assert_eq!(originals.len(), 2, "one in each trail");
-        let original = text(originals[0], "sk");
+        self.import_copies_like(&self.items_of_entry(entity).await, ids);
+    }
+
+    async fn items_of_entry(&self, entity: &str) -> Vec<Item> {
+        let mut items = self.table.items().await;
+        items.retain(|item| is_entry(item) && text(item, "entityId") == entity);
+        assert_eq!(items.len(), 2, "one in each trail");
+        items
+    }
+
+    fn import_copies_like(&self, originals: &[Item], ids: impl Iterator<Item = AuditEntryId>) {
+        let original = text(&originals[0], "sk");
         let mut copies = Vec::new();
         for id in ids {
             let rewrite = |text: &str| match text {
@@ -120,15 +148,24 @@ impl Account {
     /// returns their ids and those of their secrets. They are copies of one that the store wrote, so their items have
     /// its form.
     pub async fn import_recipients(&self, count: usize) -> Vec<(String, String)> {
-        const EMAIL: &str = "original@example.com";
-        let (original, secret) = self.recipient_with_secret_of(EMAIL, IMPORTED_SECRET).await;
-        let items = self.table.items().await;
-        let is_original = |item: &&HashMap<String, AttributeValue>| {
-            let key = |name: &str| item[name].as_s().unwrap();
-            key("pk").contains(&original) || key("sk").contains(EMAIL)
-        };
-        let originals: Vec<_> = items.iter().filter(is_original).collect();
-        assert_eq!(originals.len(), 3, "the recipient, its pointer and its secret");
+        self.import_recipients_like(&self.recipient_to_import().await, count)
+    }
+
+    /// The items that [`Account::import_recipients_like`] copies. It reads the whole table, so it comes first.
+    pub async fn recipient_to_import(&self) -> RecipientToImport {
+        let (id, secret) = self.recipient_with_secret_of(ORIGINAL_EMAIL, IMPORTED_SECRET).await;
+        let mut items = self.table.items().await;
+        items.retain(|item| text(item, "pk").contains(&id) || text(item, "sk").contains(ORIGINAL_EMAIL));
+        assert_eq!(items.len(), 3, "the recipient, its pointer and its secret");
+        RecipientToImport { id, secret, items }
+    }
+
+    /// Puts many copies of a recipient into the dock, past the API; returns their ids and those of their secrets.
+    pub fn import_recipients_like(
+        &self,
+        original: &RecipientToImport,
+        count: usize,
+    ) -> Vec<(String, String)> {
         let now = Clock::system().now();
         let rng = &mut random::system();
         let mut ids = Vec::new();
@@ -138,9 +175,10 @@ impl Account {
             let copy = RecipientId::generate(now, rng).to_string();
             let secret_copy = SecretId::generate(now, rng).to_string();
             let rewrite = |text: &str| {
-                text.replace(&original, &copy).replace(&secret, &secret_copy).replace(EMAIL, &email)
+                let text = text.replace(&original.id, &copy).replace(&original.secret, &secret_copy);
+                text.replace(ORIGINAL_EMAIL, &email)
             };
-            copies.extend(originals.iter().map(|original| item(original, &rewrite)));
+            copies.extend(original.items.iter().map(|original| item(original, &rewrite)));
             ids.push((copy, secret_copy));
             if copies.len() >= 30_000 {
                 self.table.import(std::mem::take(&mut copies));

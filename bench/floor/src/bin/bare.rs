@@ -26,8 +26,9 @@ struct Call {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let client = dynamodb::function_client()?;
-    // The same connections as a function's, opened in the same way.
-    Store::new(client.clone(), std::env::var("TABLE_NAME")?).connect(Partition::Key).await;
+    // As many connections as the function's, opened in the same way.
+    let connections = std::env::var("CONNECTIONS")?.parse()?;
+    Store::new(client.clone(), std::env::var("TABLE_NAME")?).connect(connections, Partition::Key).await;
     lambda_http::run(service_fn(|event: Request| answer(&client, event))).await
 }
 
@@ -49,7 +50,6 @@ async fn send(client: &Client, call: Call) -> Result<(), Error> {
     // The SDK wants these to be set.
     let (table, key) = (Some("table".to_owned()), Some(HashMap::new()));
     match call.operation.as_str() {
-        "GetItem" => send!(client.get_item().set_table_name(table).set_key(key)),
         "BatchGetItem" => send!(client.batch_get_item().set_request_items(Some(HashMap::new()))),
         "Query" => send!(client.query().set_table_name(table)),
         "UpdateItem" => send!(client.update_item().set_table_name(table).set_key(key)),

@@ -1,4 +1,4 @@
-// What both endpoints share: the client, who calls, and the form of answers.
+// What the endpoints share: the client, who calls, and the form of answers.
 
 import { createHash } from "node:crypto";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
@@ -41,7 +41,7 @@ export async function authenticate(event, read) {
 const RETENTION = Number(process.env.AUDIT_RETENTION_DAYS) * 24 * 60 * 60;
 
 /** The writes of an audit entry, in the trails of its dock and of its entity. */
-export function audit(event, { account, key, dock, entityType, entityId, changes, metadata, at }) {
+export function audit(event, { account, key, dock, entityType, entityId, action = "create", changes, metadata, at }) {
   const id = `aud_${ulid(at.getTime())}`;
   const entity = createHash("sha256").update(`${entityType}\0${entityId}`).digest("hex");
   const shard = "0123456789ABCDEFGHJKMNPQRSTVWXYZ".indexOf(id.at(-1)) % 8;
@@ -51,7 +51,7 @@ export function audit(event, { account, key, dock, entityType, entityId, changes
     dock,
     entityType,
     entityId,
-    action: "create",
+    action,
     actor: key,
     source: "api",
     changes: changes && JSON.stringify({ before: {}, after: changes }),
@@ -100,11 +100,11 @@ export function name(value) {
 export const endpoint = (handle) => async (event) => {
   const requestId = event.requestContext.requestId;
   const begun = performance.now();
-  let statusCode = 201;
+  let statusCode;
   let body;
   let headers = {};
   try {
-    ({ body, headers = {} } = await handle(event));
+    ({ statusCode = 201, body, headers = {} } = await handle(event));
   } catch (error) {
     if (!(error instanceof HttpError)) console.error(JSON.stringify({ requestId, fault: error.name }));
     statusCode = error.statusCode && error.body ? error.statusCode : 500;

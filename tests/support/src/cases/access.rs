@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Thing::{Member, SceneDock};
-use super::{Case, READ_AND_QUERY, READ_TWO_AND_QUERY, case};
+use super::{Case, READ_AND_QUERY, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, Unprocessed};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -16,7 +16,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "resource": {"type": "dock"},
                 "context": {"factors": ["shared_passphrase"]},
             }))
-            .calls(&[READ_TWO_AND_QUERY, &["BatchGetItem", "GetItem", "Query"]])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY])
             .repeated(200)
             .overcomes("Query", [Refused("ThrottlingException"), AnswerLost])
             .overcomes("BatchGetItem", [Unprocessed])
@@ -32,7 +32,7 @@ pub(super) fn cases() -> Vec<Case> {
             .status(404),
         case("get-recipient-access")
             .path(&[Member])
-            .calls(&[READ_AND_QUERY, &["BatchGetItem", "GetItem", "Query"]])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY])
             .repeated(200)
             .overcomes("Query", [AnswerLost])
             .measured(),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Thing::{Artifact, DeclaredArtifact, Dock, EmptyArtifact, MissingArtifact, UploadedArtifact};
-use super::{Calls, Case, READ, READ_TWO, READ_TWO_AND_QUERY, WRITE, case};
+use super::{Calls, Case, READ, READ_AND_QUERY, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, Status, Unreachable};
 use crate::fault::{CONFLICT, MIXED};
 
@@ -42,7 +42,7 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[Dock])
             .body(declared("page-{n}.pdf"))
             .status(201)
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
             .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
@@ -52,7 +52,7 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[Dock])
             .body(json!({"filename": "page-{n}.pdf", "metadata": {"lender_id": "LND-4821"}}))
             .status(201)
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(201)
             .with_idempotency_key(201),
         case("create-artifact")
@@ -60,7 +60,7 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[Dock])
             .body(declared("{declared}"))
             .status(201)
-            .calls(&[READ_TWO, WRITE, READ])
+            .calls(&[READ, WRITE, READ])
             .repeated(201)
             .with_idempotency_key(201)
             .entries(0),
@@ -68,7 +68,7 @@ pub(super) fn cases() -> Vec<Case> {
             .what("2 artifacts")
             .path(&[Dock])
             .body(json!({"items": [declared("one-{n}.pdf"), declared("two-{n}.pdf"), {"filename": "a/b"}]}))
-            .calls(&[READ_TWO, &["TransactWriteItems", "TransactWriteItems"]])
+            .calls(&[READ, &["TransactWriteItems", "TransactWriteItems"]])
             .repeated(200)
             .entries(2)
             .overcomes("TransactWriteItems", [AnswerLost, AnswerLost]),
@@ -79,7 +79,7 @@ pub(super) fn cases() -> Vec<Case> {
             .entries(0),
         upload()
             .body(form("page-{n}.pdf"))
-            .calls(&[READ_TWO, WRITE, PUT, WRITE])
+            .calls(&[READ, WRITE, PUT, WRITE])
             .repeated(201)
             .entries(2)
             .overcomes("PutObject", [Unreachable, Status(503)]),
@@ -89,7 +89,7 @@ pub(super) fn cases() -> Vec<Case> {
             .what("a page of 10")
             .path(&[Dock])
             .query("limit=10")
-            .calls(&[READ_TWO_AND_QUERY, TWO_QUERIES])
+            .calls(&[READ_AND_QUERY, TWO_QUERIES])
             .repeated(200)
             .overcomes("Query", [AnswerLost, Refused("ThrottlingException")])
             .measured(),
@@ -97,41 +97,41 @@ pub(super) fn cases() -> Vec<Case> {
             .what("10 with an entry of metadata")
             .path(&[Dock])
             .query("limit=10&status=AVAILABLE&metadataKey=lender_id&metadataValue=LND-4821")
-            .calls(&[READ_TWO_AND_QUERY])
+            .calls(&[READ_AND_QUERY])
             .repeated(200),
         case("list-artifacts").what("a page of 1000").path(&[Dock]).query("limit=1000").repeated(200),
         case("get-artifact")
             .path(&[Dock, Artifact])
-            .calls(&[READ_TWO])
+            .calls(&[READ])
             .repeated(200)
-            .overcomes("GetItem", [AnswerLost; 2])
+            .overcomes("BatchGetItem", [AnswerLost; 2])
             .measured(),
         case("get-artifact").what("none").path(&[Dock, MissingArtifact]).status(404),
         case("get-artifact-content")
             .path(&[Dock, Artifact])
-            .calls(&[READ_TWO])
+            .calls(&[READ])
             .repeated(200)
-            .overcomes("GetItem", [AnswerLost; 2])
+            .overcomes("BatchGetItem", [AnswerLost; 2])
             .measured(),
         case("get-artifact-content").what("none yet").path(&[Dock, DeclaredArtifact]).status(409),
         case("complete-artifact")
             .path(&[Dock, UploadedArtifact])
-            .calls(&[READ_TWO, HEAD, WRITE])
+            .calls(&[READ, HEAD, WRITE])
             .repeated(200)
             .overcomes("HeadObject", [Unreachable, Status(500)])
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
-        case("complete-artifact").what("again").path(&[Dock, Artifact]).calls(&[READ_TWO]).repeated(200).entries(0),
+        case("complete-artifact").what("again").path(&[Dock, Artifact]).calls(&[READ]).repeated(200).entries(0),
         case("complete-artifact")
             .what("nothing uploaded")
             .path(&[Dock, DeclaredArtifact])
             .status(409)
-            .calls(&[READ_TWO, HEAD])
+            .calls(&[READ, HEAD])
             .repeated(409),
         case("complete-artifact").what("metadata alone").path(&[Dock, EmptyArtifact]).status(409),
         case("update-artifact")
             .path(&[Dock, Artifact])
             .body(json!({"filename": "other-{n}.pdf", "metadata": {"lender_id": null, "policy_number": "P-{n}"}}))
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
         case("update-artifact")
@@ -141,11 +141,11 @@ pub(super) fn cases() -> Vec<Case> {
                 "filename": "{declared}", "metadata": {"document_type": "declaration-page", "lender_id": "LND-4821"},
             }))
             .status(409)
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(409),
         case("delete-artifact")
             .path(&[Dock, Artifact])
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(404)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("delete-artifact").what("metadata alone").path(&[Dock, EmptyArtifact]).repeated(404),

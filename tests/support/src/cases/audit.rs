@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Thing::{Recipient, RecipientType};
-use super::{Calls, Case, READ, READ_TWO, WRITE, case};
+use super::{Calls, Case, READ, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused};
 use crate::fault::{CONFLICT, MIXED};
 
@@ -15,7 +15,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("list-audit-logs")
             .what("a page of 10")
             .query("dockId={dock}&limit=10")
-            .calls(&[READ_TWO, QUERY_EIGHT])
+            .calls(&[READ, QUERY_EIGHT])
             .repeated(200)
             .overcomes("Query", [Refused("ThrottlingException"), AnswerLost])
             .measured(),
@@ -40,7 +40,7 @@ pub(super) fn cases() -> Vec<Case> {
                 "metadata": {"office": "Denver", "pages": 12},
             }))
             .status(201)
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost, CONFLICT])

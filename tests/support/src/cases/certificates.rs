@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Thing::{Certificate, Member, MissingCertificate, Recipient};
-use super::{Case, READ_AND_BATCH, READ_AND_QUERY, READ_TWO_AND_QUERY, WRITE, case};
+use super::{Case, READ, READ_AND_QUERY, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Unprocessed};
 use crate::fault::{CONFLICT, MIXED};
 
@@ -27,21 +27,21 @@ pub(super) fn cases() -> Vec<Case> {
             .with_idempotency_key(409),
         case("list-certificates")
             .path(&[Member])
-            .calls(&[READ_TWO_AND_QUERY])
+            .calls(&[READ_AND_QUERY])
             .repeated(200)
             .overcomes("Query", [Refused("ThrottlingException"); 2])
             .measured(),
         case("list-certificates").what("a page of 1000").path(&[Member]).query("limit=1000").repeated(200),
         case("get-certificate")
             .path(&[Member, Certificate])
-            .calls(&[READ_AND_BATCH])
+            .calls(&[READ])
             .repeated(200)
             .overcomes("BatchGetItem", [Unprocessed, Refused("ThrottlingException")])
             .measured(),
         case("get-certificate").what("none").path(&[Member, MissingCertificate]).status(404),
         case("revoke-certificate")
             .path(&[Member, Certificate])
-            .calls(&[READ_AND_BATCH, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [MIXED, SilenceBefore])
             .measured(),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Thing::Dock;
-use super::{Case, READ, READ_TWO, WRITE, case};
+use super::{Case, READ, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Canceled, Refused};
 use crate::fault::{CONFLICT, MIXED};
 
@@ -24,14 +24,14 @@ pub(super) fn cases() -> Vec<Case> {
             .measured(),
         case("get-dock")
             .path(&[Dock])
-            .calls(&[READ_TWO])
+            .calls(&[READ])
             .repeated(200)
-            .overcomes("GetItem", [Refused("ThrottlingException"); 2])
+            .overcomes("BatchGetItem", [Refused("ThrottlingException"); 2])
             .measured(),
         case("update-dock")
             .path(&[Dock])
             .body(json!({"name": "New {n}"}))
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(200)
             .overcomes(
                 "TransactWriteItems",

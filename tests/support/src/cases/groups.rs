@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Thing::{Dock, Group, Member, MissingGroup, PlainGroup, SceneDock};
-use super::{Case, READ_THREE, READ_TWO, READ_TWO_AND_QUERY, WRITE, case};
+use super::{Case, READ, READ_AND_QUERY, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, Unprocessed};
 use crate::fault::{CONFLICT, MIXED};
 
@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[Dock])
             .body(json!({"name": "Group {n}"}))
             .status(201)
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
@@ -23,7 +23,7 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[SceneDock])
             .body(json!({"name": "Group {n}", "recipientIds": ["{member}"]}))
             .status(201)
-            .calls(&[READ_TWO, &["Query"], WRITE])
+            .calls(&[READ, &["Query"], WRITE])
             .repeated(201)
             .with_idempotency_key(201),
         case("create-group")
@@ -36,26 +36,26 @@ pub(super) fn cases() -> Vec<Case> {
             .what("a page of 10")
             .path(&[SceneDock])
             .query("limit=10")
-            .calls(&[READ_TWO_AND_QUERY])
+            .calls(&[READ_AND_QUERY])
             .repeated(200)
             .overcomes("Query", [AnswerLost])
             .measured(),
         case("get-group")
             .path(&[SceneDock, Group])
-            .calls(&[READ_TWO])
+            .calls(&[READ])
             .repeated(200)
-            .overcomes("GetItem", [AnswerLost; 2])
+            .overcomes("BatchGetItem", [AnswerLost; 2])
             .measured(),
         case("update-group")
             .path(&[SceneDock, Group])
             .body(json!({"description": "Description {n}"}))
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [CONFLICT, AnswerLost])
             .measured(),
         case("delete-group")
             .path(&[SceneDock, PlainGroup])
-            .calls(&[READ_TWO, WRITE, &["Query"]])
+            .calls(&[READ, WRITE, &["Query"]])
             .repeated(404)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("delete-group").what("of a policy").path(&[SceneDock, Group]).entries(2),
@@ -64,14 +64,14 @@ pub(super) fn cases() -> Vec<Case> {
             .what("a page of 10")
             .path(&[SceneDock, Group])
             .query("limit=10")
-            .calls(&[READ_TWO_AND_QUERY, &["BatchGetItem"], &["BatchGetItem"]])
+            .calls(&[READ_AND_QUERY, READ, READ])
             .repeated(200)
             .overcomes("BatchGetItem", [Unprocessed, Refused("ThrottlingException")])
             .measured(),
         case("add-group-recipients")
             .path(&[SceneDock, Group])
             .body(one("{outsider}"))
-            .calls(&[READ_TWO, &["Query"], WRITE])
+            .calls(&[READ, &["Query"], WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
         case("add-group-recipients")
@@ -82,24 +82,24 @@ pub(super) fn cases() -> Vec<Case> {
         case("remove-group-recipients")
             .path(&[SceneDock, Group])
             .body(one("{member}"))
-            .calls(&[READ_TWO, &["BatchGetItem"], WRITE])
+            .calls(&[READ, READ, WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
         case("remove-group-recipient")
             .path(&[SceneDock, Group, Member])
-            .calls(&[READ_TWO, &["BatchGetItem"], WRITE])
+            .calls(&[READ, READ, WRITE])
             .repeated(404)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("assign-policy")
             .path(&[SceneDock, PlainGroup])
             .body(json!({"policyId": "{policy}"}))
-            .calls(&[READ_THREE, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
         case("unassign-policy")
             .path(&[SceneDock, Group])
             .body(json!({"policyId": "{policy}"}))
-            .calls(&[READ_THREE, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [CONFLICT, AnswerLost]),
     ]

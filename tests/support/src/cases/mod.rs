@@ -36,12 +36,8 @@ use crate::{bucket, certificate};
 /// Calls of DynamoDB and S3 that are made at once.
 pub type Calls = &'static [&'static str];
 
-const READ: Calls = &["GetItem"];
-const READ_TWO: Calls = &["GetItem", "GetItem"];
-const READ_THREE: Calls = &["GetItem", "GetItem", "GetItem"];
-const READ_TWO_AND_QUERY: Calls = &["GetItem", "GetItem", "Query"];
-const READ_AND_QUERY: Calls = &["GetItem", "Query"];
-const READ_AND_BATCH: Calls = &["BatchGetItem", "GetItem"];
+const READ: Calls = &["BatchGetItem"];
+const READ_AND_QUERY: Calls = &["BatchGetItem", "Query"];
 const WRITE: Calls = &["TransactWriteItems"];
 
 /// What a path parameter names.

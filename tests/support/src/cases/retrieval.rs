@@ -5,23 +5,15 @@ use serde_json::json;
 use super::Thing::{
     AccountJob, Job, MissingArtifact, MissingJob, OpenJob, OutsiderArtifact, OutsiderJob, RetrievedArtifact,
 };
-use super::{Calls, Case, READ, READ_AND_QUERY, READ_TWO, READ_TWO_AND_QUERY, Sender, WRITE, case};
+use super::{Case, READ, READ_AND_QUERY, Sender, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, Unprocessed};
 use crate::fault::{CONFLICT, MIXED};
-
-const READ_THREE_AND_QUERY: Calls = &["GetItem", "GetItem", "GetItem", "Query"];
-/// The recipient, its groups, the policies, and the open jobs of the dock.
-const DECIDE: Calls = &["BatchGetItem", "GetItem", "GetItem", "Query"];
-/// The recipient, its groups, the policies, and the artifacts.
-const DECIDE_ON_PAGE: Calls = &["BatchGetItem", "BatchGetItem", "GetItem", "Query"];
-/// The credential, the page, the recipient, its groups and the policies.
-const DECIDE_ON_LINK: Calls = &["BatchGetItem", "GetItem", "GetItem", "GetItem", "Query"];
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
         case("get-retrieval-access")
             .by(Sender::Member)
-            .calls(&[READ_AND_QUERY, &["BatchGetItem", "GetItem", "Query"]])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY])
             .repeated(200)
             .overcomes("Query", [Refused("ThrottlingException"), AnswerLost])
             .overcomes("BatchGetItem", [Unprocessed])
@@ -30,13 +22,13 @@ pub(super) fn cases() -> Vec<Case> {
             .what("nothing granted")
             .by(Sender::Outsider)
             .status(403)
-            .calls(&[READ_AND_QUERY, &["GetItem", "Query"], WRITE])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY, WRITE])
             .repeated(403),
         case("create-retrieval-job")
             .by(Sender::Member)
             .body(json!({"metadata": {"document_type": "declaration-page"}}))
             .status(201)
-            .calls(&[READ_AND_QUERY, DECIDE, WRITE])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY, WRITE])
             .repeated(201)
             .with_idempotency_key(201)
             .overcomes("BatchGetItem", [Unprocessed])
@@ -46,13 +38,13 @@ pub(super) fn cases() -> Vec<Case> {
             .by(Sender::Member)
             .body(json!({"cursor": "{cursor}"}))
             .status(201)
-            .calls(&[READ_TWO_AND_QUERY, DECIDE, WRITE])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY, WRITE])
             .repeated(201),
         case("create-retrieval-job")
             .what("by the account")
             .body(json!({"dockId": "{scene_dock}", "recipientId": "{member}"}))
             .status(201)
-            .calls(&[READ_TWO_AND_QUERY, DECIDE, WRITE])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY, WRITE])
             .repeated(201)
             .with_idempotency_key(201),
         case("create-retrieval-job")
@@ -66,37 +58,37 @@ pub(super) fn cases() -> Vec<Case> {
             .by(Sender::Outsider)
             .body(json!({}))
             .status(403)
-            .calls(&[READ_AND_QUERY, &["GetItem", "GetItem", "Query"], WRITE])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY, WRITE])
             .repeated(403),
         case("list-retrieval-jobs")
             .by(Sender::Member)
-            .calls(&[READ_AND_QUERY, &["Query"], &["BatchGetItem"]])
+            .calls(&[READ_AND_QUERY, &["Query"], READ])
             .repeated(200)
             .overcomes("BatchGetItem", [Unprocessed]),
         case("list-retrieval-jobs")
             .what("by the account")
             .query("dockId={dock}")
-            .calls(&[READ_TWO, &["Query"]])
+            .calls(&[READ, &["Query"]])
             .repeated(200),
         case("get-retrieval-job")
             .by(Sender::Member)
             .path(&[Job])
-            .calls(&[READ_TWO_AND_QUERY])
+            .calls(&[READ_AND_QUERY])
             .repeated(200)
-            .overcomes("GetItem", [AnswerLost; 2]),
-        case("get-retrieval-job").what("by the account").path(&[AccountJob]).calls(&[READ_TWO]).repeated(200),
+            .overcomes("BatchGetItem", [AnswerLost; 2]),
+        case("get-retrieval-job").what("by the account").path(&[AccountJob]).calls(&[READ]).repeated(200),
         case("get-retrieval-job").what("none").path(&[MissingJob]).status(404),
         case("list-retrieval-results")
             .by(Sender::Member)
             .path(&[Job])
-            .calls(&[READ_THREE_AND_QUERY, DECIDE_ON_PAGE, WRITE])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY, WRITE])
             .repeated(200)
             .overcomes("BatchGetItem", [Unprocessed])
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("list-retrieval-results")
             .what("by the account")
             .path(&[AccountJob])
-            .calls(&[&["GetItem", "GetItem", "GetItem"], &["Query"], DECIDE_ON_PAGE, WRITE])
+            .calls(&[READ, &["Query"], READ_AND_QUERY, WRITE])
             .repeated(200),
         case("list-retrieval-results")
             .what("nothing granted any more")
@@ -107,7 +99,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("cancel-retrieval-job")
             .by(Sender::Member)
             .path(&[OpenJob])
-            .calls(&[READ_TWO_AND_QUERY, READ, WRITE])
+            .calls(&[READ_AND_QUERY, READ, WRITE])
             .repeated(409)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("cancel-retrieval-job").what("ended").path(&[AccountJob]).status(409).repeated(409),
@@ -116,7 +108,7 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[Job, RetrievedArtifact])
             .query("ticket={ticket}")
             .status(302)
-            .calls(&[READ_TWO_AND_QUERY, DECIDE_ON_LINK, WRITE])
+            .calls(&[READ_AND_QUERY, READ_AND_QUERY, WRITE])
             .repeated(302)
             .recorded()
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),

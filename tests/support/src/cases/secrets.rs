@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::Thing::{FullRecipient, MissingSecret, Recipient, Secret};
-use super::{Case, READ_AND_BATCH, READ_AND_QUERY, WRITE, case};
+use super::{Case, READ, READ_AND_QUERY, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Unprocessed};
 use crate::fault::{CONFLICT, MIXED};
 
@@ -27,14 +27,14 @@ pub(super) fn cases() -> Vec<Case> {
             .with_idempotency_key(409),
         case("list-secrets")
             .path(&[Recipient])
-            .calls(&[&["GetItem", "GetItem", "Query"], &["Query"]])
+            .calls(&[READ_AND_QUERY, &["Query"]])
             .repeated(200)
             .overcomes("Query", [Refused("ThrottlingException"); 2])
             .measured(),
         case("list-secrets").what("a page of 1000").path(&[Recipient]).query("limit=1000").repeated(200),
         case("get-secret")
             .path(&[Recipient, Secret])
-            .calls(&[READ_AND_BATCH])
+            .calls(&[READ])
             .repeated(200)
             .overcomes("BatchGetItem", [Unprocessed, Refused("ThrottlingException")])
             .measured(),
@@ -42,7 +42,7 @@ pub(super) fn cases() -> Vec<Case> {
         case("rotate-secret")
             .path(&[Recipient, Secret])
             .status(201)
-            .calls(&[READ_AND_BATCH, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(409)
             .with_idempotency_key(200)
             .overcomes("BatchGetItem", [Unprocessed, Refused("ThrottlingException")])
@@ -53,13 +53,13 @@ pub(super) fn cases() -> Vec<Case> {
             .path(&[Recipient, Secret])
             .body(json!({"graceHours": 24}))
             .status(201)
-            .calls(&[READ_AND_BATCH, &["Query"], WRITE])
+            .calls(&[READ, &["Query"], WRITE])
             .repeated(409)
             .with_idempotency_key(200),
         case("rotate-secret").what("none").path(&[Recipient, MissingSecret]).status(404),
         case("revoke-secret")
             .path(&[Recipient, Secret])
-            .calls(&[READ_AND_BATCH, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [MIXED, SilenceBefore])
             .measured(),

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::Sender::Anyone;
 use super::Thing::Member;
-use super::{Calls, Case, READ, READ_TWO, WRITE, case};
+use super::{Calls, Case, READ, READ_AND_QUERY, WRITE, case};
 use crate::fault::InjectedFault::{AnswerLost, Refused, SilenceBefore, Unprocessed};
 use crate::fault::MIXED;
 
 const QUERY: Calls = &["Query"];
-const DECIDE: Calls = &["BatchGetItem", "GetItem", "Query", "UpdateItem"];
+const DECIDE: Calls = &["BatchGetItem", "Query", "UpdateItem"];
 
 pub(super) fn cases() -> Vec<Case> {
     let of = |recipient: &str, passphrase: &str, more: Value| {
@@ -34,11 +34,7 @@ pub(super) fn cases() -> Vec<Case> {
             .what("with identifiers")
             .by(Anyone)
             .body(of("{member}", "{passphrase}", json!({"identifiers": {"policy_number": "POL-{n}"}})))
-            .calls(&[
-                &["GetItem", "Query"],
-                &["BatchGetItem", "GetItem", "Query", "UpdateItem", "UpdateItem"],
-                WRITE,
-            ])
+            .calls(&[READ_AND_QUERY, &["BatchGetItem", "Query", "UpdateItem", "UpdateItem"], WRITE])
             .repeated(200)
             .overcomes("UpdateItem", [AnswerLost, SilenceBefore]),
         case("issue-token")
@@ -46,7 +42,7 @@ pub(super) fn cases() -> Vec<Case> {
             .by(Anyone)
             .body(of("{outsider}", "{outsider_passphrase}", json!({})))
             .status(400)
-            .calls(&[QUERY, &["GetItem", "Query", "UpdateItem"], WRITE])
+            .calls(&[QUERY, &["BatchGetItem", "Query", "UpdateItem"], WRITE])
             .repeated(400),
         case("issue-token")
             .what("a wrong passphrase")
@@ -63,7 +59,7 @@ pub(super) fn cases() -> Vec<Case> {
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("revoke-recipient-tokens")
             .path(&[Member])
-            .calls(&[READ_TWO, WRITE])
+            .calls(&[READ, WRITE])
             .repeated(200)
             .overcomes("TransactWriteItems", [MIXED, AnswerLost])
             .measured(),
