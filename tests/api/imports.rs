@@ -165,7 +165,16 @@ async fn what_is_too_much_or_no_file_of_recipients_writes_nothing_and_says_what_
         assert_eq!(it.batch("", recipients).await.status, 400);
     }
     assert_eq!(it.count().await, 0);
-    assert_eq!(counts(&it.import("", &file(1_000)).await), [1_000, 0, 0]);
+    // A slow machine may need more than one request for as many as a file may have.
+    let mut created = 0;
+    while created < 1_000 {
+        let reply = it.import("", &file(1_000)).await;
+        let [success, existing, _] = counts(&reply);
+        assert_eq!(existing, created);
+        assert!(*success != 0, "{}", reply.shown());
+        created += success.as_u64().unwrap();
+    }
+    assert_eq!(it.count().await, 1_000);
 }
 
 #[tokio::test]

@@ -507,7 +507,7 @@ async fn half_an_answer_is_no_bug() {
     let case = cases::all().into_iter().find(|case| case.endpoint == "create-recipient").unwrap();
     let world = World::new(&table, &case).await;
     *world.plan.lock().unwrap() =
-        Plan { fault: Some((3, false, InjectedFault::HalfAnswer)), ..Plan::default() };
+        Plan { fault: Some((2, false, InjectedFault::HalfAnswer)), ..Plan::default() };
     let there = || Some(json!({"name": "There", "email": THERE}));
     assert_eq!(world.ask("create-recipient", "", there()).await.status, 503);
     assert_eq!(world.plan.lock().unwrap().failed, 1);

@@ -85,6 +85,14 @@ async fn what_was_not_tried_before_the_time_ran_out_is_an_error_of_its_row() {
     assert_eq!((&first["success"], &first["failed"]), (&json!(created), &json!(1_000 - created)));
     assert!(errors.iter().all(|error| error["status"] == 503));
     is_slow.store(false, Ordering::SeqCst);
-    let again = import().await;
-    assert_eq!((&again["existing"], &again["success"]), (&json!(created), &json!(1_000 - created)));
+    // A slow machine may need more than one request for the rest.
+    let mut existing = created;
+    while existing < 1_000 {
+        let again = import().await;
+        assert_eq!(again["existing"], existing);
+        let success = again["success"].as_u64().unwrap() as usize;
+        assert!(success > 0, "{again}");
+        existing += success;
+    }
+    assert_eq!(account.table.recipients().await.0.len(), 1_000);
 }
