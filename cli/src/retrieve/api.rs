@@ -397,7 +397,7 @@ async fn is_right(link: &Link, path: &Path) -> std::io::Result<bool> {
         let count = file.read(&mut buffer).await?;
         let read = buffer.get(..count).unwrap_or_default();
         if read.is_empty() {
-            let hash: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let hash = hex::encode(digest.finalize());
             return Ok(size == link.size && link.hash == format!("sha256:{hash}"));
         }
         digest.update(read);

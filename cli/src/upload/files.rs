@@ -139,7 +139,7 @@ pub(super) fn declare(source: &Source) -> Result<Value, String> {
             let count = file.read(&mut buffer)?;
             let read = buffer.get(..count).unwrap_or_default();
             if read.is_empty() {
-                let hash = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+                let hash = hex::encode(digest.finalize());
                 return Ok((head, size, hash));
             }
             if head.len() < HEAD {

@@ -2,13 +2,21 @@
 
 use std::time::Duration;
 
+use aws_runtime::invocation_id::InvocationIdInterceptor;
+use aws_runtime::request_info::RequestInfoInterceptor;
+use aws_runtime::user_agent::UserAgentInterceptor;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::interceptors::InterceptorContext;
+use aws_sdk_dynamodb::config::interceptors::{BeforeSerializationInterceptorContextRef, InterceptorContext};
 use aws_sdk_dynamodb::config::retry::{ClassifyRetry, RetryAction, RetryConfig, RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Config, Credentials, Region};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, Builder, Config, ConfigBag, Credentials, Intercept, Region,
+    StalledStreamProtectionConfig,
+};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::CancellationReason;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::{disable_interceptor, dyn_dispatch_hint};
 
 use crate::aws::environment::{Environment, endpoint_url};
 use crate::aws::transport;
@@ -28,9 +36,36 @@ pub fn function_client() -> Result<Client, String> {
         .http_client(transport::http_client(transport::amazon_roots()))
         .region(Region::new(region))
         .retry_partition(retries_within(TokenBucket::builder().capacity(RETRY_TOKENS).build()))
+        // An attempt has its own time limit, answer included.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .interceptor(NoDescription)
         .credentials_provider(credentials);
     config.set_endpoint_url(endpoint);
     Ok(Client::from_conf(with_limits(config).build()))
+}
+
+/// Leaves out the headers in which the SDK describes itself and its attempts: DynamoDB answers alike without them, and to write, sign
+/// and send them is a twentieth of a request's work.
+#[derive(Debug)]
+struct NoDescription;
+
+#[dyn_dispatch_hint]
+impl Intercept for NoDescription {
+    fn name(&self) -> &'static str {
+        "no description"
+    }
+
+    fn read_before_execution(
+        &self,
+        _context: &BeforeSerializationInterceptorContextRef<'_>,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let state = config.interceptor_state();
+        state.store_put(disable_interceptor::<InvocationIdInterceptor>("not read"));
+        state.store_put(disable_interceptor::<RequestInfoInterceptor>("not read"));
+        state.store_put(disable_interceptor::<UserAgentInterceptor>("not read"));
+        Ok(())
+    }
 }
 
 /// The tokens of a function's bucket. A retry costs 5, 10 after a timeout, until it succeeds; a call that succeeds at once

@@ -150,7 +150,7 @@ impl Bucket {
             request(method, &format!("{}/{key}", self.url), headers, SdkBody::from(body.to_vec()))?;
         let mut settings = settings();
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-        let digest = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex::encode(Sha256::digest(body));
         self.sign(&mut request, headers, SignableBody::Precomputed(digest), settings, at)?;
         let request = request.try_into().map_err(|_| CallFailed::bug("not a request"))?;
         self.http.call(request).await.map_err(|error| match error {

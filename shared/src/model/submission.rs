@@ -57,8 +57,7 @@ impl SubmissionKey {
             hmac.update(b"\0");
             hmac.update(value.as_bytes());
         }
-        let digest = hmac.finalize().into_bytes();
-        SetDigest(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+        SetDigest(hex::encode(hmac.finalize().into_bytes()))
     }
 }
 

@@ -52,7 +52,7 @@ fn hex_digest<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
         digest.update(text);
         digest.update(b"\0");
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(digest.finalize())
 }
 
 /// The sort key of a copy.

@@ -48,7 +48,7 @@ impl ContentHash {
 
     /// The 64 lower-case hex digits alone.
     pub fn hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(self.0)
     }
 }
 

@@ -1,7 +1,5 @@
 //! SHA-256 digests of keys and secrets, which are stored in their place.
 
-use std::fmt::Write;
-
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -64,10 +62,7 @@ impl Digest {
 
     /// The digest as 64 lower-case hex digits, for the store alone.
     pub fn expose_hex(&self) -> String {
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex::encode(self.0)
     }
 }
 
