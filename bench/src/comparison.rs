@@ -27,7 +27,7 @@ impl Turn {
     /// Fewer where each request takes longer, on a share of a CPU and of a thousand links, and where each needs things of its own.
     pub fn of(subject: Subject, throttled: bool) -> Self {
         let (starts, requests) = match (throttled, subject.name() == RESULTS, subject.is_imported()) {
-            (true, true, _) => (2, 6),
+            (true, true, _) => (1, 4),
             (true, false, _) => (4, 40),
             (false, true, _) => (4, 25),
             (false, false, true) => (4, 150),
