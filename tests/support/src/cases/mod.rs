@@ -162,7 +162,8 @@ pub struct Case {
     pub is_recorded: bool,
     /// How many audit entries it leaves, if it changes something.
     pub entries: usize,
-    /// Whether the benchmark measures it.
+    /// Whether the benchmark measures it over recipients and artifacts that it imports. Of an endpoint without such a case it measures the
+    /// first that succeeds, each request on things that the API makes.
     pub is_measured: bool,
 }
 

@@ -28,7 +28,6 @@ pub(super) fn cases() -> Vec<Case> {
             .overcomes("Query", [AnswerLost, Refused("ThrottlingException")])
             .overcomes("BatchGetItem", [Unprocessed])
             .overcomes("UpdateItem", [AnswerLost])
-            // Not measured: a recipient may ask for sixty a minute.
             .overcomes("TransactWriteItems", [MIXED, AnswerLost]),
         case("issue-token")
             .what("with identifiers")
