@@ -12,7 +12,7 @@ use crate::workload::{RESULTS, Subject, Workload, World};
 use docyard_test_support::sandbox::Sandbox;
 
 /// How many turns each program has.
-pub const ROUNDS: usize = 5;
+pub const ROUNDS: usize = 4;
 
 /// What a program gets in one turn.
 #[derive(Clone, Copy)]
@@ -29,9 +29,9 @@ impl Turn {
         let (starts, requests) = match (throttled, subject.name() == RESULTS, subject.is_imported()) {
             (true, true, _) => (1, 4),
             (true, false, _) => (4, 40),
-            (false, true, _) => (4, 25),
-            (false, false, true) => (4, 150),
-            (false, false, false) => (2, 12),
+            (false, true, _) => (3, 15),
+            (false, false, true) => (4, 100),
+            (false, false, false) => (2, 10),
         };
         Self { starts, requests }
     }

@@ -24,14 +24,12 @@ pub struct Counts {
 
 /// Counts what a request to a function costs, on average: what `2 n` requests cost more than `n`. `None` without
 /// Valgrind.
-pub async fn count(toolchain: &Toolchain, workload: &Workload) -> Option<Counts> {
+pub async fn count(toolchain: &Toolchain, workload: &Workload, program: &Program) -> Option<Counts> {
     std::process::Command::new("valgrind").arg("--version").output().ok()?;
-    let name = workload.subject.name();
-    let program = toolchain.binary(name);
-    let once = total(toolchain, workload, &program, REQUESTS).await;
-    let twice = total(toolchain, workload, &program, 2 * REQUESTS).await;
+    let once = total(toolchain, workload, program, REQUESTS).await;
+    let twice = total(toolchain, workload, program, 2 * REQUESTS).await;
     let each = |once: u64, twice: u64| (twice - once) as f64 / REQUESTS as f64;
-    eprintln!("{name}: counted");
+    eprintln!("{}: counted", program.name);
     Some(Counts { instructions: each(once.0, twice.0), allocations: each(once.1, twice.1) })
 }
 

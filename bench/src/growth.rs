@@ -21,7 +21,7 @@ const SIZES: [usize; 3] = [10, 10_000, 1_000_000];
 
 /// How many requests a function gets after a tenth as many that are not measured. Fewer where each needs things that the API makes.
 fn requests(subject: Subject) -> usize {
-    if subject.is_imported() && subject.name() != RESULTS { 200 } else { 20 }
+    if subject.is_imported() && subject.name() != RESULTS { 100 } else { 10 }
 }
 
 /// What a request to one function costs at one size, on average.

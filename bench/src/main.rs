@@ -21,6 +21,7 @@ mod report;
 mod series;
 mod workload;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Parser;
@@ -46,6 +47,9 @@ struct Arguments {
     /// Measure these functions alone, and leave the document as it is
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(Subject::all().into_iter().map(Subject::name)))]
     functions: Vec<String>,
+    /// Measure beside these functions what another build made of them, whose release binaries are in this directory
+    #[arg(long, value_name = "DIRECTORY", requires = "functions")]
+    baseline: Option<PathBuf>,
     /// Instead, measure what requests cost as the table grows to a million recipients, artifacts and audit entries
     #[arg(long, conflicts_with = "functions")]
     growth: bool,
@@ -99,13 +103,21 @@ async fn main() {
     let prepared = chosen.iter().map(async |subject| {
         let requests = Turn::of(*subject, false).all_requests().max(count::ALL_REQUESTS);
         let workload = Arc::new(Workload::new(*subject, requests).await);
-        let counts = count::count(&toolchain, &workload).await;
+        let counts = count::count(&toolchain, &workload, &toolchain.binary(subject.name())).await;
+        if let Some(directory) = &arguments.baseline {
+            let baseline = toolchain.baseline(directory, subject.name());
+            let counts = count::count(&toolchain, &workload, &baseline).await;
+            println!("{}: {}\n", baseline.name, report::counted(counts.as_ref()));
+        }
         (workload, counts)
     });
     let prepared: Vec<_> = stream::iter(prepared).buffered(AT_ONCE).collect().await;
     let mut measured = Vec::new();
     for (workload, counts) in prepared {
-        let programs = programs(&toolchain, &peers, workload.subject, false);
+        let mut programs = programs(&toolchain, &peers, workload.subject, false);
+        if let Some(directory) = &arguments.baseline {
+            programs.push((Part::Endpoint, toolchain.baseline(directory, workload.subject.name())));
+        }
         let whole = comparison::hold(toolchain.clone(), workload.clone(), programs, false).await;
         let function = workload.subject.name();
         measured.push((workload, Measured { function, whole, share: Vec::new(), counts }));

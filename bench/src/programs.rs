@@ -87,15 +87,23 @@ impl Toolchain {
 
     /// A release binary.
     pub fn binary(&self, name: &str) -> Program {
-        let binary = self.directory.join("../release").join(name);
-        let bytes = std::fs::read(&binary).unwrap();
+        self.program(name, &self.directory.join("../release").join(name), name)
+    }
+
+    /// The same function as another build made it, whose release binaries are in this directory.
+    pub fn baseline(&self, directory: &Path, name: &str) -> Program {
+        self.program(&format!("{name}, baseline"), &directory.join(name), &format!("{name}.baseline"))
+    }
+
+    fn program(&self, name: &str, binary: &Path, copy: &str) -> Program {
+        let bytes = std::fs::read(binary).unwrap();
         let zip_bytes = zipped(&[("bootstrap".to_owned(), bytes.clone())]);
-        let copy = self.directory.join(name);
+        let copy = self.directory.join(copy);
         // The floor without the SDK has nothing to trust.
         if name == "hello" {
-            std::fs::copy(&binary, &copy).unwrap();
+            std::fs::copy(binary, &copy).unwrap();
         } else {
-            self.authority.trusting_copy(&binary, &copy);
+            self.authority.trusting_copy(binary, &copy);
         }
         Program {
             name: name.to_owned(),

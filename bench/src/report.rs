@@ -119,10 +119,15 @@ fn against_floor(endpoint: &Measured) -> Vec<String> {
         judged(megabytes(binary as u64), binary <= 4_000_000),
         judged(megabytes(ours.program.zip_bytes as u64), ours.program.zip_bytes <= 2_000_000),
         judged(memory(ours), ours.memory_loaded <= 20_000_000),
-        endpoint.counts.as_ref().map_or("–".to_owned(), |counts| {
-            format!("{:.2} M; {:.0}", counts.instructions / 1e6, counts.allocations)
-        }),
+        counted(endpoint.counts.as_ref()),
     ]
+}
+
+/// Instructions and allocations of a request.
+pub fn counted(counts: Option<&Counts>) -> String {
+    counts.map_or("–".to_owned(), |counts| {
+        format!("{:.2} M; {:.0}", counts.instructions / 1e6, counts.allocations)
+    })
 }
 
 fn against_peers(endpoint: &Measured) -> Vec<Vec<String>> {
