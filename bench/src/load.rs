@@ -68,6 +68,9 @@ pub async fn measure(toolchain: &Toolchain, minutes: u64) -> String {
 }
 
 fn report(answers: &Answers, memory: &[u64], minutes: u64) -> String {
+    for fault in answers.faults.iter().take(10) {
+        eprintln!("{fault}");
+    }
     let unasked: Vec<&str> = endpoints::all()
         .map(|endpoint| endpoint.name)
         .filter(|name| !answers.times.contains_key(name))
@@ -93,9 +96,6 @@ fn report(answers: &Answers, memory: &[u64], minutes: u64) -> String {
         answers.faults.len(),
         by_minute.collect::<Vec<_>>().join(", "),
     );
-    for fault in answers.faults.iter().take(10) {
-        eprintln!("{fault}");
-    }
     let mut all = Series::default();
     all.begin_round();
     answers.times.values().for_each(|times| all.extend(times));
