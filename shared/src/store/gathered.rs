@@ -7,10 +7,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 
-use super::{Error, Item};
+use super::error::Error;
+
+/// An item in the SDK's form.
+pub(super) type Item = HashMap<String, AttributeValue>;
 
 /// The most items that one `BatchGetItem` reads.
 pub(super) const MAX_ITEMS: usize = 100;
@@ -100,8 +104,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
-
-    use aws_sdk_dynamodb::types::AttributeValue;
 
     use super::*;
 

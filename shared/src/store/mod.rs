@@ -69,11 +69,8 @@ use serde::de::DeserializeOwned;
 use crate::model::audit::DEFAULT_RETENTION_DAYS;
 use crate::request_record::RequestRecord;
 use crate::values::random;
-use gathered::{GatheredReads, MAX_ITEMS};
+use gathered::{GatheredReads, Item, MAX_ITEMS};
 use retry::{MAX_BATCH_ATTEMPTS, back_off};
-
-/// An item in the SDK's form.
-type Item = HashMap<String, AttributeValue>;
 
 /// The sort keys of a partition that a list covers, and its direction.
 struct KeyRange<'a> {
