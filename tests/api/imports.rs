@@ -169,8 +169,7 @@ async fn what_is_too_much_or_no_file_of_recipients_writes_nothing_and_says_what_
     let mut created = 0;
     while created < 1_000 {
         let reply = it.import("", &file(1_000)).await;
-        let [success, existing, _] = counts(&reply);
-        assert_eq!(existing, created);
+        let [success, ..] = counts(&reply);
         assert!(*success != 0, "{}", reply.shown());
         created += success.as_u64().unwrap();
     }
