@@ -54,18 +54,20 @@ async fn a_table_that_throttles_slows_an_import_down_and_loses_no_row() {
 /// A thousand rows, for which there is no time: what is not tried is told, and nothing is half a recipient.
 #[tokio::test]
 async fn what_was_not_tried_before_the_time_ran_out_is_an_error_of_its_row() {
+    // More than slow writes get through in time, and few enough for a slow machine afterwards.
+    const ROWS: usize = 400;
     let account = Account::new().await;
     let is_slow = Arc::new(AtomicBool::new(true));
     let decide = {
         let is_slow = is_slow.clone();
         move |operation: &str| {
             let is_slow = is_slow.load(Ordering::SeqCst) && operation == "TransactWriteItems";
-            is_slow.then_some(InjectedFault::Slow(600, 0))
+            is_slow.then_some(InjectedFault::Slow(800, 0))
         }
     };
     let store = faulty_client::store(&account.table.url, Arc::new(decide));
     let api = Api::new(Context::new(store, Mode::Live, Clock::system()));
-    let rows: String = (0..1_000).map(|n| format!("N{n},l{n}@example.com\n")).collect();
+    let rows: String = (0..ROWS).map(|n| format!("N{n},l{n}@example.com\n")).collect();
     let head = "Content-Disposition: form-data; name=\"file\"; filename=\"a.csv\"";
     let body = format!("--b\r\n{head}\r\n\r\nname,email\n{rows}\r\n--b--\r\n");
     let headers = [
@@ -82,16 +84,10 @@ async fn what_was_not_tried_before_the_time_ran_out_is_an_error_of_its_row() {
     let errors = first["errors"].as_array().unwrap();
     let created = account.table.recipients().await.0.len();
     assert!(created > 0 && !errors.is_empty());
-    assert_eq!((&first["success"], &first["failed"]), (&json!(created), &json!(1_000 - created)));
+    assert_eq!((&first["success"], &first["failed"]), (&json!(created), &json!(ROWS - created)));
     assert!(errors.iter().all(|error| error["status"] == 503));
     is_slow.store(false, Ordering::SeqCst);
-    // A slow machine may need more than one request for the rest.
-    let mut created = created;
-    while created < 1_000 {
-        let success = import().await["success"].as_u64().unwrap() as usize;
-        assert!(success > 0, "{created} are created");
-        created += success;
-    }
-    assert_eq!(created, 1_000, "none is created twice");
-    assert_eq!(account.table.recipients().await.0.len(), 1_000);
+    let again = import().await;
+    assert_eq!((&again["existing"], &again["success"]), (&json!(created), &json!(ROWS - created)));
+    assert_eq!(account.table.recipients().await.0.len(), ROWS);
 }
