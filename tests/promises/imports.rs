@@ -51,7 +51,7 @@ async fn a_table_that_throttles_slows_an_import_down_and_loses_no_row() {
     trail::assert_explains(&account.table).await;
 }
 
-/// A thousand rows, for which there is no time: what is not tried is told, and nothing is half a recipient.
+/// More rows than there is time for: what is not tried is told, and nothing is half a recipient.
 #[tokio::test]
 async fn what_was_not_tried_before_the_time_ran_out_is_an_error_of_its_row() {
     // More than slow writes get through in time, and few enough for a slow machine afterwards.
