@@ -100,8 +100,7 @@ async fn cost(toolchain: &Toolchain, account: &Account, subject: Subject, mut ev
     let requests = requests(subject);
     let mean = |sum: f64| sum / requests as f64;
     for n in 0..requests + requests / 10 {
-        // Spread over all of them.
-        let event = events.next(account, n * 7919).await;
+        let event = events.next(account, n).await;
         network.take_calls();
         let begun = Instant::now();
         let answer = sandbox.invoke(event).await.unwrap();

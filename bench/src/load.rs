@@ -325,7 +325,7 @@ impl Clients {
         let of_job = [("jobId", canceled.as_str())];
         let job = institution("get-retrieval-job", &of_job, "", Body::None).await?;
         if job["status"] != "COMPLETED" {
-            self.cancel(&canceled, token).await?;
+            institution("cancel-retrieval-job", &of_job, "", Body::None).await?;
         }
         let job = id(&institution("create-retrieval-job", &[], "", Body::Json(json!({}))).await?);
         let of_job = [("jobId", job.as_str())];
@@ -362,10 +362,5 @@ impl Clients {
         account("delete-group", &of_group, "", Value::Null).await?;
         account("delete-recipient", &in_dock, "", Value::Null).await?;
         Ok(())
-    }
-
-    /// Cancels a job, unless it completes just then.
-    async fn cancel(&self, job: &str, token: &str) -> Result<(), Over> {
-        self.ask("cancel-retrieval-job", &[("jobId", job)], "", Some(token), &Body::None).await.map(drop)
     }
 }

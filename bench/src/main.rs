@@ -29,9 +29,9 @@ use futures_util::stream::{self, StreamExt};
 
 use comparison::{Part, Turn};
 use cpu_limit::CpuLimit;
-use programs::{Peer, Program, Toolchain};
+use programs::{PEERS_HAVE, Peer, Program, Toolchain};
 use report::Measured;
-use workload::{RESULTS, Subject, Workload};
+use workload::{Subject, Workload};
 
 /// Measures the release binaries of the functions, on this machine.
 ///
@@ -60,9 +60,6 @@ struct Arguments {
     #[arg(long, value_name = "MINUTES", conflicts_with_all = ["functions", "growth", "decisions"], value_parser = clap::value_parser!(u64).range(1..=60))]
     load: Option<u64>,
 }
-
-/// The endpoints that the peers have.
-const PEERS_HAVE: [&str; 3] = ["create-recipient", "generate-secret", RESULTS];
 
 /// How many functions are prepared and counted at once, and measured at once on a share of a CPU.
 const AT_ONCE: usize = 2;

@@ -6,7 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::network::{CertificateAuthority, Network};
+use crate::workload::RESULTS;
 use docyard_test_support::sandbox;
+
+/// The endpoints that the peers have.
+pub const PEERS_HAVE: [&str; 3] = ["create-recipient", "generate-secret", RESULTS];
 
 /// A program that speaks the Runtime API.
 pub struct Program {
@@ -170,8 +174,7 @@ impl Toolchain {
         let sources = self.root.join("bench/peers/node");
         std::fs::create_dir_all(directory.join("src")).map_err(|error| error.to_string())?;
         let files = ["package.json", "package-lock.json", "src/http.mjs"];
-        let endpoints = ["create-recipient", "generate-secret", "list-retrieval-results"];
-        let handlers = endpoints.map(|endpoint| format!("src/{endpoint}.mjs"));
+        let handlers = PEERS_HAVE.map(|endpoint| format!("src/{endpoint}.mjs"));
         for file in files.into_iter().chain(handlers.iter().map(String::as_str)) {
             std::fs::copy(sources.join(file), directory.join(file)).map_err(|error| error.to_string())?;
         }

@@ -47,9 +47,9 @@ impl Imported {
         Self { recipients, artifacts: account.import_artifacts_like(&artifact, count), trail }
     }
 
-    /// The `n`th of those over which requests are spread.
-    pub fn spread<T>(all: &[T], n: usize) -> &T {
-        &all[n % all.len()]
+    /// The `n`th of those over which requests are spread. None comes twice before all have come, since 7919 is prime.
+    fn spread<T>(all: &[T], n: usize) -> &T {
+        &all[n * 7919 % all.len()]
     }
 }
 
@@ -150,7 +150,13 @@ impl Events {
         match self.subject {
             Subject::Endpoint(endpoint) if self.subject.is_imported() => {
                 let Imported { recipients, artifacts, trail } = &*self.imported;
-                let (recipient, secret) = Imported::spread(recipients, n).clone();
+                let case = case(endpoint);
+                let (recipient, secret) = if case.uses_up() && n >= recipients.len() {
+                    let email = format!("{n}@{}.example", endpoint.name);
+                    account.recipient_with_secret_of(&email, IMPORTED_SECRET).await
+                } else {
+                    Imported::spread(recipients, n).clone()
+                };
                 let recipient =
                     if endpoint.name == "list-entity-audit-logs" { trail.clone() } else { recipient };
                 let artifacts =
@@ -158,7 +164,7 @@ impl Events {
                 let pem = certificate::new(&format!("Certificate {n}"));
                 let (value, scene) = (IMPORTED_SECRET.to_owned(), self.scene.clone());
                 let things = Things { recipient, secret, value, scene, artifacts, pem, ..Things::default() };
-                case(endpoint).event(account, &things, n + 1)
+                case.event(account, &things, n + 1)
             }
             Subject::Endpoint(endpoint) => {
                 let case = case(endpoint);
