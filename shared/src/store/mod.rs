@@ -170,7 +170,7 @@ impl Store {
         pk: impl Into<String>,
         sk: impl Into<String>,
     ) -> Result<Option<T>, Error> {
-        Ok(self.get_all(vec![Self::key(pk, sk)]).await?.pop())
+        self.get_items(vec![Self::key(pk, sk)]).await?.pop().map(from_item).transpose()
     }
 
     /// Reads all items of one partition whose sort key lies between `from` and `to`, both included, page by page.
@@ -230,12 +230,15 @@ impl Store {
             .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
     }
 
-    /// Reads at most a hundred items, in no order, in one call with all that the request reads at once. Items that do not
-    /// exist are left out.
+    /// Reads at most a hundred items, in no order. Items that do not exist are left out.
     async fn get_all<T: DeserializeOwned>(&self, keys: Vec<Item>) -> Result<Vec<T>, Error> {
+        self.get_items(keys).await?.into_iter().map(from_item).collect()
+    }
+
+    /// As [`Store::get_all`], for items of several kinds: in one call with all that the request reads at once.
+    async fn get_items(&self, keys: Vec<Item>) -> Result<Vec<Item>, Error> {
         let store = self.clone();
-        let items = self.reads.read(keys, move |keys| store.batch_get(keys)).await?;
-        items.into_iter().map(from_item).collect()
+        self.reads.read(keys, move |keys| store.batch_get(keys)).await
     }
 
     async fn batch_get(self, keys: Vec<Item>) -> Result<Vec<Item>, Error> {
