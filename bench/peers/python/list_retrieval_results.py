@@ -46,14 +46,12 @@ def batch_get(keys):
     return items
 
 
-def grants(policy, recipient, groups, factors, metadata=None):
-    """Whether a policy grants a recipient, whose factors are those that are set up for it, an artifact."""
+def grants(policy, recipient, groups, metadata=None):
+    """Whether a policy grants a recipient an artifact. Factors are the account's matter."""
     audience, recipe = policy["audience"], policy["recipe"]
     if audience != "Everyone" and not any(group in groups for group in audience["Groups"]):
         return False
     if recipe["stakeholderClass"] != recipient.get("stakeholderClass"):
-        return False
-    if not factors.issuperset(recipe["auth"]["factors"]):
         return False
     if metadata is None:
         return True
@@ -91,8 +89,6 @@ def handle(event):
         raise forbidden
     groups = batch_get([(f"GROUPS#{dock}", item["sk"]) for item in active if item["sk"].startswith("GROUP#")])
     groups = {group["id"] for group in groups}
-    is_active = (item.get("expiresAt", "9") > rfc3339(at) for item in active if item["sk"].startswith("SECRET#"))
-    factors = {"shared_passphrase"} if any(is_active) else set()
     in_force = f"IN_FORCE#{pointer.get('stakeholderClass')}#"
     policies = []
     for item in query(f"POLICIES#{dock}", in_force, in_force + "~"):
@@ -100,7 +96,7 @@ def handle(event):
         if production:
             recipe = production["revision"]["recipe"]
             policies.append({"audience": json.loads(item["audience"]), "recipe": recipe})
-    policies = [policy for policy in policies if grants(policy, recipient, groups, factors)]
+    policies = [policy for policy in policies if grants(policy, recipient, groups)]
     if not policies:
         raise forbidden
     artifacts = {item["id"]: item for item in batch_get([(f"ARTIFACT#{id}", "ARTIFACT") for id in ready])}
@@ -112,9 +108,7 @@ def handle(event):
     for artifact_id in ready:
         artifact = artifacts.get(artifact_id, {})
         is_there = artifact.get("dock") == dock and "availableAt" in artifact
-        granted = is_there and any(
-            grants(policy, recipient, groups, factors, artifact["metadata"]) for policy in policies
-        )
+        granted = is_there and any(grants(policy, recipient, groups, artifact["metadata"]) for policy in policies)
         if not granted:
             items.append({"artifactId": artifact_id, "error": NOT_FOUND})
             continue
