@@ -11,7 +11,7 @@ use crate::report::{machine, table};
 use crate::series::Series;
 use crate::workload::{Events, Imported, RESULTS, Subject};
 use docyard_test_support::account::Account;
-use docyard_test_support::bucket;
+use docyard_test_support::bucket::{self, TestBucket};
 use docyard_test_support::sandbox::Sandbox;
 use docyard_test_support::scene::Scene;
 use docyard_test_support::table::TestTable;
@@ -45,7 +45,7 @@ pub async fn measure(toolchain: &Toolchain) -> String {
         let table = TestTable::of(database).await;
         table.store.create_table().await.unwrap();
         let account = Account::of(table).await;
-        let imported = Arc::new(Imported::new(&account, size).await);
+        let imported = Arc::new(Imported::new(&account, size, true).await);
         // A dock has a few policies in force: one scene for all functions.
         let scene = Scene::create(&account.table.store, &account.key, Some(&account.dock), "").await;
         account.import_members(&scene.group, &scene.member, &imported.recipients).await;
@@ -93,7 +93,11 @@ pub async fn measure(toolchain: &Toolchain) -> String {
 
 async fn cost(toolchain: &Toolchain, account: &Account, subject: Subject, mut events: Events) -> Cost {
     let network = toolchain.network(&account.table.url).await;
-    bucket::put_beside(&network.url, &bucket::url_beside(&account.table.url));
+    // The sealer has a bucket of its own.
+    let sealed = TestBucket::start().await;
+    let of_contents = bucket::url_beside(&account.table.url);
+    let bucket = if matches!(subject, Subject::Sealer) { &sealed.url } else { &of_contents };
+    bucket::put_beside(&network.url, bucket);
     let sandbox = Sandbox::start_command(toolchain.binary(subject.name()).command(&network.url)).await;
     let mut cost = Cost::default();
     cost.times.begin_round();

@@ -34,17 +34,19 @@ pub struct Imported {
     pub artifacts: Vec<String>,
     /// A recipient on whom there are as many audit entries.
     trail: String,
+    /// Whether it is there for several functions: what one uses up, the others would miss.
+    is_shared: bool,
 }
 
 impl Imported {
     /// Puts so many recipients, artifacts and audit entries into the account's dock.
-    pub async fn new(account: &Account, count: usize) -> Self {
+    pub async fn new(account: &Account, count: usize, is_shared: bool) -> Self {
         let (trail, entry) = account.entry_to_import().await;
         let recipient = account.recipient_to_import().await;
         let artifact = account.artifact_to_import().await;
         account.import_entries_like(&entry, count);
         let recipients = account.import_recipients_like(&recipient, count);
-        Self { recipients, artifacts: account.import_artifacts_like(&artifact, count), trail }
+        Self { recipients, artifacts: account.import_artifacts_like(&artifact, count), trail, is_shared }
     }
 
     /// The `n`th of those over which requests are spread. None comes twice before all have come, since 7919 is prime.
@@ -149,9 +151,9 @@ impl Events {
         }
         match self.subject {
             Subject::Endpoint(endpoint) if self.subject.is_imported() => {
-                let Imported { recipients, artifacts, trail } = &*self.imported;
+                let Imported { recipients, artifacts, trail, is_shared } = &*self.imported;
                 let case = case(endpoint);
-                let (recipient, secret) = if case.uses_up() && n >= recipients.len() {
+                let (recipient, secret) = if *is_shared && case.uses_up() {
                     let email = format!("{n}@{}.example", endpoint.name);
                     account.recipient_with_secret_of(&email, IMPORTED_SECRET).await
                 } else {
@@ -221,7 +223,7 @@ impl Workload {
     /// A dock, and so many events.
     pub async fn new(subject: Subject, count: usize) -> Self {
         let account = Account::new().await;
-        let imported = Arc::new(Imported::new(&account, count.max(1000)).await);
+        let imported = Arc::new(Imported::new(&account, count.max(1000), false).await);
         let scene = Scene::create(&account.table.store, &account.key, Some(&account.dock), "").await;
         let mut made = Events::new(&account, subject, imported, scene).await;
         let mut events = Vec::new();
