@@ -45,10 +45,11 @@ pub async fn measure(toolchain: &Toolchain) -> String {
         let table = TestTable::of(database).await;
         table.store.create_table().await.unwrap();
         let account = Account::of(table).await;
-        let imported = Arc::new(Imported::new(&account, size, true).await);
         // A dock has a few policies in force: one scene for all functions.
         let scene = Scene::create(&account.table.store, &account.key, Some(&account.dock), "").await;
-        account.import_members(&scene.group, &scene.member, &imported.recipients).await;
+        let membership = account.membership_to_import(&scene.group, &scene.member).await;
+        let imported = Arc::new(Imported::new(&account, size, true).await);
+        account.import_members_like(&membership, &scene.member, &imported.recipients);
         let mut at_size = BTreeMap::new();
         let mut measured = Subject::all();
         // It needs a token, and others revoke what that was made from.

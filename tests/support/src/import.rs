@@ -91,16 +91,28 @@ impl Account {
 
     /// Puts recipients into a group of the dock, past the API. They are copies of the membership of one that is in it.
     pub async fn import_members(&self, group: &str, original: &str, members: &[(String, String)]) {
-        let items = self.table.items().await;
-        let is_original = |item: &&Item| {
-            item.contains_key("member") && text(item, "member") == original && text(item, "group") == group
-        };
-        let originals: Vec<_> = items.iter().filter(is_original).collect();
-        assert_eq!(originals.len(), 2, "in the group and beside the recipient");
-        let copies = members.iter().flat_map(|(member, _)| {
-            originals.iter().map(|copied| item(copied, &|text: &str| text.replace(original, member)))
+        let originals = self.membership_to_import(group, original).await;
+        self.import_members_like(&originals, original, members);
+    }
+
+    /// The items that [`Account::import_members_like`] copies. It reads the whole table, so it comes first.
+    pub async fn membership_to_import(&self, group: &str, member: &str) -> Vec<Item> {
+        let mut items = self.table.items().await;
+        items.retain(|item| {
+            item.contains_key("member") && text(item, "member") == member && text(item, "group") == group
         });
-        self.table.import(copies.collect());
+        assert_eq!(items.len(), 2, "in the group and beside the recipient");
+        items
+    }
+
+    /// Puts recipients into the group of a membership, past the API.
+    pub fn import_members_like(&self, originals: &[Item], original: &str, members: &[(String, String)]) {
+        for members in members.chunks(10_000) {
+            let copies = members.iter().flat_map(|(member, _)| {
+                originals.iter().map(|copied| item(copied, &|text: &str| text.replace(original, member)))
+            });
+            self.table.import(copies.collect());
+        }
     }
 
     /// Puts many artifacts into the dock, past the API, all available and with the same metadata; returns their ids. They are
