@@ -49,7 +49,7 @@ pub async fn measure(toolchain: &Toolchain) -> String {
         let scene = Scene::create(&account.table.store, &account.key, Some(&account.dock), "").await;
         let membership = account.membership_to_import(&scene.group, &scene.member).await;
         let imported = Arc::new(Imported::new(&account, size, true).await);
-        account.import_members_like(&membership, &scene.member, &imported.recipients);
+        account.import_members_like(&membership, &imported.recipients);
         let mut at_size = BTreeMap::new();
         let mut measured = Subject::all();
         // It needs a token, and others revoke what that was made from.

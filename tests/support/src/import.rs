@@ -92,7 +92,7 @@ impl Account {
     /// Puts recipients into a group of the dock, past the API. They are copies of the membership of one that is in it.
     pub async fn import_members(&self, group: &str, original: &str, members: &[(String, String)]) {
         let originals = self.membership_to_import(group, original).await;
-        self.import_members_like(&originals, original, members);
+        self.import_members_like(&originals, members);
     }
 
     /// The items that [`Account::import_members_like`] copies. It reads the whole table, so it comes first.
@@ -106,7 +106,8 @@ impl Account {
     }
 
     /// Puts recipients into the group of a membership, past the API.
-    pub fn import_members_like(&self, originals: &[Item], original: &str, members: &[(String, String)]) {
+    pub fn import_members_like(&self, originals: &[Item], members: &[(String, String)]) {
+        let original = text(&originals[0], "member");
         for members in members.chunks(10_000) {
             let copies = members.iter().flat_map(|(member, _)| {
                 originals.iter().map(|copied| item(copied, &|text: &str| text.replace(original, member)))
